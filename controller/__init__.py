@@ -1,0 +1,1 @@
+"""What a station does: points, acquires, tracks, and is safe by absence."""

@@ -1,0 +1,1 @@
+"""From an uncertainty ellipse to a scan plan."""

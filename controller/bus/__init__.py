@@ -1,0 +1,1 @@
+"""Envelope, topics, sockets and clients of the control bus."""

@@ -1,0 +1,87 @@
+"""One service's view of the bus; sockets in real time and the ordered in-process queue in lockstep offer the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from controller.bus.topics import Body, Topic
+
+B = TypeVar("B", bound=Body)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample(Generic[B]):
+    """A received telemetry message."""
+
+    topic: str
+    source: str  # service that sent it
+    seq: int
+    sent_utc_ns: int
+    received_ns: int  # monotonic, this side's Clock
+    simulated: bool
+    body: B
+
+    def age_s(self, now_ns: int) -> float:
+        """Seconds since it was received."""
+        return (now_ns - self.received_ns) * 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A command that has passed the envelope's checks (deadline, boot id) and awaits its answer."""
+
+    id: bytes
+    source: str
+    method: str
+    body: dict[str, Any]
+    control: bool  # came over the ctl channel: stop, safe, ping
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What became of a command; `code` is empty when it succeeded."""
+
+    code: str
+    message: str
+    hint: str = ""
+    body: dict[str, Any] | None = None
+
+
+class Port(Protocol):
+    """What a service may do on the bus. Not thread-safe: one owner."""
+
+    service: str
+
+    @property
+    def stopped(self) -> bool:
+        """True once the service should return from its loop."""
+        ...
+
+    def publish(self, topic: Topic, body: Body) -> None:
+        """Send telemetry; never blocks."""
+        ...
+
+    def latest(self, topic: Topic, source: str = "") -> Sample[Any] | None:
+        """The newest sample of a state topic, however old (`fresh` checks)."""
+        ...
+
+    def fresh(self, topic: Topic, source: str = "") -> Any | None:
+        """The newest body of a state topic, or None when it is older than the topic's stale-after."""
+        ...
+
+    def drain(self, topic: Topic) -> list[Sample[Any]]:
+        """All samples of an event topic since the previous call, in order."""
+        ...
+
+    def requests(self) -> list[Request]:
+        """Commands that arrived since the previous call; control requests first."""
+        ...
+
+    def answer(self, request: Request, reply: Reply) -> None:
+        """Finish a command."""
+        ...
+
+    def call(self, service: str, method: str, body: dict[str, Any], timeout_s: float) -> Reply:
+        """Send a command and wait, in the Clock's time, for its answer; code TIMEOUT_UNKNOWN when none comes."""
+        ...

@@ -1,0 +1,240 @@
+"""Every topic of the bus in one table: name, struct, nominal rate, class, stale-after.
+
+Structs are msgpack maps on the wire. SI units, in the names. Pairs are (cross-elevation, elevation) on the sky.
+`t_utc_ns` is the time the content is true for, not the time it was sent (the envelope has that).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+Pair = tuple[float, float]
+ZERO: Pair = (0.0, 0.0)
+
+
+class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
+    """Content of a message."""
+
+
+class ModeState(Body):
+    """Where the station's mode machine is, and why."""
+
+    mode: str
+    since_utc_ns: int
+    reason: str
+    target: str = ""
+    pass_start_utc_ns: int = 0
+    pass_end_utc_ns: int = 0
+
+
+class StationEvent(Body):
+    """Something an operator should read."""
+
+    level: Literal["info", "warning", "error"]
+    code: str
+    message: str
+
+
+class PointingState(Body):
+    """The gimbal loop, once per cycle. `deviation` is encoder-through-mount-model minus target prediction."""
+
+    t_utc_ns: int
+    activity: str  # idle | slew | track | hold
+    azimuth_rad: float
+    elevation_rad: float
+    azimuth_rate_rad_s: float
+    elevation_rate_rad_s: float
+    target_azimuth_rad: float
+    target_elevation_rad: float
+    target_azimuth_rate_rad_s: float
+    target_elevation_rate_rad_s: float
+    range_m: float
+    deviation_rad: Pair
+    deviation_rate_rad_s: Pair
+    point_ahead_rad: Pair
+    correction_rad: Pair
+    command_latency_s: float
+    settled: bool
+
+
+class CoarseState(Body):
+    """The coarse loop, once per camera frame; error is target minus boresight as the camera sees it."""
+
+    t_utc_ns: int
+    detected: bool
+    error_rad: Pair
+    flux_e: float
+    snr: float
+    estimate_rad: Pair
+    sigma_rad: Pair
+    frame_age_s: float
+    frames_dropped: int
+
+
+class Correction(Body):
+    """What the gimbal loop adds to the predicted direction: offset at `t_utc_ns`, and its rate."""
+
+    t_utc_ns: int
+    offset_rad: Pair
+    rate_rad_s: Pair
+    sigma_rad: Pair
+    source: str  # none | scan | coarse | coast
+
+
+class FineState(Body):
+    """Beam board statistics since the previous message."""
+
+    t_utc_ns: int
+    board_mode: str
+    enabled: bool
+    latched: bool
+    quad_mean_rad: Pair
+    quad_rms_rad: Pair
+    quad_sum: float
+    mirror_mean_rad: Pair
+    offload_rad: Pair
+    saturated_ticks: int
+    ticks: int
+    phase: str  # idle | scan | poke | closed
+
+
+class AcquisitionState(Body):
+    """Progress of the scan."""
+
+    t_utc_ns: int
+    phase: str  # idle | scanning | found | failed
+    elapsed_s: float
+    predicted_mean_s: float
+    predicted_success: float
+    radius_sigma: float
+    sweep: int
+
+
+class Vote(Body):
+    """One reason for or against emission."""
+
+    name: str
+    ok: bool
+    reason: str
+    age_s: float
+    simulated: bool = False
+
+
+class SafetyState(Body):
+    """All votes and what they came to."""
+
+    t_utc_ns: int
+    emission_allowed: bool
+    armed: bool
+    latched: bool
+    locked_reason: str
+    votes: list[Vote]
+
+
+class EnableState(Body):
+    """Heartbeat that the beam board's owner must see fresh to keep the enable line up."""
+
+    t_utc_ns: int
+    enable: bool
+
+
+class LaserState(Body):
+    """Laser read-back."""
+
+    t_utc_ns: int
+    output_on: bool
+    current_a: float
+    measured_power_w: float
+    interlock_closed: bool
+    tripped: str
+
+
+class LinkState(Body):
+    """Received optical power."""
+
+    t_utc_ns: int
+    received_power_w: float
+    threshold_w: float
+    above: bool
+
+
+class Heartbeat(Body):
+    """A service is alive at the application's level."""
+
+    t_utc_ns: int
+    cycles: int
+    late_steps: int
+
+
+class GapReport(Body):
+    """Gaps a subscriber counted, by topic."""
+
+    gaps: dict[str, int]
+
+
+class Truth(Body):
+    """World truth of one moment; published by the bench alone, subscribed to by no service."""
+
+    t_utc_ns: int
+    target_azimuth_rad: float
+    target_elevation_rad: float
+    range_m: float
+    coarse_error_rad: Pair
+    total_error_rad: Pair
+    fine_error_rad: Pair
+    transmit_error_rad: Pair
+    mirror_rad: Pair
+    received_power_w: float
+    beacon_on: bool
+    emitting: bool
+    illuminated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One row of the table."""
+
+    name: str
+    body: type[Body]
+    rate_hz: float
+    kind: Literal["state", "event", "bulk"]
+    stale_after_s: float
+
+
+STATION_MODE = Topic("station/mode", ModeState, 10, "state", 0.5)
+STATION_EVENT = Topic("station/event", StationEvent, 0, "event", 0)
+POINTING_STATE = Topic("pointing/state", PointingState, 10, "state", 0.5)
+TRACKING_COARSE = Topic("tracking/coarse", CoarseState, 50, "state", 0.2)
+TRACKING_CORRECTION = Topic("tracking/correction", Correction, 50, "state", 0.3)
+TRACKING_FINE = Topic("tracking/fine", FineState, 50, "state", 0.1)
+ACQUISITION_STATE = Topic("acquisition/state", AcquisitionState, 10, "state", 0.5)
+SAFETY_STATE = Topic("safety/state", SafetyState, 20, "state", 0.25)
+SAFETY_ENABLE = Topic("safety/enable", EnableState, 50, "state", 0.08)
+SAFETY_LASER = Topic("safety/laser", LaserState, 10, "state", 0.5)
+LINK_STATE = Topic("link/state", LinkState, 10, "state", 0.5)
+SERVICE_HEARTBEAT = Topic("service/heartbeat", Heartbeat, 10, "state", 0.5)
+BUS_GAPS = Topic("bus/gaps", GapReport, 1, "state", 5)
+SIM_TRUTH = Topic("sim/truth/line_of_sight", Truth, 50, "state", 0.5)
+
+TOPICS: dict[str, Topic] = {
+    topic.name: topic
+    for topic in (
+        STATION_MODE,
+        STATION_EVENT,
+        POINTING_STATE,
+        TRACKING_COARSE,
+        TRACKING_CORRECTION,
+        TRACKING_FINE,
+        ACQUISITION_STATE,
+        SAFETY_STATE,
+        SAFETY_ENABLE,
+        SAFETY_LASER,
+        LINK_STATE,
+        SERVICE_HEARTBEAT,
+        BUS_GAPS,
+        SIM_TRUTH,
+    )
+}

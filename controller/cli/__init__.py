@@ -1,0 +1,1 @@
+"""The boresight command, one file a verb."""

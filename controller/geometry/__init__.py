@@ -1,0 +1,1 @@
+"""Frames, light time, refraction, trajectories: pure functions."""

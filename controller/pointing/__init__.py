@@ -1,0 +1,1 @@
+"""Where to look: targets, mount model, passes and the gimbal loop."""

@@ -1,0 +1,1 @@
+"""Votes; the only room that may enable emission."""

@@ -1,0 +1,1 @@
+"""What a service is, and the two executors that drive it."""

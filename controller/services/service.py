@@ -1,0 +1,66 @@
+"""What a service is: a pure step inside a thin shell that reads devices and bus, calls it, and writes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from controller.bus.port import Port
+from controller.bus.topics import SERVICE_HEARTBEAT, Heartbeat
+from hal.clock import NS, Clock
+
+HEARTBEAT_NS = NS // 10
+
+
+class Service(ABC):
+    """One of the station's loops. `cycle` is one turn of the shell; a subclass keeps its logic in a pure step.
+
+    `period_s` paces the loop with absolute sleeps; None means that a blocking device read paces it.
+    """
+
+    name: str
+    period_s: float | None = None
+
+    def __init__(self, clock: Clock, port: Port) -> None:
+        self.clock = clock
+        self.port = port
+        self.cycles = 0
+        self.late_steps = 0
+        self._heartbeat_due_ns = 0
+
+    def open(self) -> None:  # noqa: B027  (a service without devices opens nothing)
+        """Open devices. Raises HalError."""
+
+    @abstractmethod
+    def cycle(self) -> None:
+        """One turn: read, step, write."""
+
+    def close(self) -> None:  # noqa: B027
+        """Leave the devices safe and close them; called on every way out."""
+
+    def run(self) -> None:
+        """Open, cycle until the port says stop, close."""
+        try:
+            self.open()
+            due_ns = self.clock.now_ns()
+            while not self.port.stopped:
+                self.cycle()
+                self.cycles += 1
+                self._beat()
+                if self.period_s is not None:
+                    due_ns = self._pace(due_ns + round(self.period_s * NS))
+        finally:
+            self.close()
+
+    def _pace(self, due_ns: int) -> int:
+        now_ns = self.clock.now_ns()
+        if now_ns > due_ns:
+            self.late_steps += 1
+            return now_ns
+        self.clock.sleep_until(due_ns)
+        return due_ns
+
+    def _beat(self) -> None:
+        now_ns = self.clock.now_ns()
+        if now_ns >= self._heartbeat_due_ns:
+            self._heartbeat_due_ns = now_ns + HEARTBEAT_NS
+            self.port.publish(SERVICE_HEARTBEAT, Heartbeat(self.clock.utc_ns(), self.cycles, self.late_steps))

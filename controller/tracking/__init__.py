@@ -1,0 +1,1 @@
+"""Camera and quad cell to corrections: coarse loop, fine loop, offload."""

@@ -1,0 +1,1 @@
+"""Emulators, one a protocol."""

@@ -1,0 +1,1 @@
+"""Gimbal, mirror and quad dynamics in compiled blocks."""
