@@ -1,0 +1,174 @@
+"""Bytes over a serial line, or over anything that pyserial reaches by a URL.
+
+Drivers above see a few calls and the errors of `hal.errors`; nothing of pyserial, termios or sockets leaks. Time-outs
+are pyserial's own: real seconds on a real port, simulated seconds where the URL's handler keeps simulated time.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import termios
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import serial
+
+from hal.clock import Clock, Deadline
+from hal.errors import ResourceError, WireError, WireTimeout
+
+REAL_PORT = "serial://"
+WRITE_TIMEOUT_S = 2.0  # a peer that stops reading must not block a loop for ever
+
+_OPENING = {
+    errno.ENOENT: 'does not exist; plug the device in or name its port in the rig file, [{name}] resource = "serial:///dev/..."',
+    errno.ENODEV: "is not there any more; plug the device in again",
+    errno.EIO: "has no device behind it; plug the device in again",
+    errno.ENXIO: "has no device behind it; plug the device in again",
+    errno.EBUSY: "is busy; close the other program that uses it",
+    errno.EAGAIN: "is busy; close the other program that uses it",
+    errno.EACCES: "may not be opened by this user; install udev/60-boresight.rules and plug the device in again",
+    errno.EPERM: "may not be opened by this user; install udev/60-boresight.rules and plug the device in again",
+    errno.ENOTTY: "is not a serial port; name another in the rig file, [{name}] resource",
+    errno.EISDIR: "is not a serial port; name another in the rig file, [{name}] resource",
+}
+
+
+class SerialWire:
+    """One open line, 8N1.
+
+    `resource` is `serial:///dev/...` for a port of this machine (opened exclusively) or any pyserial URL
+    (`socket://host:port`, `rfc2217://host:port`). `name` is the device's name in messages.
+    Raises ResourceError when it cannot be opened.
+    """
+
+    def __init__(self, resource: str, baud: int, clock: Clock, name: str) -> None:
+        self.resource = resource
+        self.name = name
+        self.baud = baud
+        self._clock = clock
+        self._where = resource.removeprefix(REAL_PORT)
+        self._pending = bytearray()  # read from the port, asked for by nobody yet
+        self._port = self._open()
+
+    def write(self, data: bytes) -> None:
+        """Send all of `data`. Raises WireError on hang-up, WireTimeout when the peer does not take it."""
+        with self._hal_errors():
+            self._port.write(data)
+
+    def read(self, n: int, timeout_s: float) -> bytes:
+        """Exactly `n` bytes. Raises WireTimeout (and drops what came) when they do not arrive in `timeout_s`."""
+        missing = n - len(self._pending)
+        if missing > 0:
+            self._pending += self._take(missing, timeout_s)
+        if len(self._pending) < n:
+            raise self._timed_out(f"{len(self._pending)} of {n} bytes came", timeout_s)
+        data = bytes(self._pending[:n])
+        del self._pending[:n]
+        return data
+
+    def read_some(self, limit: int, timeout_s: float) -> bytes:
+        """At least one byte and at most `limit`: what is there.
+
+        Raises WireTimeout when nothing comes in `timeout_s`.
+        """
+        if not self._pending:
+            self._pending += self._take(1, timeout_s)
+        if not self._pending:
+            raise self._timed_out("nothing came", timeout_s)
+        if len(self._pending) < limit and (waiting := self._waiting()):
+            self._pending += self._take(min(waiting, limit - len(self._pending)), 0)
+        data = bytes(self._pending[:limit])
+        del self._pending[:limit]
+        return data
+
+    def read_until(self, terminator: bytes, timeout_s: float, limit: int) -> bytes:
+        """Bytes up to and with `terminator`, at most `limit`.
+
+        Raises WireTimeout (and drops what came) when the terminator does not come in `timeout_s` or in `limit` bytes.
+        """
+        deadline = Deadline(self._clock, timeout_s)
+        while (end := self._pending.find(terminator, 0, limit)) < 0:
+            if len(self._pending) >= limit or not (more := self._take(max(1, self._waiting()), deadline.remaining_s)):
+                raise self._timed_out(f"no end of reply ({terminator!r}) came in {limit} bytes", timeout_s)
+            self._pending += more
+        stop = end + len(terminator)
+        data = bytes(self._pending[:stop])
+        del self._pending[:stop]
+        return data
+
+    def drain(self, quiet_s: float = 0.0) -> bytes:
+        """Drop what has arrived and what still arrives until the line was silent for `quiet_s`.
+
+        Returns what was dropped. Stops after 64 KiB, so that a babbling device cannot hold a loop.
+        """
+        dropped = bytes(self._pending)
+        self._pending.clear()
+        while (more := self._take(max(1, self._waiting()), quiet_s)) and len(dropped) < 65536:
+            dropped += more
+        return dropped
+
+    def close(self) -> None:
+        """Close the port; a port that has gone away is closed, too."""
+        with suppress(serial.SerialException, OSError):
+            self._port.close()
+
+    def _open(self) -> Any:
+        real = self.resource.startswith(REAL_PORT)
+        if not real and "://" not in self.resource:
+            raise ResourceError(
+                f'{self.name}: "{self.resource}" is no serial resource; write serial:///dev/..., socket://HOST:PORT or '
+                f"rfc2217://HOST:PORT in the rig file, [{self.name}] resource."
+            )
+        options: dict[str, Any] = {"exclusive": True} if real else {}
+        try:
+            port = serial.serial_for_url(
+                self._where, baudrate=self.baud, timeout=0, write_timeout=WRITE_TIMEOUT_S, **options
+            )
+        except (serial.SerialException, OSError, ValueError, termios.error) as error:
+            raise ResourceError(self._why_not_open(error)) from error
+        tcp = getattr(port, "_socket", None)
+        if isinstance(tcp, socket.socket):  # pyserial leaves Nagle's algorithm on: 40 ms on every short request
+            tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return port
+
+    def _why_not_open(self, error: Exception) -> str:
+        termios_error = error if isinstance(error, termios.error) else error.__context__
+        code = termios_error.args[0] if isinstance(termios_error, termios.error) else getattr(error, "errno", None)
+        if code in _OPENING:
+            return f"{self.name}: {self._where} {_OPENING[code].format(name=self.name)}."
+        reason = str(error).rstrip(".")
+        return f"{self.name}: cannot open {self._where}: {reason}; check the resource in the rig file, [{self.name}]."
+
+    def _timed_out(self, what: str, timeout_s: float) -> WireTimeout:
+        got = bytes(self._pending[:64])
+        self.drain()
+        return WireTimeout(
+            f"{self.name}: {what} from {self._where} within {timeout_s:g} s{f', only {got!r}' if got else ''}; "
+            f"check its power, cable and baud rate ({self.baud})."
+        )
+
+    def _take(self, n: int, timeout_s: float) -> bytes:
+        with self._hal_errors():
+            if self._port.timeout != timeout_s:
+                self._port.timeout = timeout_s
+            return bytes(self._port.read(n))
+
+    def _waiting(self) -> int:
+        with self._hal_errors():
+            return int(self._port.in_waiting)
+
+    @contextmanager
+    def _hal_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except serial.SerialTimeoutException as error:
+            raise WireTimeout(
+                f"{self.name}: {self._where} took no bytes for {WRITE_TIMEOUT_S:g} s; check flow control and cable."
+            ) from error
+        except (serial.SerialException, OSError, TypeError, termios.error) as error:
+            # TypeError: pyserial's own answer to a port that another thread has just closed
+            raise WireError(
+                f"{self.name}: {self._where} hung up ({error}); check its cable and power, then start it again."
+            ) from error
