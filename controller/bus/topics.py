@@ -19,7 +19,7 @@ class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
     """Content of a message."""
 
 
-class ModeState(Body):
+class ModeState(Body, frozen=True):
     """Where the station's mode machine is, and why."""
 
     mode: str
@@ -30,7 +30,7 @@ class ModeState(Body):
     pass_end_utc_ns: int = 0
 
 
-class StationEvent(Body):
+class StationEvent(Body, frozen=True):
     """Something an operator should read."""
 
     level: Literal["info", "warning", "error"]
@@ -38,7 +38,7 @@ class StationEvent(Body):
     message: str
 
 
-class PointingState(Body):
+class PointingState(Body, frozen=True):
     """The gimbal loop, once per cycle. `deviation` is encoder-through-mount-model minus target prediction."""
 
     t_utc_ns: int
@@ -60,7 +60,7 @@ class PointingState(Body):
     settled: bool
 
 
-class CoarseState(Body):
+class CoarseState(Body, frozen=True):
     """The coarse loop, once per camera frame; error is target minus boresight as the camera sees it."""
 
     t_utc_ns: int
@@ -74,7 +74,7 @@ class CoarseState(Body):
     frames_dropped: int
 
 
-class Correction(Body):
+class Correction(Body, frozen=True):
     """What the gimbal loop adds to the predicted direction: offset at `t_utc_ns`, and its rate."""
 
     t_utc_ns: int
@@ -84,7 +84,7 @@ class Correction(Body):
     source: str  # none | scan | coarse | coast
 
 
-class FineState(Body):
+class FineState(Body, frozen=True):
     """Beam board statistics since the previous message."""
 
     t_utc_ns: int
@@ -101,7 +101,7 @@ class FineState(Body):
     phase: str  # idle | scan | poke | closed
 
 
-class AcquisitionState(Body):
+class AcquisitionState(Body, frozen=True):
     """Progress of the scan."""
 
     t_utc_ns: int
@@ -113,7 +113,7 @@ class AcquisitionState(Body):
     sweep: int
 
 
-class Vote(Body):
+class Vote(Body, frozen=True):
     """One reason for or against emission."""
 
     name: str
@@ -123,7 +123,7 @@ class Vote(Body):
     simulated: bool = False
 
 
-class SafetyState(Body):
+class SafetyState(Body, frozen=True):
     """All votes and what they came to."""
 
     t_utc_ns: int
@@ -134,14 +134,14 @@ class SafetyState(Body):
     votes: list[Vote]
 
 
-class EnableState(Body):
+class EnableState(Body, frozen=True):
     """Heartbeat that the beam board's owner must see fresh to keep the enable line up."""
 
     t_utc_ns: int
     enable: bool
 
 
-class LaserState(Body):
+class LaserState(Body, frozen=True):
     """Laser read-back."""
 
     t_utc_ns: int
@@ -152,7 +152,7 @@ class LaserState(Body):
     tripped: str
 
 
-class LinkState(Body):
+class LinkState(Body, frozen=True):
     """Received optical power."""
 
     t_utc_ns: int
@@ -161,7 +161,7 @@ class LinkState(Body):
     above: bool
 
 
-class Heartbeat(Body):
+class Heartbeat(Body, frozen=True):
     """A service is alive at the application's level."""
 
     t_utc_ns: int
@@ -169,13 +169,13 @@ class Heartbeat(Body):
     late_steps: int
 
 
-class GapReport(Body):
+class GapReport(Body, frozen=True):
     """Gaps a subscriber counted, by topic."""
 
     gaps: dict[str, int]
 
 
-class Truth(Body):
+class Truth(Body, frozen=True):
     """World truth of one moment; published by the bench alone, subscribed to by no service."""
 
     t_utc_ns: int
