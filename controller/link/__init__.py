@@ -1,0 +1,1 @@
+"""The receiver: what arrives through the fibre."""

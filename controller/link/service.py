@@ -1,0 +1,48 @@
+"""The link service owns the power meter and says whether the received power carries a link."""
+
+from __future__ import annotations
+
+from controller.bus.port import Port
+from controller.bus.topics import LINK_STATE, STATION_EVENT, LinkState, StationEvent
+from controller.services.service import Service
+from hal.clock import Clock
+from hal.errors import HalError
+from hal.traits import PowerMeter
+
+
+class LinkService(Service):
+    """Reads the power meter ten times a second; a lost meter is told once and tried again, its silence goes stale."""
+
+    name = "link"
+    period_s = 0.1
+
+    def __init__(self, clock: Clock, port: Port, meter: PowerMeter, wavelength_m: float, threshold_w: float) -> None:
+        super().__init__(clock, port)
+        self._meter = meter
+        self._wavelength_m = wavelength_m
+        self._threshold_w = threshold_w
+        self._lost = False
+
+    def open(self) -> None:
+        """Set the meter to the received wavelength."""
+        self._meter.configure(self._wavelength_m)
+
+    def cycle(self) -> None:
+        """Read, compare, publish."""
+        try:
+            power_w = self._meter.power_w()
+        except HalError as error:
+            self._tell_lost(error)
+            return
+        self._lost = False
+        state = LinkState(self.clock.utc_ns(), power_w, self._threshold_w, power_w >= self._threshold_w)
+        self.port.publish(LINK_STATE, state)
+
+    def close(self) -> None:
+        """Close the meter."""
+        self._meter.close()
+
+    def _tell_lost(self, error: HalError) -> None:
+        if not self._lost:
+            self._lost = True
+            self.port.publish(STATION_EVENT, StationEvent("error", "DEVICE", str(error)))

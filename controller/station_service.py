@@ -1,0 +1,201 @@
+"""The station as a service: feeds the mode machine, obeys the operator, tells what happened."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from controller.bus.port import Port, Reply, Request
+from controller.bus.topics import (
+    ACQUISITION_STATE,
+    LINK_STATE,
+    POINTING_STATE,
+    SAFETY_STATE,
+    SERVICE_HEARTBEAT,
+    STATION_EVENT,
+    STATION_MODE,
+    TRACKING_COARSE,
+    TRACKING_CORRECTION,
+    TRACKING_FINE,
+    ModeState,
+    StationEvent,
+)
+from controller.services.service import Service
+from controller.station import FAULT_MODES, RESTING, TIME_OUTS_S, Inputs, Mode, State, go, step, track
+from hal.clock import Clock
+
+CALL_TIMEOUT_S = 0.4  # shorter than station/mode's stale-after: nobody loses the mode while a call is under way
+REASK_S = 1.0
+
+
+class StationService(Service):
+    """Owns the mode. `memory` is a file in the run directory that outlives a crash: the pass that was being flown."""
+
+    name = "station"
+    period_s = 0.05
+
+    def __init__(
+        self,
+        clock: Clock,
+        port: Port,
+        elevation_mask_deg: float,
+        quad_half_field_rad: float,
+        memory: Path | None = None,
+    ) -> None:
+        super().__init__(clock, port)
+        self._mask_rad = math.radians(elevation_mask_deg)
+        self._quad_half_field_rad = quad_half_field_rad
+        self._memory = memory
+        self._state = State(since_s=clock.now_ns() * 1e-9)
+        self._warned: Mode | None = None
+        self._park_due_s: float | None = None
+
+    def open(self) -> None:
+        """Come back in SAFE with the pass reloaded when the previous run was cut off in the middle of one."""
+        if self._memory is None or not self._memory.exists():
+            return
+        try:
+            plan = json.loads(self._memory.read_text())
+            start_ns, end_ns, target = int(plan["start_utc_ns"]), int(plan["end_utc_ns"]), str(plan["name"])
+        except (OSError, ValueError, KeyError, TypeError):
+            self._tell("warning", "MEMORY", f"{self._memory} is unreadable: the interrupted pass is forgotten")
+            return
+        reloaded = track(self._state, self._now_s(), target, start_ns, end_ns)
+        self._state = go(
+            reloaded, Mode.SAFE, self._now_s(), f"restarted during the pass of {target}: reset, then track to go on"
+        )
+
+    def cycle(self) -> None:
+        """Commands first, then one turn of the machine, then the word to everybody."""
+        for request in self.port.requests():
+            self.port.answer(request, self._obey(request))
+        before = self._state.mode
+        self._state = step(self._state, self._inputs())
+        if self._state.mode is not before:
+            self._entered(before)
+        self._warn_when_long()
+        self._park_when_stowed()
+        self._publish()
+
+    def close(self) -> None:
+        """A clean stop forgets the pass; a crash does not come here."""
+        self._forget()
+
+    # Commands
+
+    def _obey(self, request: Request) -> Reply:
+        mode = self._state.mode
+        match request.method:
+            case "stop":
+                self._force(Mode.HOLD, "the operator said stop")
+            case "safe":
+                self._force(Mode.SAFE, "the operator said safe")
+            case "ping":
+                pass
+            case "station.reset" if mode in RESTING:
+                self._force(Mode.STOWED, "reset by the operator")
+                self._park_due_s = None
+            case "station.reset":
+                return Reply("BUSY", f"the station is in {mode}", "stop it first: boresight stop")
+            case "station.park" if mode not in {Mode.SAFE, Mode.FAULT}:
+                self._force(Mode.STOWED, "parked by the operator")
+            case "station.track" if mode not in {Mode.SAFE, Mode.FAULT}:
+                return self._track(request.body)
+            case "station.park" | "station.track":
+                return Reply("INTERLOCK", f"the station is in {mode}: {self._state.reason}", "boresight reset first")
+            case unknown:
+                return Reply("SCHEMA", f"the station has no method {unknown!r}", "see docs/protocol.md")
+        return Reply("", f"the station is in {self._state.mode}")
+
+    def _track(self, body: dict[str, Any]) -> Reply:
+        try:
+            start_ns, end_ns, target = int(body["start_utc_ns"]), int(body["end_utc_ns"]), str(body["name"])
+        except (KeyError, TypeError, ValueError):
+            return Reply(
+                "SCHEMA", "track needs name, line1, line2, start_utc_ns and end_utc_ns", "boresight track NAME"
+            )
+        reply = self.port.call("pointing", "pointing.track", body, CALL_TIMEOUT_S)
+        if reply.code:
+            return reply
+        before = self._state.mode
+        self._state = track(self._state, self._now_s(), target, start_ns, end_ns)
+        self._remember(body)
+        self._entered(before)
+        return Reply("", f"the station is in {self._state.mode}: {self._state.reason}")
+
+    def _force(self, mode: Mode, reason: str) -> None:
+        before = self._state.mode
+        self._state = go(self._state, mode, self._now_s(), reason)
+        self._entered(before)
+
+    # Inputs and outputs
+
+    def _inputs(self) -> Inputs:
+        port = self.port
+        pointing = port.fresh(POINTING_STATE)
+        lost = [name for name in FAULT_MODES if port.fresh(SERVICE_HEARTBEAT, name) is None]
+        if pointing is not None and pointing.activity == "fault" and "pointing" not in lost:
+            lost.append("pointing")
+        return Inputs(
+            now_s=self._now_s(),
+            utc_ns=self.clock.utc_ns(),
+            elevation_mask_rad=self._mask_rad,
+            quad_half_field_rad=self._quad_half_field_rad,
+            pointing=pointing,
+            coarse=port.fresh(TRACKING_COARSE),
+            correction=port.fresh(TRACKING_CORRECTION),
+            fine=port.fresh(TRACKING_FINE),
+            acquisition=port.fresh(ACQUISITION_STATE),
+            safety=port.fresh(SAFETY_STATE),
+            link=port.fresh(LINK_STATE),
+            lost=tuple(lost),
+        )
+
+    def _entered(self, before: Mode) -> None:
+        state = self._state
+        level = "error" if state.mode in {Mode.SAFE, Mode.FAULT} else "info"
+        self._tell(level, state.mode, f"{before} -> {state.mode}: {state.reason}")
+        self._warned = None
+        if state.mode is Mode.STOWED and before is not Mode.STOWED:
+            self._park_due_s = self._now_s()
+            self._forget()
+
+    def _warn_when_long(self) -> None:
+        limit = TIME_OUTS_S.get(self._state.mode)
+        if limit is None or self._warned is self._state.mode or self._state.age_s(self._now_s()) < limit[0]:
+            return
+        self._warned = self._state.mode
+        self._tell("warning", "TIME_OUT", f"{self._state.mode} for {limit[0]:g} s: {limit[1]}")
+
+    def _park_when_stowed(self) -> None:
+        """Ask for the park position until pointing has taken the command; asking twice moves nothing twice."""
+        if self._park_due_s is None or self._now_s() < self._park_due_s:
+            return
+        reply = self.port.call("pointing", "pointing.park", {}, CALL_TIMEOUT_S)
+        self._park_due_s = self._now_s() + REASK_S if reply.code else None
+
+    def _publish(self) -> None:
+        state = self._state
+        since_ns = self.clock.utc_ns() - round(state.age_s(self._now_s()) * 1e9)
+        body = ModeState(
+            state.mode, since_ns, state.reason, state.target, state.pass_start_utc_ns, state.pass_end_utc_ns
+        )
+        self.port.publish(STATION_MODE, body)
+
+    def _tell(self, level: Any, code: str, message: str) -> None:
+        self.port.publish(STATION_EVENT, StationEvent(level, str(code), message))
+
+    def _now_s(self) -> float:
+        return self.clock.now_ns() * 1e-9
+
+    # Memory of the pass
+
+    def _remember(self, plan: dict[str, Any]) -> None:
+        if self._memory is not None:
+            self._memory.write_text(json.dumps(plan))
+
+    def _forget(self) -> None:
+        if self._memory is not None:
+            self._memory.unlink(missing_ok=True)
