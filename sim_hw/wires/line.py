@@ -1,0 +1,124 @@
+"""A serial line in simulated time: ten bits a byte in both directions, whoever carries the far end.
+
+The host side is a pty or the in-memory port; the device side is a SerialDevice. A byte that the device has sent exists
+at once, but it arrives only when its last bit has crossed the line.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sim_hw.timeline import NS, Timeline
+from sim_hw.wires.contract import SerialDevice
+
+BITS_PER_BYTE = 10  # start, eight data, stop
+HOST_BUFFER_BYTES = 1 << 20  # what a host that does not read may leave lying; later bytes are lost, as on a tty
+
+
+@dataclass(slots=True)
+class _Burst:
+    """Bytes sent to the host back to back; byte i arrives i + 1 byte times after `start_ns`."""
+
+    start_ns: int
+    data: bytes
+    taken: int = 0  # leading bytes that the host has read
+
+
+class SerialLine:
+    """One device on one line of `baud` bits a second."""
+
+    def __init__(self, timeline: Timeline, device: SerialDevice, baud: int) -> None:
+        self.timeline = timeline
+        self.baud = baud
+        self.hung_up = False
+        self.overrun_bytes = 0
+        self.changed: Callable[[], None] = lambda: None  # a carrier in real time learns here of bytes and hang-ups
+        self._device = device
+        self._device_free_ns = 0  # when the line towards the device is idle again
+        self._host_free_ns = 0
+        self._bursts: deque[_Burst] = deque()
+        self._pending = 0
+        device.attach(self._send)
+
+    def host_write(self, data: bytes) -> None:
+        """Put bytes on the line; the device gets them when the last has arrived."""
+        if self.hung_up or not data:
+            return
+        end_ns = max(self.timeline.now_ns, self._device_free_ns) + self._duration_ns(len(data))
+        self._device_free_ns = end_ns
+        self.timeline.schedule(end_ns, lambda: self._deliver(data))
+
+    def host_read(self, n: int) -> bytes:
+        """Take at most `n` of the bytes that have arrived."""
+        n = min(n, self.available())
+        out = bytearray()
+        while len(out) < n:
+            burst = self._bursts[0]
+            part = burst.data[burst.taken : burst.taken + n - len(out)]
+            burst.taken += len(part)
+            out += part
+            if burst.taken == len(burst.data):
+                self._bursts.popleft()
+        self._pending -= len(out)
+        return bytes(out)
+
+    def available(self) -> int:
+        """How many bytes have arrived and are unread."""
+        now_ns = self.timeline.now_ns
+        count = 0
+        for burst in self._bursts:
+            arrived = max(0, (now_ns - burst.start_ns) * self.baud // (BITS_PER_BYTE * NS))
+            if arrived < len(burst.data):
+                return count + max(0, arrived - burst.taken)
+            count += len(burst.data) - burst.taken
+        return count
+
+    def available_at(self, n: int) -> int | None:
+        """The time at which `n` unread bytes will have arrived, or None: the device has not sent so many."""
+        if n > self._pending:
+            return None
+        missing = n
+        for burst in self._bursts:
+            unread = len(burst.data) - burst.taken
+            if missing <= unread:
+                return burst.start_ns + self._duration_ns(burst.taken + missing)
+            missing -= unread
+        return None
+
+    def idle_at(self) -> int:
+        """The time at which everything the host wrote has left the line."""
+        return self._device_free_ns
+
+    def hang_up(self) -> None:
+        """The cable is pulled: what is on the line is lost, and so is what either side sends from now on."""
+        self.hung_up = True
+        self._bursts.clear()
+        self._pending = 0
+        self.changed()
+
+    def plug_in(self) -> None:
+        """The cable is back; the device has noticed nothing."""
+        self.hung_up = False
+        self.changed()
+
+    def _send(self, data: bytes) -> None:
+        if self.hung_up or not data:
+            return
+        room = HOST_BUFFER_BYTES - self._pending
+        self.overrun_bytes += max(0, len(data) - room)
+        data = data[: max(0, room)]
+        start_ns = max(self.timeline.now_ns, self._host_free_ns)
+        self._host_free_ns = start_ns + self._duration_ns(len(data))
+        self._bursts.append(_Burst(start_ns, bytes(data)))
+        self._pending += len(data)
+        self.changed()
+
+    def _deliver(self, data: bytes) -> None:
+        if not self.hung_up:
+            self._device.receive(data)
+
+    def _duration_ns(self, n_bytes: int) -> int:
+        """Time of `n_bytes` on the line, rounded up, so that a byte never arrives early."""
+        return -(-n_bytes * BITS_PER_BYTE * NS // self.baud)
