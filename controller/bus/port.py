@@ -82,6 +82,14 @@ class Port(Protocol):
         """Finish a command."""
         ...
 
-    def call(self, service: str, method: str, body: dict[str, Any], timeout_s: float) -> Reply:
+    def send(self, service: str, method: str, body: dict[str, Any], timeout_s: float, control: bool = False) -> bytes:
+        """Send a command and go on; `timeout_s` from now it is refused as late. Returns the id for `result`."""
+        ...
+
+    def result(self, request_id: bytes) -> Reply | None:
+        """The answer to a command sent with `send`, once; None while there is none."""
+        ...
+
+    def call(self, service: str, method: str, body: dict[str, Any], timeout_s: float, control: bool = False) -> Reply:
         """Send a command and wait, in the Clock's time, for its answer; code TIMEOUT_UNKNOWN when none comes."""
         ...

@@ -1,0 +1,186 @@
+"""What happens to a command before a service sees it and after it has answered: the rules of the command channels.
+
+Transport-free, so that sockets and the in-process queue refuse, acknowledge and repeat in the same way.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, Final
+
+from controller.bus.envelope import (
+    ERROR_CODES,
+    RETRYABLE,
+    VERSION,
+    BusError,
+    Code,
+    DoneBody,
+    Envelope,
+    ErrorBody,
+    Ids,
+    Kind,
+    body_as,
+    pack,
+)
+from controller.bus.port import Reply, Request
+from hal.clock import NS, Clock
+
+CACHE_NS: Final = 60 * NS
+STOPS: Final = frozenset({"stop", "abort", "safe"})  # never too late, never for another start
+CONTROL_METHODS: Final = STOPS | {"ping"}
+CODES: Final[dict[str, Code]] = {code: code for code in ERROR_CODES}
+
+Send = Callable[[Envelope], None]
+
+
+class Writer:
+    """Stamps envelopes with who sends, when, and from which start."""
+
+    def __init__(self, service: str, clock: Clock, ids: Ids, simulated: bool) -> None:
+        self.service = service
+        self.clock = clock
+        self.ids = ids
+        self.boot = ids.boot()
+        self.simulated = simulated
+
+    def write(self, kind: Kind, method: str, body: Any = None, **fields: Any) -> Envelope:
+        """A new envelope; `fields` are further keys of Envelope."""
+        if body is not None:
+            fields["b"] = pack(body)
+        return Envelope(
+            v=VERSION,
+            k=kind,
+            m=method,
+            src=self.service,
+            boot=self.boot,
+            t=self.clock.utc_ns(),
+            clk="utc" if self.clock.realtime else "sim",
+            sim=self.simulated,
+            **fields,
+        )
+
+    def request(self, service: str, method: str, body: Any, deadline_ns: int, boot: bytes) -> Envelope:
+        """A command with an id of its own and a deadline in UTC nanoseconds."""
+        return self.write("req", method, body, id=self.ids.message(), dst=service, dst_boot=boot, dl=deadline_ns)
+
+    def answer(self, request: Envelope, reply: Reply) -> Envelope:
+        """`rep` for a success, `err` for anything else; a code outside of the closed list becomes INTERNAL."""
+        to = {"re": request.id, "dst": request.src, "dst_boot": request.boot}
+        if not reply.code:
+            return self.write("rep", request.m, DoneBody(msg=reply.message, data=reply.body or {}), **to)
+        error = ErrorBody(
+            code=CODES.get(reply.code, "INTERNAL"),
+            msg=reply.message,
+            hint=reply.hint,
+            retryable=reply.code in RETRYABLE,
+            detail="" if reply.code in CODES else reply.code,
+        )
+        return self.write("err", request.m, error, **to)
+
+
+class Inbox:
+    """Commands of one service: checks, acknowledges, hands over, remembers answers.
+
+    A command that is expired, meant for another start or service, or unreadable is refused, never executed; a stop on
+    the control channel is executed however late it comes. The same id from the same sender within 60 s is the same
+    command: it is answered again, not executed again.
+    """
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self._control: list[tuple[Envelope, Send]] = []
+        self._commands: list[tuple[Envelope, Send]] = []
+        self._open: dict[tuple[str, bytes], tuple[Envelope, Send]] = {}
+        self._answered: OrderedDict[tuple[str, bytes], tuple[int, Envelope]] = OrderedDict()
+
+    def admit(self, envelope: Envelope, control: bool, send: Send) -> None:
+        """Take a message of the cmd or ctl channel; `send` carries acknowledgement and answer back."""
+        if envelope.k != "req" or not envelope.id:
+            return  # nobody waits for an answer to what is no request
+        key = (envelope.src, envelope.id)
+        if (done := self._answered.get(key)) is not None:
+            send(done[1])
+        elif key in self._open:
+            self._open[key] = (envelope, send)
+            send(self._writer.write("ack", envelope.m, re=envelope.id, dst=envelope.src))
+        elif (refusal := self._refusal(envelope, control)) is not None:
+            send(self._writer.answer(envelope, refusal))
+        elif control and envelope.m == "ping":
+            send(self._writer.answer(envelope, Reply("", "", body={"utc_ns": self._writer.clock.utc_ns()})))
+        else:
+            self._open[key] = (envelope, send)
+            (self._control if control else self._commands).append((envelope, send))
+            send(self._writer.write("ack", envelope.m, re=envelope.id, dst=envelope.src))
+
+    def take(self) -> list[Request]:
+        """Admitted commands, control first; what expired while it waited is refused now."""
+        self._forget()
+        taken: list[Request] = []
+        for control, queue in ((True, self._control), (False, self._commands)):
+            for envelope, _ in queue:
+                request = Request(envelope.id, envelope.src, envelope.m, {}, control)
+                if (late := None if control else self._late(envelope)) is not None:
+                    self.finish(request, late)
+                    continue
+                try:
+                    body = body_as(envelope, dict[str, Any])
+                except BusError as error:
+                    self.finish(request, Reply("SCHEMA", str(error), "send a map of named values"))
+                    continue
+                taken.append(Request(envelope.id, envelope.src, envelope.m, body, control))
+            queue.clear()
+        return taken
+
+    def finish(self, request: Request, reply: Reply) -> None:
+        """Answer a command that was taken; answering twice changes nothing."""
+        key = (request.source, request.id)
+        if (waiting := self._open.pop(key, None)) is None:
+            return
+        envelope, send = waiting
+        answer = self._writer.answer(envelope, reply)
+        self._answered[key] = (self._writer.clock.now_ns(), answer)
+        send(answer)
+
+    def _refusal(self, envelope: Envelope, control: bool) -> Reply | None:
+        mine = self._writer
+        if envelope.dst != mine.service:
+            return Reply("TRANSPORT", f"this is {mine.service}, the command was meant for {envelope.dst!r}")
+        if control and envelope.m in STOPS:
+            return None
+        if envelope.dst_boot and envelope.dst_boot != mine.boot:
+            return Reply(
+                "TRANSPORT",
+                f"{mine.service} has been restarted since this command was addressed; it was not executed",
+                "look at the station's state and send the command again",
+            )
+        if control and envelope.m not in CONTROL_METHODS:
+            allowed = ", ".join(sorted(CONTROL_METHODS))
+            return Reply("PROTOCOL", f"{envelope.m!r} is no control method ({allowed}): send it on cmd")
+        return self._late(envelope)
+
+    def _late(self, envelope: Envelope) -> Reply | None:
+        late_ns = self._writer.clock.utc_ns() - envelope.dl
+        if not envelope.dl or late_ns <= 0:
+            return None
+        return Reply(
+            "DEADLINE",
+            f"{envelope.m} reached {self._writer.service} {late_ns / NS:.3f} s after its deadline; it was not executed",
+        )
+
+    def _forget(self) -> None:
+        before_ns = self._writer.clock.now_ns() - CACHE_NS
+        while self._answered:
+            key, (at_ns, _) = next(iter(self._answered.items()))
+            if at_ns >= before_ns:
+                return
+            del self._answered[key]
+
+
+def reply_of(envelope: Envelope) -> Reply:
+    """The Reply in a `rep` or `err` message. Raises BusError when its body is wrong."""
+    if envelope.k == "err":
+        error = body_as(envelope, ErrorBody)
+        return Reply(error.code, error.msg, error.hint)
+    done = body_as(envelope, DoneBody)
+    return Reply("", done.msg, body=done.data or None)
