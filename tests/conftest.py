@@ -1,0 +1,59 @@
+"""Nothing may leak: a thread, socket or child process that outlives its test fails it."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+GRACE_S = 2.0
+
+
+def open_sockets() -> set[str]:
+    """Sockets and ptys of this process, by their kernel name."""
+    names = set()
+    for entry in Path("/proc/self/fd").iterdir():
+        try:
+            target = os.readlink(entry)
+        except OSError:
+            continue  # closed while we looked
+        if target.startswith(("socket:", "/dev/p")):
+            names.add(target)
+    return names
+
+
+def children() -> set[str]:
+    """Child processes of this process, without multiprocessing's own helper."""
+    found: set[str] = set()
+    for task in Path("/proc/self/task").iterdir():
+        try:
+            pids = (task / "children").read_text().split()
+        except OSError:
+            continue
+        for pid in pids:
+            try:
+                words = Path(f"/proc/{pid}/cmdline").read_bytes()
+            except OSError:
+                continue
+            if b"resource_tracker" not in words:
+                found.add(pid)
+    return found
+
+
+@pytest.fixture(autouse=True)
+def nothing_leaks() -> Iterator[None]:
+    """Compare threads, sockets and children before and after the test."""
+    threads, sockets, processes = set(threading.enumerate()), open_sockets(), children()
+    yield
+    for thread in set(threading.enumerate()) - threads:
+        thread.join(GRACE_S)
+    leaked = [f"thread {thread.name}" for thread in set(threading.enumerate()) - threads]
+    if open_sockets() - sockets:
+        gc.collect()  # an object in a reference cycle is not a leak
+    leaked += [f"open {name}" for name in open_sockets() - sockets]
+    leaked += [f"process {pid}" for pid in children() - processes]
+    assert not leaked, f"the test leaves behind: {', '.join(leaked)}"

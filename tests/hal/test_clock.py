@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from hal.clock import NS, Deadline, RealClock
+
+
+class StandingClock:
+    realtime = False
+
+    def __init__(self) -> None:
+        self.t_ns = 5 * NS
+
+    def now_ns(self) -> int:
+        return self.t_ns
+
+    def utc_ns(self) -> int:
+        return self.t_ns
+
+    def sleep_until(self, t_ns: int) -> None:
+        self.t_ns = max(self.t_ns, t_ns)
+
+
+def test_a_deadline_counts_down_on_its_clock_and_never_below_zero() -> None:
+    clock = StandingClock()
+    deadline = Deadline(clock, 2.0)
+    assert (deadline.remaining_s, deadline.expired) == (2.0, False)
+    clock.sleep_until(6 * NS)
+    assert deadline.remaining_s == 1.0
+    clock.sleep_until(9 * NS)
+    assert (deadline.remaining_s, deadline.expired) == (0.0, True)
+
+
+def test_the_real_clock_sleeps_to_an_absolute_time_and_not_at_all_into_the_past() -> None:
+    clock = RealClock()
+    due_ns = clock.now_ns() + NS // 100
+    clock.sleep_until(due_ns)
+    assert clock.now_ns() >= due_ns
+    clock.sleep_until(due_ns)
+
+
+def test_the_real_clock_says_that_it_is_real() -> None:
+    assert RealClock().realtime
