@@ -35,6 +35,7 @@ class SerialLine:
         self.hung_up = False
         self.overrun_bytes = 0
         self.changed: Callable[[], None] = lambda: None  # a carrier in real time learns here of bytes and hang-ups
+        self.spoil: Callable[[bytes], bytes] | None = None  # fault: what becomes of a reply (silence, half, garbage)
         self._device = device
         self._device_free_ns = 0  # when the line towards the device is idle again
         self._host_free_ns = 0
@@ -104,6 +105,8 @@ class SerialLine:
         self.changed()
 
     def _send(self, data: bytes) -> None:
+        if self.spoil is not None:
+            data = self.spoil(data)
         if self.hung_up or not data:
             return
         room = HOST_BUFFER_BYTES - self._pending
