@@ -1,0 +1,214 @@
+"""A service's port on ZeroMQ: the real-time twin of the port of lockstep, with the same rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import zmq
+
+from controller.bus.endpoints import Endpoints, Table
+from controller.bus.envelope import BusError, Envelope, Ids, frame, unframe
+from controller.bus.inbox import Inbox, Writer
+from controller.bus.port import Reply, Request, Sample
+from controller.bus.requester import Requester
+from controller.bus.sockets import Dialler, Publisher, Server, Subscriber
+from controller.bus.store import Numbering, Store, refuse_truth
+from controller.bus.topics import BUS_GAPS, SERVICE_HEARTBEAT, TOPICS, Body, GapReport, Topic
+from hal.clock import NS, Clock
+
+GAPS_EVERY_NS: Final = NS
+WAIT_MS: Final = 20
+
+
+class Listener:
+    """A SUB socket with what came out of it: the newest of every topic, events, gaps, boot ids.
+
+    A sample's age counts from its sending, since both ends read one machine's UTC: what waited in a socket is old.
+    """
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], clock: Clock, endpoints: list[str]) -> None:
+        self._clock = clock
+        self._subscriber = Subscriber(context, endpoints)
+        self.store = Store()
+        self.unreadable = 0
+        self.subscribe(SERVICE_HEARTBEAT)
+        for topic in TOPICS.values():
+            if topic.kind == "event":
+                self.subscribe(topic)
+
+    @property
+    def socket(self) -> zmq.Socket[bytes]:
+        """The socket, to wait on."""
+        return self._subscriber.socket
+
+    def subscribe(self, topic: Topic) -> None:
+        """Receive a topic from now on."""
+        self._subscriber.subscribe(topic.name)
+
+    def turn(self) -> list[Envelope]:
+        """Take what has come into the store; returns what was new, in order."""
+        new: list[Envelope] = []
+        for data in self._subscriber.frames():
+            try:
+                envelope = unframe(data)
+            except BusError:
+                self.unreadable += 1
+                continue
+            if self.accept(envelope):
+                new.append(envelope)
+        return new
+
+    def accept(self, envelope: Envelope) -> bool:
+        """Take one message; False when it had come before."""
+        age_ns = max(0, self._clock.utc_ns() - envelope.t)
+        return self.store.accept(envelope, self._clock.now_ns() - age_ns)
+
+    def boot_of(self, service: str) -> bytes:
+        """The present boot id of a service as its telemetry tells; empty when none has come."""
+        self.turn()
+        return self.store.boot_of(service)
+
+    def close(self) -> None:
+        """Close."""
+        self._subscriber.close()
+
+
+class SocketPort:
+    """Implements `controller.bus.port.Port` on sockets. Belongs to one thread.
+
+    Args:
+        service: whose port this is; its row of `table` is bound, all others are connected to.
+        clock: real time.
+        table: endpoints of all services (a port of 0 is drawn by the kernel, see `endpoints`).
+        simulated: marks every message: some device of this station is emulated.
+        stop_wanted: asked by `stopped`; a signal handler's flag.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        clock: Clock,
+        table: Table,
+        simulated: bool = False,
+        stop_wanted: Callable[[], bool] = lambda: False,
+        seed: int | str | None = None,
+    ) -> None:
+        if service not in table:
+            raise BusError(f"no service {service!r} is in the bus table ({', '.join(table)})")
+        self.service = service
+        self.simulated = simulated
+        self._clock = clock
+        self._stop_wanted = stop_wanted
+        self._stopped = False
+        self._gaps_due_ns = 0
+        self._numbers = Numbering(service)
+        self._writer = Writer(service, clock, Ids(clock, seed), simulated)
+        self._inbox = Inbox(self._writer)
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        try:
+            self._publisher = Publisher(self._context, table[service].tlm, service)
+            self._server = Server(self._context, table[service], self._writer, self._inbox)
+        except BusError:
+            self._context.destroy(0)
+            raise
+        others = [endpoints.tlm for name, endpoints in table.items() if name != service]
+        self._listener = Listener(self._context, clock, others)
+        self._dialler = Dialler(self._context, table)
+        self._requester = Requester(self._dialler, self._writer, self._listener.boot_of)
+        self.endpoints = Endpoints(*self._server.endpoints, self._publisher.endpoint)
+
+    @property
+    def boot(self) -> bytes:
+        """This start's id."""
+        return self._writer.boot
+
+    @property
+    def store(self) -> Store:
+        """What this port has received."""
+        return self._listener.store
+
+    @property
+    def stopped(self) -> bool:
+        """True once the service should return from its loop."""
+        return self._stopped or self._stop_wanted()
+
+    def stop(self) -> None:
+        """Ask the service to return from its loop."""
+        self._stopped = True
+
+    def publish(self, topic: Topic, body: Body) -> None:
+        """Send telemetry; never blocks."""
+        envelope = self._writer.write("tlm", topic.name, body, seq=self._numbers.next(topic, body))
+        self._publisher.publish(topic.name, frame(envelope))
+        self._listener.accept(envelope)
+        if topic is SERVICE_HEARTBEAT:
+            self._report_gaps()
+
+    def _report_gaps(self) -> None:
+        now_ns = self._clock.now_ns()
+        if now_ns >= self._gaps_due_ns:
+            self._gaps_due_ns = now_ns + GAPS_EVERY_NS
+            self.publish(BUS_GAPS, GapReport(dict(self.store.gaps)))
+
+    def latest(self, topic: Topic, source: str = "") -> Sample[Any] | None:
+        """The newest sample of a topic, however old."""
+        self._listen(topic)
+        return self.store.latest(topic, source)
+
+    def fresh(self, topic: Topic, source: str = "") -> Any | None:
+        """The newest body, or None when it is older than the topic's stale-after."""
+        self._listen(topic)
+        return self.store.fresh(topic, source, self._clock.now_ns())
+
+    def drain(self, topic: Topic) -> list[Sample[Any]]:
+        """All samples since the previous call (of a topic that is no event: from the first call on)."""
+        self._listen(topic)
+        return self.store.drain(topic)
+
+    def _listen(self, topic: Topic) -> None:
+        refuse_truth(self.service, topic)
+        self._listener.subscribe(topic)
+        self._listener.turn()
+
+    def requests(self) -> list[Request]:
+        """Commands that arrived since the previous call; control requests first."""
+        self._publisher.welcome()
+        self._server.poll()
+        return self._inbox.take()
+
+    def answer(self, request: Request, reply: Reply) -> None:
+        """Finish a command."""
+        self._inbox.finish(request, reply)
+
+    def send(self, service: str, method: str, body: dict[str, Any], timeout_s: float, control: bool = False) -> bytes:
+        """Send a command and go on; the id that comes back is what `result` asks for."""
+        return self._requester.send(service, method, body, timeout_s, control)
+
+    def result(self, request_id: bytes) -> Reply | None:
+        """The answer to a command sent with `send`, once; None while there is none."""
+        return self._requester.result(request_id)
+
+    def call(self, service: str, method: str, body: dict[str, Any], timeout_s: float, control: bool = False) -> Reply:
+        """Send a command and wait for its answer."""
+        request_id = self.send(service, method, body, timeout_s, control)
+        while (reply := self.result(request_id)) is None:
+            wait([self._listener.socket, *self._dialler.sockets], WAIT_MS)
+            self._listener.turn()
+        return reply
+
+    def close(self) -> None:
+        """Close all sockets."""
+        self._listener.close()
+        self._dialler.close()
+        self._server.close()
+        self._publisher.close()
+        self._context.term()
+
+
+def wait(sockets: list[zmq.Socket[bytes]], timeout_ms: int) -> None:
+    """Block until one of the sockets has a message, at most `timeout_ms`."""
+    poller = zmq.Poller()
+    for socket in sockets:
+        poller.register(socket, zmq.POLLIN)
+    poller.poll(timeout_ms)

@@ -1,0 +1,104 @@
+"""Free ports, ports that close, and a toy service in a thread of its own."""
+
+from __future__ import annotations
+
+import random
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from controller.bus.endpoints import Table, static_table
+from controller.bus.port import Reply
+from controller.bus.socket_port import SocketPort
+from controller.bus.topics import SERVICE_HEARTBEAT, Heartbeat
+from hal.clock import NS, RealClock
+
+NAMES = ("station", "pointing", "link", "bench")
+
+
+def free_base_port(count: int) -> int:
+    """A base port with `count` free ports from it, below the range that the kernel draws from."""
+    while True:
+        base = random.randrange(10000, 30000)
+        with ExitStack() as held:
+            try:
+                for port in range(base, base + count):
+                    held.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return base
+
+
+@pytest.fixture
+def table() -> Table:
+    return static_table(base_port=free_base_port(1 + 3 * len(NAMES)), services=NAMES)
+
+
+@pytest.fixture
+def clock() -> RealClock:
+    return RealClock()
+
+
+@pytest.fixture
+def port(table: Table, clock: RealClock) -> Iterator[Callable[..., SocketPort]]:
+    with ExitStack() as stack:
+
+        def make(service: str, **arguments: object) -> SocketPort:
+            made = SocketPort(service, clock, table, **arguments)  # type: ignore[arg-type]
+            stack.callback(made.close)
+            return made
+
+        yield make
+
+
+class Toy:
+    """Echoes commands, and says `held` to the method `toy.hold` only after a stop."""
+
+    def __init__(self, table: Table, service: str) -> None:
+        self._table = table
+        self._service = service
+        self._stop = threading.Event()
+        self.executed: list[str] = []
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Toy:
+        self._thread.start()
+        assert self._ready.wait(5)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        clock = RealClock()
+        port = SocketPort(self._service, clock, self._table, stop_wanted=self._stop.is_set)
+        held = []
+        try:
+            self._ready.set()
+            cycles = 0
+            while not port.stopped:
+                for request in port.requests():
+                    self.executed.append(request.method)
+                    if request.method == "toy.hold":
+                        held.append(request)
+                        continue
+                    port.answer(request, Reply("", "done", body={"source": request.source, **request.body}))
+                    if request.method == "stop":
+                        while held:
+                            port.answer(held.pop(), Reply("BUSY", "held until the stop"))
+                if cycles % 20 == 0:
+                    port.publish(SERVICE_HEARTBEAT, Heartbeat(clock.utc_ns(), cycles, 0))
+                cycles += 1
+                clock.sleep_until(clock.now_ns() + NS // 200)
+        finally:
+            port.close()
+
+
+@pytest.fixture
+def toy(table: Table) -> Callable[[str], Toy]:
+    return lambda service: Toy(table, service)

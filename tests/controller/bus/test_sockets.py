@@ -1,0 +1,314 @@
+"""The bus on ZeroMQ: the same rules on real sockets, and what only sockets can do wrong."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+import zmq
+
+from controller.bus.client import Client
+from controller.bus.endpoints import Endpoints, Table, registry_endpoint, static_table
+from controller.bus.envelope import BusError, Envelope, Ids, body_as, decode, encode
+from controller.bus.inbox import Writer
+from controller.bus.port import Reply
+from controller.bus.socket_port import SocketPort
+from controller.bus.sockets import HIGH_WATER
+from controller.bus.topics import (
+    BUS_GAPS,
+    LINK_STATE,
+    SERVICE_HEARTBEAT,
+    SIM_TRUTH,
+    STATION_EVENT,
+    Heartbeat,
+    LinkState,
+    StationEvent,
+)
+from hal.clock import NS, Deadline, RealClock
+
+MakePort = Callable[..., SocketPort]
+
+
+def eventually(read: Callable[[], Any], timeout_s: float = 5.0) -> Any:
+    """What `read` gives as soon as it gives something."""
+    clock = RealClock()
+    deadline = Deadline(clock, timeout_s)
+    while not (value := read()):
+        assert not deadline.expired, "it never came"
+        clock.sleep_until(clock.now_ns() + NS // 1000)
+    return value
+
+
+def link(t_utc_ns: int = 1) -> LinkState:
+    return LinkState(t_utc_ns, 1e-6, 1e-7, above=True)
+
+
+def test_a_subscriber_that_comes_late_gets_the_last_value_at_once(port: MakePort, table: Table) -> None:
+    server = port("link")
+    for t_utc_ns in range(1, 4):
+        server.publish(LINK_STATE, link(t_utc_ns))
+    with Client(table) as client:
+        client.subscribe(LINK_STATE)
+        sample = eventually(lambda: server.requests() or client.wait_for(LINK_STATE, timeout_s=0.01))
+    assert (sample.source, sample.seq, sample.body) == ("link", 3, link(3))
+
+
+def test_a_replay_for_one_subscriber_is_no_gap_and_no_repeat_for_another(port: MakePort, table: Table) -> None:
+    server = port("link")
+    with Client(table) as first, Client(table) as second:
+        first.subscribe(LINK_STATE)
+        server.publish(LINK_STATE, link())
+        eventually(lambda: server.requests() or first.wait_for(LINK_STATE, timeout_s=0.01))
+        second.subscribe(LINK_STATE)
+        eventually(lambda: server.requests() or second.wait_for(LINK_STATE, timeout_s=0.01))
+        first.pause(0.02)
+        assert first.store.received == 1
+        assert first.store.gaps.total() == 0
+
+
+def test_ports_hear_each_other_and_themselves(port: MakePort) -> None:
+    link_port, station = port("link"), port("station")
+    station.latest(LINK_STATE)
+    link_port.publish(LINK_STATE, link())
+    assert eventually(lambda: link_port.requests() or station.fresh(LINK_STATE)) == link()
+    assert link_port.fresh(LINK_STATE) == link()
+
+
+def test_what_waited_in_a_socket_is_as_old_as_it_is(port: MakePort, clock: RealClock) -> None:
+    link_port, station = port("link"), port("station")
+    station.latest(LINK_STATE)
+    link_port.publish(LINK_STATE, link())
+    eventually(lambda: link_port.requests() or station.latest(LINK_STATE))
+    link_port.publish(LINK_STATE, link(2))
+    sent_ns = clock.now_ns()
+    clock.sleep_until(sent_ns + NS // 5)
+    sample = station.latest(LINK_STATE)
+    assert sample is not None
+    assert sample.body == link(2)
+    assert sample.age_s(clock.now_ns()) >= 0.19
+
+
+def test_events_arrive_in_order_and_once(port: MakePort) -> None:
+    sender, station = port("pointing"), port("station")
+    sender.publish(SERVICE_HEARTBEAT, Heartbeat(1, 0, 0))
+    eventually(lambda: sender.requests() or station.latest(SERVICE_HEARTBEAT, "pointing"))
+    for number in range(100):
+        sender.publish(STATION_EVENT, StationEvent("info", "code", str(number)))
+    got: list[str] = []
+    eventually(lambda: got.extend(s.body.message for s in station.drain(STATION_EVENT)) or len(got) >= 100)
+    assert got == [str(number) for number in range(100)]
+
+
+def test_a_command_is_executed_and_its_answer_comes_back(table: Table, toy: Callable[[str], Any]) -> None:
+    with toy("pointing") as served, Client(table) as client:
+        reply = client.call("pointing", "pointing.slew", {"azimuth_rad": 1.0})
+        assert reply == Reply("", "done", body={"source": "cli", "azimuth_rad": 1.0})
+        assert served.executed == ["pointing.slew"]
+
+
+def test_a_service_calls_another(port: MakePort, toy: Callable[[str], Any]) -> None:
+    with toy("pointing"):
+        station = port("station")
+        reply = station.call("pointing", "pointing.park", {}, 2.0)
+        assert reply.body == {"source": "station"}
+
+
+def test_two_clients_at_once_get_their_own_answers(table: Table, toy: Callable[[str], Any]) -> None:
+    answers: dict[str, list[int]] = {"first": [], "second": []}
+
+    def ask(name: str) -> None:
+        with Client(table, name) as client:
+            for number in range(20):
+                body = client.call("pointing", "toy.count", {"number": number}).body or {}
+                assert body["source"] == name
+                answers[name].append(body["number"])
+
+    with toy("pointing"):
+        threads = [threading.Thread(target=ask, args=(name,)) for name in answers]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert answers == {"first": list(range(20)), "second": list(range(20))}
+
+
+def test_a_stop_overtakes_a_command_that_is_being_executed(table: Table, toy: Callable[[str], Any]) -> None:
+    with toy("pointing") as served, Client(table) as operator:
+        replies: list[Reply] = []
+
+        def hold() -> None:
+            with Client(table, "holder") as client:
+                replies.append(client.call("pointing", "toy.hold", timeout_s=5.0))
+
+        holder = threading.Thread(target=hold)
+        holder.start()
+        eventually(lambda: "toy.hold" in served.executed)
+        assert operator.call("pointing", "stop", control=True).code == ""
+        holder.join()
+        assert replies == [Reply("BUSY", "held until the stop")]
+
+
+def test_a_dead_server_is_a_sentence_and_nothing_was_executed(table: Table, clock: RealClock) -> None:
+    with Client(table) as client:
+        before_ns = clock.now_ns()
+        reply = client.call("pointing", "pointing.slew", timeout_s=0.2)
+        assert reply.code == "TRANSPORT"
+        assert "pointing.slew was not executed" in reply.message
+        assert clock.now_ns() - before_ns < NS
+        assert client.call("pointing", "stop", timeout_s=0.1, control=True).code == "TRANSPORT"
+
+
+def test_a_command_to_a_dead_server_is_not_executed_by_its_successor(
+    table: Table, toy: Callable[[str], Any], clock: RealClock
+) -> None:
+    with Client(table) as client:
+        with toy("pointing"):
+            assert client.call("pointing", "toy.first").code == ""
+        reply = client.call("pointing", "toy.second", timeout_s=0.2)
+        assert reply.code in {"TRANSPORT", "TIMEOUT_UNKNOWN"}
+        with toy("pointing") as successor:
+            client.pause(0.3)
+            assert successor.executed == []
+            eventually(lambda: client.call("pointing", "toy.third", timeout_s=0.5).code == "")
+            assert successor.executed == ["toy.third"]
+
+
+def test_a_service_that_hangs_leaves_the_outcome_unknown(port: MakePort, table: Table) -> None:
+    hung = port("pointing")
+    hung.publish(SERVICE_HEARTBEAT, Heartbeat(1, 0, 0))
+    with Client(table) as client:
+        eventually(lambda: hung.requests() or client.wait_for(SERVICE_HEARTBEAT, timeout_s=0.01))
+        reply = client.call("pointing", "pointing.slew", timeout_s=0.1)
+        assert reply.code == "TIMEOUT_UNKNOWN"
+        assert hung.requests() == [], "and when it wakes up the command is too late"
+
+
+class Raw:
+    """A DEALER that may say anything."""
+
+    def __init__(self, endpoint: str) -> None:
+        self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self.socket = self.context.socket(zmq.DEALER)
+        self.socket.setsockopt(zmq.RCVTIMEO, 5000)
+        self.socket.connect(endpoint)
+        self.writer = Writer("raw", RealClock(), Ids(RealClock()), simulated=False)
+
+    def __enter__(self) -> Raw:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close(0)
+        self.context.term()
+
+    def ask(self, data: bytes) -> Envelope:
+        self.socket.send(data)
+        return decode(self.socket.recv())
+
+
+@pytest.mark.parametrize(("late", "boot", "code"), [(True, b"", "DEADLINE"), (False, b"previous", "TRANSPORT")])
+def test_a_late_or_misdirected_command_is_refused(
+    table: Table, toy: Callable[[str], Any], clock: RealClock, late: bool, boot: bytes, code: str
+) -> None:
+    with toy("pointing") as served, Raw(table["pointing"].cmd) as raw:
+        deadline_ns = clock.utc_ns() + (-1 if late else NS)
+        answer = raw.ask(encode(raw.writer.request("pointing", "pointing.slew", {}, deadline_ns, boot)))
+        assert (answer.k, body_as(answer, dict)["code"]) == ("err", code)
+        assert served.executed == []
+
+
+def test_garbage_is_answered_with_an_error_and_the_service_lives(table: Table, toy: Callable[[str], Any]) -> None:
+    with toy("pointing"), Raw(table["pointing"].cmd) as raw, Client(table) as client:
+        answer = raw.ask(b"\xc1garbage")
+        assert (answer.k, body_as(answer, dict)["code"]) == ("err", "PROTOCOL")
+        future = msgspec.msgpack.encode({"v": 2, "k": "req", "m": "pointing.slew", "src": "raw"})
+        assert "version 2 and this side 1" in body_as(raw.ask(future), dict)["msg"]
+        assert client.call("pointing", "toy.first").code == ""
+
+
+def test_a_slow_subscriber_loses_telemetry_and_the_loss_is_counted(port: MakePort, table: Table) -> None:
+    server = port("link")
+    with Client(table) as client:
+        client.subscribe(STATION_EVENT)
+        server.publish(SERVICE_HEARTBEAT, Heartbeat(1, 0, 0))
+        eventually(lambda: server.requests() or client.wait_for(SERVICE_HEARTBEAT, timeout_s=0.01))
+        sent = 20 * HIGH_WATER
+        event = StationEvent("info", "flood", "x" * 200)
+        for _ in range(sent):
+            server.publish(STATION_EVENT, event)
+        seen = [0]
+
+        def last_arrived() -> bool:
+            server.publish(STATION_EVENT, event)
+            seen[0] += 1
+            client.pause(0.002)
+            sample = client.store.latest(STATION_EVENT)
+            return sample is not None and sample.seq == sent + seen[0]
+
+        eventually(last_arrived)
+        gaps = client.store.gaps[STATION_EVENT.name]
+        received = client.store.received - client.store.sources(SERVICE_HEARTBEAT).count("link")
+        overflow = max(0, received - 4096)  # what the application did not drain is counted as well
+        assert gaps > 0
+        assert received + gaps - overflow == sent + seen[0]
+
+
+def test_a_service_tells_the_gaps_that_it_counted(port: MakePort) -> None:
+    station = port("station")
+    station.publish(SERVICE_HEARTBEAT, Heartbeat(1, 0, 0))
+    assert station.fresh(BUS_GAPS).gaps == {}
+    station.store.gaps["link/state"] = 3
+    assert station.store.gaps.total() == 3
+
+
+def test_no_service_may_read_the_truth_from_a_socket(port: MakePort) -> None:
+    station = port("station")
+    for read in (station.latest, station.fresh, station.drain):
+        with pytest.raises(BusError, match="may not subscribe"):
+            read(SIM_TRUTH)
+
+
+def test_a_mark_for_emulated_devices_is_on_every_message(port: MakePort, table: Table) -> None:
+    server = port("link", simulated=True)
+    server.publish(LINK_STATE, link())
+    with Client(table) as client:
+        client.subscribe(LINK_STATE)
+        sample = eventually(lambda: server.requests() or client.wait_for(LINK_STATE, timeout_s=0.01))
+        assert sample.simulated
+
+
+def test_a_second_station_on_the_same_ports_is_told_so(port: MakePort) -> None:
+    port("link")
+    with pytest.raises(BusError, match="in use: a station is running"):
+        port("link")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.20", "observatory.example", "*", "::"])
+def test_anything_but_loopback_is_refused(host: str, clock: RealClock) -> None:
+    with pytest.raises(BusError, match="not a loopback address"):
+        static_table(host, 5560)
+    endpoint = f"tcp://{host}:5561"
+    with pytest.raises(BusError, match="not a loopback address"):
+        SocketPort("link", clock, {"link": Endpoints(endpoint, endpoint, endpoint)})
+
+
+def test_loopback_is_allowed_in_each_of_its_names() -> None:
+    for host in ("127.0.0.1", "localhost", "[::1]", "127.8.8.8"):
+        assert static_table(host, 5560, ["a"])["a"].cmd == f"tcp://{host}:5561"
+
+
+def test_the_table_gives_each_service_three_ports_after_the_registry() -> None:
+    table = static_table("127.0.0.1", 6000, ["a", "b"])
+    assert registry_endpoint("127.0.0.1", 6000) == "tcp://127.0.0.1:6000"
+    assert table["b"] == Endpoints("tcp://127.0.0.1:6004", "tcp://127.0.0.1:6005", "tcp://127.0.0.1:6006")
+    with pytest.raises(BusError, match="base_port 65530"):
+        static_table("127.0.0.1", 65530, ["a", "b"])
+
+
+def test_a_service_that_is_not_in_the_table_is_named(table: Table, clock: RealClock) -> None:
+    with pytest.raises(BusError, match="'camera'"):
+        SocketPort("camera", clock, table)
+    with Client(table) as client:
+        assert "'camera'" in client.call("camera", "camera.start").message
