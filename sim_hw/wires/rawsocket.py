@@ -52,7 +52,9 @@ class RawSocketServer:
             connection.close()
 
     def close(self) -> None:
-        """Drop every connection and stop listening."""
+        """Drop every connection and stop listening; closing twice is closing once."""
+        if self._listener.fileno() < 0:
+            return
         self.hang_up()
         self._reactor.remove_reader(self._listener.fileno())
         self._listener.close()

@@ -1,0 +1,130 @@
+"""What every SCPI instrument can do: settings with an error check, numbers, operation complete."""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+from hal.errors import DeviceError, ProtocolError, WireTimeout
+
+_QUEUE_LIMIT = 32  # longer than any instrument's queue
+_QUERY_ERRORS = range(-499, -399)  # 488.2's own complaints about a reply that was not read
+
+
+class TextWire(Protocol):
+    """One message out, one reply back."""
+
+    name: str
+
+    def write(self, message: str) -> None:
+        """Send one message."""
+        ...
+
+    def query(self, message: str, timeout_s: float | None = None) -> str:
+        """Send one message and return its reply."""
+        ...
+
+    def close(self) -> None:
+        """Close the wire."""
+        ...
+
+
+class ScpiDevice:
+    """An instrument on a text wire; every error of its queue becomes a DeviceError with the instrument's number."""
+
+    def __init__(self, wire: TextWire) -> None:
+        self.wire = wire
+        self.name = wire.name
+
+    def identity(self) -> str:
+        """The answer to *IDN?."""
+        return self.ask("*IDN?")
+
+    def expect(self, *models: str) -> str:
+        """The identity, if its model is one of `models` (prefixes). Raises DeviceError."""
+        identity = self.identity()
+        fields = identity.split(",")
+        if len(fields) < 2 or not fields[1].strip().upper().startswith(tuple(m.upper() for m in models)):
+            raise DeviceError(
+                f'{self.name}: "{identity}" answers, where a {" or ".join(models)} is expected; '
+                f"correct the rig file, [{self.name}]."
+            )
+        return identity
+
+    def clear(self) -> None:
+        """Forget old errors and events."""
+        self.wire.write("*CLS")
+
+    def tell(self, message: str) -> None:
+        """Send settings and make sure that the instrument took them. Raises DeviceError."""
+        self.wire.write(message)
+        self._refuse(self.errors(), message)
+
+    def ask(self, message: str, timeout_s: float | None = None) -> str:
+        """Query text.
+
+        An instrument does not answer a query that it does not know; its error queue says so, and the time-out then
+        becomes a DeviceError.
+        """
+        try:
+            return self.wire.query(message, timeout_s)
+        except WireTimeout as silence:
+            told = [(code, text) for code, text in self.errors() if code not in _QUERY_ERRORS]
+            if told:
+                raise self._refusal(told, message) from silence
+            raise
+
+    def numbers(self, message: str, count: int, timeout_s: float | None = None) -> list[float]:
+        """Query `count` numbers that come separated by semicolons; SCPI's codes become inf and nan."""
+        reply = self.ask(message, timeout_s)
+        try:
+            values = [_number(part) for part in reply.split(";")]
+        except ValueError:
+            values = []
+        if len(values) != count:
+            raise ProtocolError(f'{self.name}: "{reply}" is no answer to {message}; check the instrument\'s firmware.')
+        return values
+
+    def number(self, message: str, timeout_s: float | None = None) -> float:
+        """Query one number."""
+        return self.numbers(message, 1, timeout_s)[0]
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait until pending operations are complete. Raises WireTimeout."""
+        self.ask("*OPC?", timeout_s)
+
+    def errors(self) -> list[tuple[int, str]]:
+        """Empty the error queue: (number, text), oldest first."""
+        found: list[tuple[int, str]] = []
+        while len(found) < _QUEUE_LIMIT:
+            reply = self.wire.query("SYST:ERR?")
+            number, _, text = reply.partition(",")
+            try:
+                code = int(number)
+            except ValueError:
+                raise ProtocolError(
+                    f'{self.name}: "{reply}" is no answer to SYST:ERR?; check the instrument\'s firmware.'
+                ) from None
+            if code == 0:
+                break
+            found.append((code, text.strip('"')))
+        return found
+
+    def close(self) -> None:
+        """Close the wire."""
+        self.wire.close()
+
+    def _refuse(self, errors: list[tuple[int, str]], message: str) -> None:
+        if errors:
+            raise self._refusal(errors, message)
+
+    def _refusal(self, errors: list[tuple[int, str]], message: str) -> DeviceError:
+        told = "; ".join(f"{code} {text}" for code, text in errors)
+        return DeviceError(f'{self.name}: refused "{message}": {told}; correct the setting.', errors[0][0])
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if math.isclose(abs(value), 9.9e37):  # SCPI-1999 7.2.1.4 and 7.2.1.5
+        return math.copysign(math.inf, value)
+    return math.nan if math.isclose(value, 9.91e37) else value

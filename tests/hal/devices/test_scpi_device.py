@@ -1,0 +1,104 @@
+"""What a SCPI driver makes of an instrument's answers, on a wire that plays them."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from hal.devices.scpi import ScpiDevice
+from hal.errors import DeviceError, ProtocolError, WireTimeout
+
+
+class Played:
+    """A wire with an answer for each query; None is silence."""
+
+    name = "laser"
+
+    def __init__(self, **answers: str | None) -> None:
+        self.answers: dict[str, str | None] = {"SYST:ERR?": '+0,"No error"'}
+        self.queue: list[str] = []
+        self.written: list[str] = []
+
+    def write(self, message: str) -> None:
+        self.written.append(message)
+
+    def query(self, message: str, timeout_s: float | None = None) -> str:
+        if message == "SYST:ERR?" and self.queue:
+            return self.queue.pop(0)
+        reply = self.answers[message]
+        if reply is None:
+            raise WireTimeout("laser: silent; check it.")
+        return reply
+
+    def close(self) -> None: ...
+
+
+def test_a_refused_setting_is_a_device_error_with_the_instruments_number() -> None:
+    wire = Played()
+    wire.queue = ['-222,"Data out of range"', '-113,"Undefined header"']
+    with pytest.raises(DeviceError, match=r'laser: refused "CURR 9": -222 Data out of range; -113') as told:
+        ScpiDevice(wire).tell("CURR 9")
+    assert told.value.code == -222
+    assert wire.queue == []
+
+
+def test_silence_after_an_unknown_query_is_explained_by_the_error_queue() -> None:
+    wire = Played()
+    wire.answers["NO:SUCH?"] = None
+    wire.queue = ['-113,"Undefined header"', '-420,"Query UNTERMINATED"']
+    with pytest.raises(DeviceError) as told:
+        ScpiDevice(wire).ask("NO:SUCH?")
+    assert told.value.code == -113
+
+
+def test_plain_silence_stays_a_time_out() -> None:
+    wire = Played()
+    wire.answers["*IDN?"] = None
+    wire.queue = ['-410,"Query INTERRUPTED"']
+    with pytest.raises(WireTimeout):
+        ScpiDevice(wire).identity()
+
+
+@pytest.mark.parametrize(("text", "value"), [("1.5E-3", 1.5e-3), ("9.9E37", math.inf), ("-9.90000E+37", -math.inf)])
+def test_numbers_are_read_with_scpis_own_infinities(text: str, value: float) -> None:
+    wire = Played()
+    wire.answers["MEAS?"] = text
+    assert ScpiDevice(wire).number("MEAS?") == value
+
+
+def test_scpis_not_a_number_is_nan() -> None:
+    wire = Played()
+    wire.answers["MEAS?"] = "9.91E37"
+    assert math.isnan(ScpiDevice(wire).number("MEAS?"))
+
+
+@pytest.mark.parametrize("reply", ["", "volts", "1;2;3", "1;x"])
+def test_a_reply_that_is_not_the_numbers_asked_for_is_a_protocol_error(reply: str) -> None:
+    wire = Played()
+    wire.answers["A?;B?"] = reply
+    with pytest.raises(ProtocolError, match="no answer to A"):
+        ScpiDevice(wire).numbers("A?;B?", 2)
+
+
+def test_an_error_queue_that_never_ends_is_bounded() -> None:
+    wire = Played()
+    wire.answers["SYST:ERR?"] = '-350,"Queue overflow"'
+    assert len(ScpiDevice(wire).errors()) == 32
+
+
+def test_a_garbled_error_queue_is_a_protocol_error() -> None:
+    wire = Played()
+    wire.answers["SYST:ERR?"] = "ok"
+    with pytest.raises(ProtocolError):
+        ScpiDevice(wire).tell("*RST")
+
+
+def test_another_model_on_the_address_is_refused_by_name() -> None:
+    wire = Played()
+    wire.answers["*IDN?"] = "Maker,SCOPE,1,0"
+    with pytest.raises(DeviceError, match=r'laser: "Maker,SCOPE,1,0" answers, where a ITC4 or CLD1 is expected'):
+        ScpiDevice(wire).expect("ITC4", "CLD1")
+    wire.answers["*IDN?"] = "noise"
+    with pytest.raises(DeviceError):
+        ScpiDevice(wire).expect("ITC4")
