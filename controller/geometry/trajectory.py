@@ -1,0 +1,192 @@
+"""A target's path over a site as polynomials: what the gimbal loop evaluates, and what travels on the bus.
+
+Chebyshev series are fitted to the apparent east-north-up position (never to azimuth and elevation, which have a pole
+at the zenith); one segment serves a whole pass. For evaluation they become powers of x in [-1, 1]: plain Python
+Horner sums give direction and analytic rates in a few microseconds, with a loss of digits (about 1e-10 of the
+range at degree 16) that does not matter here.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.polynomial import chebyshev
+
+from controller.geometry.timescales import Floats, Times
+
+Poly = tuple[float, ...]
+NODES = 20
+SEGMENT_MAX_S = 900.0
+
+Path = Callable[[Times], tuple[Floats, Floats]]
+"""Apparent receive and transmit positions, east-north-up in metres (n, 3) each, for UTC nanoseconds (n,)."""
+
+
+class Look(NamedTuple):
+    """Apparent direction of the target, range along the light path, and their rates."""
+
+    azimuth_rad: float
+    elevation_rad: float
+    range_m: float
+    azimuth_rate_rad_s: float
+    elevation_rate_rad_s: float
+    range_rate_m_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One stretch of time: Chebyshev coefficients of east, north, up in metres, receive and transmit."""
+
+    start_utc_ns: int
+    end_utc_ns: int
+    receive: tuple[Poly, Poly, Poly]
+    transmit: tuple[Poly, Poly, Poly]
+    _powers: tuple[tuple[tuple[float, float, float], ...], tuple[tuple[float, float, float], ...]] = field(
+        init=False, repr=False, compare=False
+    )
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_powers", (_powers(self.receive), _powers(self.transmit)))
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """Consecutive segments; outside them the nearest end is held, with no rate."""
+
+    segments: tuple[Segment, ...]
+
+    def __post_init__(self) -> None:
+        if not self.segments:
+            raise ValueError("A trajectory needs at least one segment.")
+        object.__setattr__(self, "_ends", [s.end_utc_ns for s in self.segments[:-1]])
+
+    @property
+    def start_utc_ns(self) -> int:
+        """First moment that is covered."""
+        return self.segments[0].start_utc_ns
+
+    @property
+    def end_utc_ns(self) -> int:
+        """Last moment that is covered."""
+        return self.segments[-1].end_utc_ns
+
+    def receive(self, t_utc_ns: int) -> Look:
+        """Where the target's light comes from."""
+        return self._look(t_utc_ns, 0)
+
+    def transmit(self, t_utc_ns: int) -> Look:
+        """Where to send ours."""
+        return self._look(t_utc_ns, 1)
+
+    def point_ahead(self, t_utc_ns: int) -> tuple[float, float]:
+        """Transmit minus receive direction as (cross-elevation, elevation) in radians."""
+        receive, transmit = self._look(t_utc_ns, 0), self._look(t_utc_ns, 1)
+        turn = math.remainder(transmit.azimuth_rad - receive.azimuth_rad, math.tau)
+        return turn * math.cos(receive.elevation_rad), transmit.elevation_rad - receive.elevation_rad
+
+    def _look(self, t_utc_ns: int, which: int) -> Look:
+        segment = self.segments[bisect_right(self._ends, t_utc_ns)]  # type: ignore[attr-defined]
+        half_ns = (segment.end_utc_ns - segment.start_utc_ns) / 2
+        x = (t_utc_ns - segment.start_utc_ns) / half_ns - 1.0
+        scale = 1e9 / half_ns
+        if not -1.0 <= x <= 1.0:
+            x, scale = math.copysign(1.0, x), 0.0
+        e = n = u = de = dn = du = 0.0
+        for ce, cn, cu in segment._powers[which]:
+            de = de * x + e
+            dn = dn * x + n
+            du = du * x + u
+            e = e * x + ce
+            n = n * x + cn
+            u = u * x + cu
+        de *= scale
+        dn *= scale
+        du *= scale
+        ground2 = e * e + n * n
+        ground = math.sqrt(ground2)
+        range2 = ground2 + u * u
+        range_m = math.sqrt(range2)
+        out = (e * de + n * dn) / ground
+        return Look(
+            math.atan2(e, n),
+            math.atan2(u, ground),
+            range_m,
+            (n * de - e * dn) / ground2,
+            (ground * du - u * out) / range2,
+            (ground * out + u * du) / range_m,
+        )
+
+    def sample(self, t_utc_ns: Times) -> Floats:
+        """`receive` at many times: array (n, 6) in the order of Look, azimuth unwrapped."""
+        looks = np.array([self._look(int(t), 0) for t in t_utc_ns])
+        looks[:, 0] = np.unwrap(looks[:, 0])
+        return looks
+
+    def to_body(self) -> list[dict[str, Any]]:
+        """The segments as plain data for the bus and for files."""
+        return [
+            {
+                "start_utc_ns": s.start_utc_ns,
+                "end_utc_ns": s.end_utc_ns,
+                "receive": [list(c) for c in s.receive],
+                "transmit": [list(c) for c in s.transmit],
+            }
+            for s in self.segments
+        ]
+
+    @classmethod
+    def from_body(cls, body: Sequence[dict[str, Any]]) -> Trajectory:
+        """The inverse of `to_body`. Raises ValueError when a segment lacks a field, is empty or out of order."""
+        segments: list[Segment] = []
+        for row in body:
+            try:
+                start, end = int(row["start_utc_ns"]), int(row["end_utc_ns"])
+                receive, transmit = ([tuple(map(float, c)) for c in row[k]] for k in ("receive", "transmit"))
+            except (KeyError, TypeError) as error:
+                raise ValueError(f"A trajectory segment lacks or garbles {error}.") from None
+            late = segments and start != segments[-1].end_utc_ns
+            if end <= start or late or len(receive) != 3 or len(transmit) != 3 or not all((*receive, *transmit)):
+                raise ValueError("Trajectory segments must follow each other in time and have three axes each.")
+            if not all(math.isfinite(c) for axis in (*receive, *transmit) for c in axis):
+                raise ValueError("A trajectory segment holds a coefficient that is not a finite number.")
+            segments.append(Segment(start, end, _three(receive), _three(transmit)))
+        return cls(tuple(segments))
+
+
+def fit(path: Path, start_utc_ns: int, end_utc_ns: int, nodes: int = NODES) -> Trajectory:
+    """Fit a path over a span: one segment for each quarter of an hour or part of it.
+
+    Raises ValueError when the span is empty.
+    """
+    if end_utc_ns <= start_utc_ns:
+        raise ValueError("A trajectory must end after it starts.")
+    count = math.ceil((end_utc_ns - start_utc_ns) / (SEGMENT_MAX_S * 1e9))
+    edges = [start_utc_ns + (end_utc_ns - start_utc_ns) * i // count for i in range(count + 1)]
+    return Trajectory(tuple(_fit(path, a, b, nodes) for a, b in itertools.pairwise(edges)))
+
+
+def _fit(path: Path, start_utc_ns: int, end_utc_ns: int, nodes: int) -> Segment:
+    half_ns = (end_utc_ns - start_utc_ns) / 2
+    t = start_utc_ns + np.round((chebyshev.chebpts1(nodes) + 1) * half_ns).astype(np.int64)
+    x = (t - start_utc_ns) / half_ns - 1
+    receive, transmit = (chebyshev.chebfit(x, p, nodes - 1).T for p in path(t))
+    return Segment(start_utc_ns, end_utc_ns, _three(receive.tolist()), _three(transmit.tolist()))
+
+
+def _three(axes: Sequence[Sequence[float]]) -> tuple[Poly, Poly, Poly]:
+    east, north, up = (tuple(axis) for axis in axes)
+    return east, north, up
+
+
+def _powers(axes: tuple[Poly, Poly, Poly]) -> tuple[tuple[float, float, float], ...]:
+    """Coefficients of x^n ... x^0 of the three axes, highest first."""
+    columns = [chebyshev.cheb2poly(np.asarray(axis)) for axis in axes]
+    length = max(len(c) for c in columns)
+    padded = [np.pad(c, (0, length - len(c))).tolist() for c in columns]
+    return tuple(zip(*(p[::-1] for p in padded), strict=True))

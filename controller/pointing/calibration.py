@@ -1,0 +1,99 @@
+"""Star calibration as data: which stars, in which order, approached how.
+
+Stars are spread over the sky that the mount will use, so that tilts, collimation and zero points separate, and
+visited in an order of short slews. Each is approached once with both angles growing and once with both falling, so
+that the backlash shows; the mount then stands still while the star drifts by, because a star moves so slowly that
+following it would leave the play half taken up.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from controller.geometry.earth import EarthOrientation
+from controller.geometry.frames import Site, azel_to_enu
+from controller.geometry.stars import Star, bright_stars, observed
+from controller.geometry.timescales import Floats
+from controller.pointing.mount import MountModelError, Signs
+
+STARS = 12
+ELEVATION_MIN_RAD = math.radians(25.0)
+ELEVATION_MAX_RAD = math.radians(80.0)  # above, azimuth says little
+SEPARATION_MIN_RAD = math.radians(3.0)  # two stars in one camera field would be confused
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """Go to a star from one side, stand still, look."""
+
+    star: Star
+    azimuth_rad: float
+    elevation_rad: float
+    approach: Signs
+
+
+def choose_stars(
+    t_utc_ns: int,
+    site: Site,
+    earth: EarthOrientation,
+    wavelength_um: float,
+    count: int = STARS,
+    catalogue: Sequence[Star] = (),
+) -> list[tuple[Star, float, float]]:
+    """Well spread stars as (star, azimuth, elevation), observed places, in an order of short slews.
+
+    Raises MountModelError when fewer than `count` are up.
+    """
+    stars = list(catalogue or bright_stars())
+    azimuth, elevation = observed(stars, t_utc_ns, site, earth, wavelength_um)
+    up = [i for i in range(len(stars)) if ELEVATION_MIN_RAD < elevation[i] < ELEVATION_MAX_RAD]
+    units = azel_to_enu(azimuth, elevation)
+    chosen: list[int] = []
+    # Farthest-point sampling: each next star is the one farthest from all chosen so far.
+    while len(chosen) < count:
+        best = max(up, key=lambda i: _nearest_rad(units, i, chosen), default=None)
+        if best is None or (chosen and _nearest_rad(units, best, chosen) < SEPARATION_MIN_RAD):
+            raise MountModelError(
+                f"Only {len(chosen)} of {count} calibration stars stand between 25 and 80 deg over {site.name} now; "
+                "add stars to the catalogue or wait."
+            )
+        chosen.append(best)
+        up.remove(best)
+    return [(stars[i], float(azimuth[i]), float(elevation[i])) for i in _short_tour(units, azimuth, chosen)]
+
+
+def visits(chosen: Sequence[tuple[Star, float, float]]) -> list[Visit]:
+    """All stars with both angles growing, then back in reverse order with both falling."""
+    forth = [Visit(star, az, el, (1.0, 1.0)) for star, az, el in chosen]
+    return forth + [Visit(v.star, v.azimuth_rad, v.elevation_rad, (-1.0, -1.0)) for v in reversed(forth)]
+
+
+def _nearest_rad(units: Floats, index: int, chosen: Sequence[int]) -> float:
+    if not chosen:
+        return float(units[index, 2])  # the first is the highest
+    cosines = np.clip(units[list(chosen)] @ units[index], -1.0, 1.0)
+    return float(np.arccos(cosines).min())
+
+
+def _short_tour(units: Floats, azimuth: Floats, chosen: Sequence[int]) -> list[int]:
+    """Round in azimuth from the star nearest to north, then shortened by exchanging stretches (2-opt)."""
+    tour = sorted(chosen, key=lambda i: float(azimuth[i]))
+    cost = 1.0 - units @ units.T
+    improved = True
+    while improved:
+        improved = False
+        for a in range(1, len(tour) - 1):
+            for b in range(a + 1, len(tour)):
+                trial = tour[:a] + tour[a : b + 1][::-1] + tour[b + 1 :]
+                if _length(trial, cost) < _length(tour, cost) - 1e-12:
+                    tour, improved = trial, True
+    return tour
+
+
+def _length(tour: Sequence[int], cost: Floats) -> float:
+    return sum(float(np.sqrt(cost[a, b])) for a, b in itertools.pairwise(tour))

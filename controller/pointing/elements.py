@@ -1,0 +1,157 @@
+"""Element sets: reading TLE text, checking it, finding one by name.
+
+A set is two lines of 69 columns, with or without a name line before them (a leading "0 " is dropped). Every way in
+which a file can be wrong is one sentence with file and line.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+
+from sgp4.api import SGP4_ERRORS, Satrec
+
+from hal.errors import HalError
+
+NS_PER_DAY = 86_400_000_000_000
+JD_1970 = 2440587.5
+AGE_MAX_DAYS = 7.0  # a low orbit's error grows to kilometres in a week
+
+
+class ElementsError(HalError, ValueError):
+    """An element set is wrong, too old, or not there."""
+
+
+@dataclass(frozen=True)
+class ElementSet:
+    """One satellite's mean elements as their two lines, and where they were read."""
+
+    name: str
+    line1: str
+    line2: str
+    source: str = ""
+
+    @property
+    def catalogue_number(self) -> int:
+        """NORAD number."""
+        number: int = self.satrec.satnum
+        return number
+
+    @cached_property
+    def satrec(self) -> Satrec:
+        """The propagator (WGS 72, as element sets are made). Raises ElementsError when SGP4 refuses the elements."""
+        try:
+            satrec = Satrec.twoline2rv(self.line1, self.line2)
+        except ValueError as error:
+            raise ElementsError(f"{self.source}: {self.name} has a field that is no number ({error}).") from None
+        if satrec.error:
+            reason = SGP4_ERRORS.get(satrec.error, f"error {satrec.error}")
+            raise ElementsError(f"{self.source}: SGP4 refuses the elements of {self.name}: {reason}.")
+        return satrec
+
+    @cached_property
+    def epoch_utc_ns(self) -> int:
+        """Epoch, UTC nanoseconds since 1970."""
+        whole, fraction = self.satrec.jdsatepoch, self.satrec.jdsatepochF
+        return round((whole - JD_1970) * NS_PER_DAY) + round(fraction * NS_PER_DAY)
+
+    def age_days(self, t_utc_ns: int) -> float:
+        """Days from the epoch to a time; negative before it."""
+        return (t_utc_ns - self.epoch_utc_ns) / NS_PER_DAY
+
+    def check_age(self, t_utc_ns: int, age_max_days: float = AGE_MAX_DAYS) -> None:
+        """Raises ElementsError when the epoch lies further than `age_max_days` from a time."""
+        age = self.age_days(t_utc_ns)
+        if abs(age) > age_max_days:
+            side = "old" if age > 0 else "ahead of the pass"
+            raise ElementsError(
+                f"{self.source}: the elements of {self.name} are {abs(age):.1f} days {side}, more than the "
+                f"{age_max_days:g} allowed; fetch a newer element set."
+            )
+
+
+def load_elements(path: str | Path) -> list[ElementSet]:
+    """Read a TLE file. Raises ElementsError with file and line."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ElementsError(f"{path} does not exist; give a file of element sets (TLE).") from None
+    except IsADirectoryError:
+        raise ElementsError(f"{path} is a folder; give a file of element sets (TLE).") from None
+    except OSError as error:
+        raise ElementsError(f"{path} cannot be read ({error.strerror}).") from None
+    except UnicodeDecodeError:
+        raise ElementsError(f"{path} is not text; give a file of element sets (TLE).") from None
+    return parse_elements(text.splitlines(), str(path))
+
+
+def parse_elements(lines: Iterable[str], source: str) -> list[ElementSet]:
+    """Element sets of TLE text. Raises ElementsError with source and line; an empty text is an error."""
+    sets: list[ElementSet] = []
+    name, first, first_at = "", "", 0
+    for number, raw in enumerate(lines, start=1):
+        line = raw.rstrip()
+        where = f"{source} line {number}"
+        if not line or line.startswith("#"):
+            continue
+        if line.startswith("1 ") and not first and len(line) > 24:
+            _check_line(line, where)
+            first, first_at = line, number
+        elif first:
+            if not line.startswith("2 "):
+                raise ElementsError(f"{where}: line 2 of the element set that began on line {first_at} should be here.")
+            _check_line(line, where)
+            if line[2:7] != first[2:7]:
+                raise ElementsError(
+                    f"{where}: catalogue number {line[2:7]} differs from {first[2:7]} on line {first_at}; "
+                    "the two lines belong to different satellites."
+                )
+            sets.append(ElementSet(name or first[2:7].strip(), first, line, f"{source} line {first_at}"))
+            name, first = "", ""
+        elif line.startswith("2 ") and len(line) == 69:
+            raise ElementsError(f"{where}: line 2 of an element set without its line 1.")
+        else:
+            if name:
+                raise ElementsError(f'{where}: two lines of an element set should follow the name "{name}".')
+            name = line.removeprefix("0 ").strip()
+    if first or name:
+        raise ElementsError(f"{source}: the last element set is cut off; it needs both its lines.")
+    if not sets:
+        raise ElementsError(f"{source} holds no element set (TLE).")
+    return sets
+
+
+def built_in_elements() -> list[ElementSet]:
+    """The real element sets that the project carries."""
+    text = (files("controller") / "data" / "elements" / "starlink.toml").read_text(encoding="utf-8")
+    rows = tomllib.loads(text)["element_set"]
+    return [ElementSet(r["name"], r["line1"], r["line2"], "built-in elements") for r in rows]
+
+
+def find(sets: Sequence[ElementSet], name: str) -> ElementSet:
+    """The set of a name (any case) or a catalogue number. Raises ElementsError naming the nearest names."""
+    wanted = name.strip().upper()
+    for element_set in sets:
+        if element_set.name.upper() == wanted or element_set.line1[2:7].strip().lstrip("0") == wanted:
+            return element_set
+    near = difflib.get_close_matches(wanted, [s.name.upper() for s in sets], n=3, cutoff=0.5)
+    hint = f"did you mean {', '.join(near)}?" if near else "`boresight passes` lists what is there."
+    source = sets[0].source.rsplit(" line ", 1)[0] if sets else "the catalogue"
+    raise ElementsError(f"{source} holds no satellite named {name}; {hint}")
+
+
+def _check_line(line: str, where: str) -> None:
+    if len(line) != 69:
+        raise ElementsError(f"{where}: {len(line)} columns instead of 69; a character is missing or too many.")
+    if not line[68].isdigit():
+        raise ElementsError(f"{where}: column 69 should be the checksum digit and is {line[68]!r}.")
+    computed = sum(int(c) if c.isdigit() else c == "-" for c in line[:68]) % 10
+    if computed != int(line[68]):
+        raise ElementsError(
+            f"{where}: bad checksum ({line[68]} written, {computed} computed); the line was damaged, fetch it again."
+        )

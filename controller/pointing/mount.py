@@ -1,0 +1,170 @@
+"""Mount model: from a direction in the sky to the encoder angles that point there, and back.
+
+Eight terms, all radians (names after TPOINT's, Wallace 1994, for an alt-azimuth mount; signs as defined here):
+
+    IA, IE   encoder minus axis angle of azimuth and elevation
+    AN, AW   tilt of the azimuth axis towards north and towards west
+    NPAE     tilt of the elevation axis: its right end is high when positive
+    CA       collimation: the boresight looks this far to the right of square to the elevation axis
+    BA, BE   half the backlash: the encoder leads the axis by this in the direction of motion
+
+The geometry is a chain of exact rotations, not the small-angle series, so there and back agree to rounding. To first
+order the boresight lies right of the azimuth that the axis reads by CA/cos E + NPAE tan E, and so on.
+"""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from dataclasses import asdict, dataclass, fields, replace
+from functools import cached_property
+from pathlib import Path
+
+from hal.errors import HalError
+
+TERMS = ("IA", "IE", "CA", "NPAE", "AN", "AW", "BA", "BE")
+Vector = tuple[float, float, float]
+Matrix = tuple[Vector, Vector, Vector]
+Signs = tuple[float, float]
+
+
+class MountModelError(HalError, ValueError):
+    """A mount model cannot be read, or a direction cannot be reached with it."""
+
+
+@dataclass(frozen=True)
+class MountModel:
+    """The terms, in radians; all zero is a perfect mount."""
+
+    IA: float = 0.0
+    IE: float = 0.0
+    CA: float = 0.0
+    NPAE: float = 0.0
+    AN: float = 0.0
+    AW: float = 0.0
+    BA: float = 0.0
+    BE: float = 0.0
+
+    def encoder(self, azimuth_rad: float, elevation_rad: float, motion: Signs = (0.0, 0.0)) -> tuple[float, float]:
+        """Encoder angles (azimuth near the azimuth given, elevation) that put the boresight on a direction.
+
+        `motion` says where in the play each axis is: +1 when it arrived with growing angle, -1 falling, 0 centred.
+        Raises MountModelError for the small cap about the azimuth axis that a collimation error hides.
+        """
+        x, y, z = _turn(self._tilt, _vector(azimuth_rad, elevation_rad))
+        sine = (z - math.sin(self.CA) * math.sin(self.NPAE)) / (math.cos(self.CA) * math.cos(self.NPAE))
+        if abs(sine) > 1.0:
+            raise MountModelError(
+                f"Elevation {math.degrees(elevation_rad):.3f} deg cannot be reached: collimation hides the zenith."
+            )
+        elevation_axis = math.asin(sine)
+        right, forward = self._in_fork(elevation_axis)
+        azimuth_axis = math.atan2(x, y) - math.atan2(right, forward)
+        azimuth_axis = azimuth_rad + math.remainder(azimuth_axis - azimuth_rad, math.tau)
+        return azimuth_axis + self.IA + motion[0] * self.BA, elevation_axis + self.IE + motion[1] * self.BE
+
+    def direction(
+        self, azimuth_encoder_rad: float, elevation_encoder_rad: float, motion: Signs = (0.0, 0.0)
+    ) -> tuple[float, float]:
+        """Where the boresight looks (azimuth near the encoder's, elevation): the inverse of `encoder`."""
+        azimuth_axis = azimuth_encoder_rad - self.IA - motion[0] * self.BA
+        elevation_axis = elevation_encoder_rad - self.IE - motion[1] * self.BE
+        right, forward = self._in_fork(elevation_axis)
+        up = math.sin(self.CA) * math.sin(self.NPAE) + math.cos(self.CA) * math.sin(elevation_axis) * math.cos(
+            self.NPAE
+        )
+        c, s = math.cos(azimuth_axis), math.sin(azimuth_axis)
+        x, y, z = _turn(_transpose(self._tilt), (c * right + s * forward, c * forward - s * right, up))
+        azimuth = azimuth_axis + math.remainder(math.atan2(x, y) - azimuth_axis, math.tau)
+        return azimuth, math.atan2(z, math.hypot(x, y))
+
+    def _in_fork(self, elevation_axis: float) -> tuple[float, float]:
+        """The boresight's horizontal components (right, forward) in the frame that turns in azimuth."""
+        lift = math.cos(self.CA) * math.sin(elevation_axis)
+        right = math.sin(self.CA) * math.cos(self.NPAE) - lift * math.sin(self.NPAE)
+        return right, math.cos(self.CA) * math.cos(elevation_axis)
+
+    @cached_property
+    def _tilt(self) -> Matrix:
+        """Rotation from east-north-up to the frame of the tilted azimuth axis."""
+        # The axis leans by `angle` towards the direction (east, north) = (-AW, AN): turn about the horizontal
+        # perpendicular to it (Rodrigues).
+        angle = math.hypot(self.AN, self.AW)
+        if angle == 0.0:
+            return ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+        east, north = -self.AW / angle, self.AN / angle
+        c, s = math.cos(angle), math.sin(angle)
+        k = 1.0 - c
+        return (
+            (1.0 - k * east * east, -k * east * north, -s * east),
+            (-k * east * north, 1.0 - k * north * north, -s * north),
+            (s * east, s * north, c),
+        )
+
+    def changed(self, **terms: float) -> MountModel:
+        """The same model with some terms replaced."""
+        return replace(self, **terms)
+
+    def save(self, path: str | Path, note: str = "") -> None:
+        """Write the terms as TOML."""
+        lines = ["# Mount model of boresight: terms in radians.", *(f"# {row}" for row in note.splitlines()), "[mount]"]
+        lines += [f"{name} = {value!r}" for name, value in asdict(self).items()]
+        Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | Path) -> MountModel:
+        """Read what `save` wrote. Raises MountModelError naming file and term."""
+        try:
+            table = tomllib.loads(Path(path).read_text(encoding="utf-8"))["mount"]
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError) as error:
+            raise MountModelError(f"{path}: not a mount model ({error}); calibrate and save one.") from None
+        return cls.from_body(table, str(path))
+
+    @classmethod
+    def from_body(cls, body: dict[str, object], source: str = "mount model") -> MountModel:
+        """Terms from plain data. Raises MountModelError naming the term that is unknown or no angle."""
+        known = {f.name for f in fields(cls)}
+        for name, value in body.items():
+            if name not in known:
+                raise MountModelError(f"{source}: unknown term {name}; a mount model has {', '.join(TERMS)}.")
+            if not isinstance(value, (int, float)) or isinstance(value, bool) or not abs(value) < math.tau:
+                raise MountModelError(f"{source}: term {name} is {value!r} and should be an angle in radians.")
+        return cls(**{name: float(value) for name, value in body.items()})  # type: ignore[arg-type]
+
+    def to_body(self) -> dict[str, float]:
+        """Terms as plain data."""
+        return asdict(self)
+
+
+class Play:
+    """Backlash as a state: where in its play an axis stands, -1 to +1, from the encoder's own travel."""
+
+    def __init__(self) -> None:
+        self._encoder: float | None = None
+        self._lead = 0.0
+        self.state = 0.0
+
+    def update(self, encoder_rad: float, half_width_rad: float) -> float:
+        """Take the next encoder angle; a model without backlash only remembers the direction."""
+        if self._encoder is not None:
+            moved = encoder_rad - self._encoder
+            width = half_width_rad if half_width_rad > 0 else 1e-6
+            self._lead = min(width, max(-width, self._lead + moved))
+            self.state = self._lead / width
+        self._encoder = encoder_rad
+        return self.state
+
+
+def _vector(azimuth_rad: float, elevation_rad: float) -> Vector:
+    c = math.cos(elevation_rad)
+    return math.sin(azimuth_rad) * c, math.cos(azimuth_rad) * c, math.sin(elevation_rad)
+
+
+def _turn(m: Matrix, v: Vector) -> Vector:
+    x, y, z = (row[0] * v[0] + row[1] * v[1] + row[2] * v[2] for row in m)
+    return x, y, z
+
+
+def _transpose(m: Matrix) -> Matrix:
+    a, b, c = zip(*m, strict=True)
+    return a, b, c

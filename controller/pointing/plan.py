@@ -1,0 +1,153 @@
+"""Which pass to fly: what it asks of the mount, whether that is too much, and the outage if it is flown all the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from controller.geometry.frames import Site
+from controller.geometry.timescales import Floats
+from controller.geometry.trajectory import Trajectory
+from controller.pointing.catalogue import highest_passes
+from controller.pointing.elements import ElementSet
+from controller.pointing.passes import DAY_NS, NS, Pass, PassError, find_passes
+from controller.pointing.prediction import Observer, predict
+
+MARGIN = 0.8  # share of the gimbal's limits that a plan may use; the rest is for corrections
+LEAD_NS = 20 * NS  # a trajectory begins before the mask, so that the mount moves when the pass starts
+SMALL_CATALOGUE = 50  # up to here every pass is refined
+
+
+@dataclass(frozen=True, slots=True)
+class AxisLimits:
+    """What a gimbal can do, each axis."""
+
+    rate_max_rad_s: float
+    acceleration_max_rad_s2: float
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What a pass asks of the mount: largest rate and acceleration of (azimuth, elevation)."""
+
+    rate_max_rad_s: tuple[float, float]
+    acceleration_max_rad_s2: tuple[float, float]
+
+    def refusal(self, limits: AxisLimits, margin: float = MARGIN) -> str:
+        """Why a mount should not fly this, or nothing."""
+        for what, unit, wanted, limit in (
+            ("turn at", "deg/s", self.rate_max_rad_s, limits.rate_max_rad_s),
+            ("accelerate at", "deg/s2", self.acceleration_max_rad_s2, limits.acceleration_max_rad_s2),
+        ):
+            for axis, value in zip(("azimuth", "elevation"), wanted, strict=True):
+                if value > margin * limit:
+                    return (
+                        f"{axis} would have to {what} {np.degrees(value):.2f} {unit}, more than {margin:.0%} of the "
+                        f"gimbal's {np.degrees(limit):.2f} {unit}"
+                    )
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A pass that will be flown: its trajectory, its demand, and the outage to expect where limits are exceeded."""
+
+    target: Pass
+    trajectory: Trajectory
+    demand: Demand
+    outage_s: float
+
+
+def plan(target: Pass, observer: Observer, limits: AxisLimits) -> Plan:
+    """The trajectory of a pass (with a lead on both sides) and what it asks of the mount."""
+    path = predict(target.elements, observer, target.rise_utc_ns - LEAD_NS, target.set_utc_ns + LEAD_NS)
+    return Plan(target, path, demand(path), outage_s(path, limits))
+
+
+def choose(
+    sets: Sequence[ElementSet],
+    observer: Observer,
+    limits: AxisLimits,
+    mask_rad: float,
+    above_limits: bool = False,
+) -> Plan:
+    """The highest pass within a day of its epoch that the mount can fly.
+
+    With `above_limits` the highest of all, with its predicted outage. Raises PassError when nothing rises, or when
+    every pass asks too much of the mount.
+    """
+    site, earth = observer.site, observer.earth
+    candidates: Iterable[Pass]
+    if len(sets) <= SMALL_CATALOGUE:
+        found = [
+            p for s in sets for p in find_passes(s, site, earth, s.epoch_utc_ns, s.epoch_utc_ns + DAY_NS, mask_rad)
+        ]
+        candidates = sorted(found, key=lambda p: -p.elevation_max_rad)
+    else:
+        rate_max = np.inf if above_limits else MARGIN * limits.rate_max_rad_s
+        candidates = highest_passes(sets, site, earth, mask_rad, rate_max)
+    refusal = ""
+    for candidate in candidates:
+        planned = plan(candidate, observer, limits)
+        why = planned.demand.refusal(limits)
+        if above_limits or not why:
+            return planned
+        refusal = (
+            refusal or f"{candidate.elements.name} peaks at {np.degrees(candidate.elevation_max_rad):.1f} deg: {why}"
+        )
+    if refusal:
+        raise PassError(
+            f"No pass over {site.name} within a day of the epoch stays within the gimbal's limits ({refusal}); "
+            "choose another target, or ask for it with its predicted outage."
+        )
+    raise PassError(never_rises(sets, site, mask_rad))
+
+
+def never_rises(sets: Sequence[ElementSet], site: Site, mask_rad: float) -> str:
+    """The sentence for an operator when nothing comes above the mask."""
+    who = f"{sets[0].name} never rises" if len(sets) == 1 else f"None of {len(sets)} satellites rises"
+    return (
+        f"{who} above {np.degrees(mask_rad):.0f} deg over {site.name} (latitude {site.latitude_deg:.2f}, longitude "
+        f"{site.longitude_deg:.2f}) within a day of the epoch; choose another target."
+    )
+
+
+def demand(path: Trajectory) -> Demand:
+    """Largest axis rates and accelerations, sampled each 0.2 s and differenced."""
+    looks = path.sample(np.arange(path.start_utc_ns, path.end_utc_ns, NS // 5, dtype=np.int64))
+    rates = looks[:, 3:5]
+    accelerations = np.gradient(rates, 0.2, axis=0)
+    rate, acceleration = (np.abs(a).max(axis=0).tolist() for a in (rates, accelerations))
+    return Demand((rate[0], rate[1]), (acceleration[0], acceleration[1]))
+
+
+def outage_s(path: Trajectory, limits: AxisLimits, error_max_rad: float = 1e-3) -> float:
+    """How long a mount that does its best is further than `error_max_rad` from the target, on the sky.
+
+    A keyhole: azimuth falls behind while the target passes the zenith and catches up afterwards. Each axis turns
+    towards where the target is, no faster and no harder than its limits.
+    """
+    step_s = 0.05
+    times = np.arange(path.start_utc_ns, path.end_utc_ns, round(step_s * NS), dtype=np.int64)
+    looks = path.sample(times)
+    if np.abs(looks[:, 3:5]).max() < limits.rate_max_rad_s:
+        return 0.0
+    lag = np.array([_lag(looks[:, axis], looks[:, 3 + axis], step_s, limits) for axis in (0, 1)])
+    lag[0] *= np.cos(looks[:, 1])
+    return float(np.count_nonzero(np.hypot(*lag) > error_max_rad) * step_s)
+
+
+def _lag(angle: Floats, rate: Floats, step_s: float, limits: AxisLimits) -> Floats:
+    """How far a limited axis is behind a path, at every step."""
+    position, speed = float(angle[0]), float(rate[0])
+    change = limits.acceleration_max_rad_s2 * step_s
+    behind = np.zeros(len(angle))
+    for i in range(len(angle)):
+        behind[i] = gap = float(angle[i]) - position
+        closing = np.copysign(min(abs(gap) / (4 * step_s), np.sqrt(abs(gap) * limits.acceleration_max_rad_s2)), gap)
+        wanted = np.clip(float(rate[i]) + closing, -limits.rate_max_rad_s, limits.rate_max_rad_s)
+        speed += float(np.clip(wanted - speed, -change, change))
+        position += speed * step_s
+    return behind
