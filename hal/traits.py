@@ -5,6 +5,7 @@ Sky axes of every pair are (cross-elevation, elevation): cross-elevation is azim
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -95,6 +96,10 @@ class FineStatus:
     mirror_mean_rad: Pair
     saturated_ticks: int
     ticks: int
+    quad_lost_ticks: int = 0  # too little light: the loop held
+    setpoints_queued: int = 0
+    latches: tuple[str, ...] = ()  # why emission stays off until a reset: watchdog, interlock
+    busy: bool = False  # a capture or an injection is running
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,16 +116,34 @@ class FineLoop(Protocol):
     """A beam board: steering mirror, quad cell, enable line and the loop between them."""
 
     dictionary: dict[str, Any]
+    quad_scale_rad: float  # radians on the sky per unit of normalised quad signal
 
     def status(self) -> FineStatus: ...
-    def heartbeat(self, enable: bool) -> None: ...
+    def heartbeat(self, enable: bool) -> FineStatus: ...
     def set_mode(self, mode: str) -> None: ...
-    def setpoints(self, points: list[tuple[int, float, float]]) -> None: ...
+    def reset(self) -> None: ...
+    def setpoints(self, points: list[tuple[int, float, float]]) -> int: ...  # (t_ns, x_rad, y_rad) -> room left
     def point_ahead(self, x_rad: float, y_rad: float) -> None: ...
     def set_parameter(self, name: str, value: float) -> None: ...
     def parameter(self, name: str) -> float: ...
-    def inject(self, axis: int, frequency_hz: float, amplitude_rad: float, duration_s: float) -> None: ...
-    def capture(self, channels: tuple[str, ...], duration_s: float) -> Capture: ...
+    def set_filters(
+        self,
+        x_sections: Sequence[tuple[float, float, float, float, float]],  # b0, b1, b2, a1, a2
+        y_sections: Sequence[tuple[float, float, float, float, float]],
+    ) -> None: ...
+    def inject(
+        self,
+        axis: int,
+        frequency_hz: float,
+        amplitude_rad: float,
+        duration_s: float,
+        end_frequency_hz: float | None = None,
+    ) -> None: ...
+    def start_capture(self, channels: tuple[str, ...], duration_s: float) -> None: ...
+    def fetch_capture(self, chunks: int = 1) -> Capture | None: ...  # None until it is complete
+    def capture(
+        self, channels: tuple[str, ...], duration_s: float, between: Callable[[], object] | None = None
+    ) -> Capture: ...
     def close(self) -> None: ...
 
 
