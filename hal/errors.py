@@ -19,7 +19,14 @@ class HalError(Exception):
 
 
 class RigError(HalError):
-    """A rig file is wrong."""
+    """A rig file is wrong.
+
+    `problems` has every error of the file, a sentence each; the message is all of them.
+    """
+
+    def __init__(self, message: str, problems: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.problems = problems or (message,)
 
 
 class ResourceError(HalError, OSError):
@@ -30,7 +37,7 @@ class WireError(HalError, ConnectionError):
     """The wire to a device failed while in use."""
 
 
-class WireTimeout(WireError, TimeoutError):
+class WireTimeout(WireError, TimeoutError):  # noqa: N818 (what everybody calls it)
     """A device did not answer in time; the wire has been re-synchronised."""
 
 

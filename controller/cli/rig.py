@@ -1,0 +1,127 @@
+"""`boresight rig check FILE`, and what `resource = "emulated"` in a rig file stands for."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hal.errors import RigError
+from hal.rig import DEVICES, Rig, emission_lock, load_rig
+
+EMULATED = "emulated"
+ADDRESS_FILE = "addresses.json"  # device -> resource; `boresight emulate` writes it into its run directory
+
+app = typer.Typer(help="Checks rig files.", no_args_is_help=True)
+
+
+@app.callback()
+def rig() -> None:
+    """Checks rig files."""
+
+
+@app.command()
+def check(
+    file: Annotated[Path, typer.Argument(help="Rig file, TOML.")],
+    json_output: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+) -> None:
+    """Check a rig file without opening anything: all errors at once, and what stops each device when something dies."""
+    try:
+        checked = load_rig(file, dict.fromkeys(emulated_devices(file), ""))
+    except RigError as error:
+        if json_output:
+            typer.echo(json.dumps({"file": str(file), "ok": False, "errors": list(error.problems)}, indent=2))
+        else:
+            typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    summary = describe(checked)
+    typer.echo(json.dumps(summary, indent=2) if json_output else _text(summary))
+
+
+def emulated_devices(file: Path) -> list[str]:
+    """Devices whose resource in `file` is the word "emulated"; none when it cannot be read: load_rig says why."""
+    try:
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    sections = ((device, document.get(device)) for device in DEVICES)
+    return [device for device, section in sections if isinstance(section, dict) and section.get("resource") == EMULATED]
+
+
+def resolve(file: Path, addresses: Mapping[str, str]) -> Rig:
+    """Load a rig with the addresses of its emulated devices; a device with a real resource keeps it.
+
+    Raises RigError, also when an emulated device has no address.
+    """
+    wanted = emulated_devices(file)
+    absent = [device for device in wanted if device not in addresses]
+    if absent:
+        raise RigError(
+            f"{file}: {', '.join(f'[{device}]' for device in absent)} emulated, but no emulator serves "
+            f"{'it' if len(absent) == 1 else 'them'}; start one with `boresight emulate --rig {file}`."
+        )
+    return load_rig(file, {device: addresses[device] for device in wanted})
+
+
+def resolve_in(file: Path, run_directory: Path) -> Rig:
+    """Load a rig with the address file that `boresight emulate` wrote into `run_directory`.
+
+    Raises RigError, also when a device is emulated and there is no such file.
+    """
+    path = run_directory / ADDRESS_FILE
+    if not emulated_devices(file):
+        return load_rig(file)
+    try:
+        addresses = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        addresses = {}
+    except (OSError, ValueError) as error:
+        raise RigError(f"{path}: cannot be read ({error}); start `boresight emulate` again.") from error
+    if not isinstance(addresses, dict):
+        raise RigError(f"{path}: is no address file; start `boresight emulate` again.")
+    return resolve(file, addresses)
+
+
+def describe(checked: Rig) -> dict[str, Any]:
+    """What `rig check` reports, as JSON."""
+    devices = {}
+    for device in DEVICES:
+        driver = checked.driver(device)
+        devices[device] = {
+            "driver": driver.name,
+            "resource": EMULATED if device in checked.emulated else getattr(checked, device).resource,
+            "emulated": device in checked.emulated,
+            "when_process_dies": driver.stopped_by.process,
+            "when_cable_is_pulled": driver.stopped_by.cable,
+            "when_host_dies": driver.stopped_by.host,
+        }
+    return {
+        "file": str(checked.path),
+        "ok": True,
+        "errors": [],
+        "station": checked.station.name,
+        "devices": devices,
+        "motion_cut_off": checked.gimbal.motion_cut_off,
+        "emission_locked": emission_lock(checked),
+    }
+
+
+def _text(summary: dict[str, Any]) -> str:
+    lines = [f"{summary['file']}: station {summary['station']}, no errors"]
+    for name, device in summary["devices"].items():
+        lines.append(f"\n{name}: {device['driver']}, {device['resource']}")
+        lines += [
+            f"  {cause.replace('_', ' ')}: {device[cause]}"
+            for cause in ("when_process_dies", "when_cable_is_pulled", "when_host_dies")
+        ]
+    lines.append(f"\nmotion cut-off: {summary['motion_cut_off']}")
+    if summary["emission_locked"]:
+        lines.append("emission: LOCKED")
+        lines += [f"  {reason}" for reason in summary["emission_locked"]]
+    else:
+        lines.append("emission: not locked by this rig")
+    return "\n".join(lines)

@@ -1,0 +1,112 @@
+"""Every driver that a rig file can name: what it opens, and what stops its device when nobody commands it.
+
+The table is read by the rig file's checks, by `open_device`, by the guardian and by `boresight rig check`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from hal.clock import Clock
+
+if TYPE_CHECKING:
+    from hal.rig import Rig
+    from hal.wires.serial import SerialWire
+
+SERIAL = ("serial:///dev/...", "socket://HOST:PORT", "rfc2217://HOST:PORT")
+USB = ("usb://VID:PID/SERIAL", "usbip://HOST:PORT/BUSID")
+VISA = ("visa://USB0::VID::PID::SERIAL::INSTR", "visa://TCPIP0::HOST::PORT::SOCKET")
+
+NOTHING_MOVES = "nothing needs to stop it"
+CUT_OFF = "only the motion cut-off stops it"
+WATCHDOG = "its own watchdog, 250 ms: mirror at rest, enable line down, latched until reset"
+ENABLE_LINE = "the beam board's enable line opens its interlock, 250 ms; left alone it would keep its output"
+
+
+@dataclass(frozen=True, slots=True)
+class StoppedBy:
+    """What brings a device to a safe state when its owner is gone, by what went."""
+
+    process: str  # the process that owns the device was killed
+    cable: str
+    host: str  # power or kernel of the computer
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """One row of the table."""
+
+    name: str
+    device: str  # section of the rig file
+    resources: tuple[str, ...]  # kinds of resource that it opens, as they are written
+    open: Callable[[Rig, Clock], Any]
+    stopped_by: StoppedBy
+    stop_axes: Callable[[SerialWire, Clock], None] | None = None  # for the guardian: devices that keep moving
+
+    @property
+    def schemes(self) -> tuple[str, ...]:
+        """The part before `://` of every resource that it opens."""
+        return tuple(resource.partition("://")[0] for resource in self.resources)
+
+
+def _nexstar(rig: Rig, clock: Clock) -> Any:
+    gimbal = rig.gimbal
+    return import_module("hal.devices.nexstar").NexStar(
+        gimbal.resource,
+        gimbal.baud,
+        clock,
+        rate_max_rad_s=gimbal.rate_max_rad_s,
+        acceleration_max_rad_s2=gimbal.acceleration_max_rad_s2,
+        command_latency_s=gimbal.command_latency_s,
+    )
+
+
+def _nexstar_stop(wire: SerialWire, clock: Clock) -> None:
+    import_module("hal.devices.nexstar").stop_axes(wire, clock)
+
+
+def _u3v(rig: Rig, clock: Clock) -> Any:
+    return import_module("hal.devices.u3v").U3vCamera(rig.camera.resource, clock, "camera")
+
+
+def _beamboard(rig: Rig, clock: Clock) -> Any:
+    return import_module("hal.devices.beamboard").BeamBoard(rig.beam_board.resource, rig.beam_board.baud, clock)
+
+
+def _itc4000(rig: Rig, clock: Clock) -> Any:
+    return import_module("hal.devices.itc4000").Itc4000.open(rig.laser.resource, clock)
+
+
+def _pm100d(rig: Rig, clock: Clock) -> Any:
+    return import_module("hal.devices.pm100d").Pm100d.open(rig.power_meter.resource, clock)
+
+
+DRIVERS: dict[str, Driver] = {
+    driver.name: driver
+    for driver in (
+        Driver(
+            "nexstar",
+            "gimbal",
+            SERIAL,
+            _nexstar,
+            StoppedBy(
+                process="the guardian process takes its port and sends stop, 0.5 s",
+                cable=f"nothing: it keeps its last rate; {CUT_OFF}",
+                host=f"nothing: it keeps its last rate; {CUT_OFF}",
+            ),
+            _nexstar_stop,
+        ),
+        Driver("u3v", "camera", USB, _u3v, StoppedBy(NOTHING_MOVES, NOTHING_MOVES, NOTHING_MOVES)),
+        Driver("beamboard", "beam_board", SERIAL, _beamboard, StoppedBy(WATCHDOG, WATCHDOG, WATCHDOG)),
+        Driver("itc4000", "laser", VISA, _itc4000, StoppedBy(ENABLE_LINE, ENABLE_LINE, ENABLE_LINE)),
+        Driver("pm100d", "power_meter", VISA, _pm100d, StoppedBy(NOTHING_MOVES, NOTHING_MOVES, NOTHING_MOVES)),
+    )
+}
+
+
+def drivers_of(device: str) -> list[str]:
+    """Names of the drivers that a section of the rig file may name."""
+    return [driver.name for driver in DRIVERS.values() if driver.device == device]

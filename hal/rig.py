@@ -1,0 +1,186 @@
+"""rig.toml: the devices of one station. Reads it, checks it, opens what it names.
+
+Every error of a file is found at once; each is a sentence with file, key, what is allowed and the nearest valid name.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import PrivateAttr, ValidationError
+
+from hal.clock import Clock
+from hal.drivers import DRIVERS, Driver
+from hal.errors import ResourceError, RigError
+from hal.rig_problems import problems_of
+from hal.rig_sections import (
+    AcquisitionSection,
+    BeamBoardSection,
+    BusSection,
+    CameraSection,
+    GimbalSection,
+    LaserSection,
+    LinkSection,
+    OpticsSection,
+    PowerMeterSection,
+    SafetySection,
+    Section,
+    StationSection,
+)
+
+DEVICES = ("gimbal", "camera", "beam_board", "laser", "power_meter")
+
+
+class Rig(Section):
+    """A rig file that has passed every check."""
+
+    station: StationSection
+    gimbal: GimbalSection
+    camera: CameraSection
+    beam_board: BeamBoardSection
+    laser: LaserSection
+    power_meter: PowerMeterSection
+    optics: OpticsSection
+    acquisition: AcquisitionSection
+    link: LinkSection
+    safety: SafetySection
+    bus: BusSection = BusSection()
+
+    _path: Path = PrivateAttr(default=Path())
+    _emulated: frozenset[str] = PrivateAttr(default=frozenset())
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._path
+
+    @property
+    def emulated(self) -> frozenset[str]:
+        """Devices whose resource was not in the file but given from outside: they are not real."""
+        return self._emulated
+
+    def driver(self, device: str) -> Driver:
+        """The table row of the driver of one of DEVICES."""
+        return DRIVERS[getattr(self, device).driver]
+
+
+def load_rig(path: Path | str, addresses: Mapping[str, str] | None = None) -> Rig:
+    """Read and check a rig file.
+
+    `addresses` gives resources (by device) to devices whose `resource` in the file is a word and no address; such a
+    device counts as emulated for as long as the Rig lives. An empty address is enough to check a file offline.
+
+    Raises RigError with every problem of the file.
+    """
+    path = Path(path)
+    document = _read(path)
+    problems: list[str] = []
+    emulated = _resolve(document, addresses or {}, problems)
+    rig: Rig | None = None
+    try:
+        rig = Rig.model_validate(document)
+    except ValidationError as error:
+        problems += problems_of(error, Rig, document)
+    problems += _resource_problems(document, emulated)
+    if problems or rig is None:
+        sentences = tuple(f"{path}: {problem}." for problem in problems)
+        raise RigError("\n".join(sentences), sentences)
+    rig._path, rig._emulated = path, emulated
+    return rig
+
+
+def open_device(rig: Rig, device: str, clock: Clock) -> Any:
+    """Open one of DEVICES with the driver that the rig names; what it returns implements the device's trait.
+
+    Raises ResourceError when a real device is to be driven in simulated time, and whatever the driver raises.
+    """
+    if not clock.realtime and device not in rig.emulated:
+        raise ResourceError(
+            f"{device}: {getattr(rig, device).resource} is real, and simulated time drives emulated devices only; "
+            "run the station in real time."
+        )
+    return rig.driver(device).open(rig, clock)
+
+
+def emission_lock(rig: Rig, realtime: bool = True) -> list[str]:
+    """Why emission stays locked with this rig; empty when nothing of it forbids emission.
+
+    What comes from an emulator never counts towards real emission. Emission is real when the laser is, or the enable
+    line: what a real enable line leads to cannot be known.
+    """
+    real = [device for device in ("laser", "beam_board") if device not in rig.emulated]
+    if not real:
+        return []
+    named = " and ".join(real)
+    reasons = [
+        f"{device} is emulated and {named} {'is' if len(real) == 1 else 'are'} real: what an emulator says never arms "
+        f"real emission; give [{device}] a real resource"
+        for device in DEVICES
+        if device in rig.emulated
+    ]
+    if not realtime:
+        reasons.append(f"time is simulated and {named} {'is' if len(real) == 1 else 'are'} real")
+    return reasons
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except FileNotFoundError:
+        raise RigError(f"{path}: no such rig file; controller/data/rigs/ogs.toml is a complete example.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise RigError(f"{path}: cannot be read as a rig file ({error}).") from error
+    except tomllib.TOMLDecodeError as error:
+        raise RigError(f"{path}: is not TOML: {error}.") from error
+
+
+def _resolve(document: dict[str, Any], addresses: Mapping[str, str], problems: list[str]) -> frozenset[str]:
+    """Put `addresses` in place of words; returns the devices that got one."""
+    emulated = set()
+    for device, address in addresses.items():
+        section = document.get(device)
+        if not isinstance(section, dict) or device not in DEVICES:
+            continue  # the section is missing, which is told elsewhere
+        if _is_address(section.get("resource")):
+            problems.append(f'[{device}] resource = "{section["resource"]}" is real; an emulator may not replace it')
+            continue
+        section["resource"] = address or f"unresolved://{device}"
+        emulated.add(device)
+    return frozenset(emulated)
+
+
+def _resource_problems(document: dict[str, Any], emulated: frozenset[str]) -> list[str]:
+    problems: list[str] = []
+    seen: dict[str, str] = {}
+    for device in DEVICES:
+        section = document.get(device)
+        resource = section.get("resource") if isinstance(section, dict) else None
+        if not isinstance(section, dict) or not isinstance(resource, str):
+            continue
+        driver = DRIVERS.get(str(section.get("driver")))
+        allowed = " or ".join(driver.resources) if driver else "serial:///dev/..., usb://... or visa://..."
+        if not _is_address(resource):
+            problems.append(f'[{device}] resource = "{resource}" is no address; write {allowed}')
+            continue
+        fits = driver is not None and driver.device == device  # a wrong driver is told elsewhere
+        if driver and fits and device not in emulated and resource.partition("://")[0] not in driver.schemes:
+            problems.append(f'[{device}] resource = "{resource}" is nothing that {driver.name} opens; write {allowed}')
+        other = seen.setdefault(_port(resource), device)
+        if other != device:
+            problems.append(f'[{device}] resource = "{resource}" is the same port as [{other}] has; each needs its own')
+    return problems
+
+
+def _is_address(resource: object) -> bool:
+    return isinstance(resource, str) and "://" in resource
+
+
+def _port(resource: str) -> str:
+    """One name for one port, whatever link leads to it."""
+    scheme, _, location = resource.partition("://")
+    return f"{scheme}://{os.path.realpath(location) if location.startswith('/') else location.casefold()}"

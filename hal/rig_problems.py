@@ -1,0 +1,99 @@
+"""What pydantic finds wrong in a rig file, in sentences for the person who wrote the file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+_BOUNDS = (("gt", "more than {}"), ("ge", "{} or more"), ("lt", "less than {}"), ("le", "{} or less"))
+_KINDS = {
+    "float_type": "a number",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "string_type": "text in quotes",
+    "bool_type": "true or false",
+    "finite_number": "a finite number",
+    "model_type": "a section",
+}
+
+
+def problems_of(error: ValidationError, model: type[BaseModel], document: Mapping[str, Any]) -> list[str]:
+    """Every problem as a sentence without file name and full stop, in the order of the file's model."""
+    found = error.errors(include_url=False)
+    missing = {tuple(item["loc"]) for item in found if item["type"] == "missing"}
+    sentences = []
+    for item in found:
+        if item["type"] == "extra_forbidden":
+            location = tuple(item["loc"])
+            keys = list(_model_at(model, location[:-1]).model_fields)
+            near = get_close_matches(str(location[-1]), keys, n=1, cutoff=0.5)
+            # the key that was meant is not missing, it is misspelt
+            missing -= {(*location[:-1], near[0])} if near else set()
+            sentences.append(_unknown(location, keys, near))
+    for item in found:
+        location = tuple(item["loc"])
+        if item["type"] == "missing":
+            if location in missing:
+                sentences.append(f"{_where(location)} is missing")
+        elif item["type"] != "extra_forbidden":
+            sentences.append(_wrong(location, dict(item), model, document))
+    return sentences
+
+
+def _unknown(location: tuple[int | str, ...], keys: list[str], near: list[str]) -> str:
+    if near:
+        unit = " (the unit is part of the name)" if near[0].split("_")[0] == str(location[-1]).split("_")[0] else ""
+        return f"{_where(location)} is not known; did you mean {near[0]}{unit}? Allowed: {', '.join(keys)}"
+    return f"{_where(location)} is not known; allowed: {', '.join(keys)}"
+
+
+def _wrong(
+    location: tuple[int | str, ...], item: Mapping[str, Any], model: type[BaseModel], document: Mapping[str, Any]
+) -> str:
+    if item["type"] == "value_error":
+        reason = str(item["ctx"]["error"])
+        return f"{_where(location)}: {reason}"
+    allowed = _KINDS.get(item["type"]) or _range(_field_at(model, location)) or item["msg"]
+    value: Any = document
+    for key in location:
+        value = value[key]
+    return f"{_where(location)} = {_toml(value)} is not allowed; write {allowed}"
+
+
+def _range(field: FieldInfo) -> str:
+    parts = []
+    for name, text in _BOUNDS:
+        for bound in field.metadata:
+            if (value := getattr(bound, name, None)) is not None:
+                parts.append(text.format(f"{value:g}"))
+        if any(getattr(bound, "pattern", None) for bound in field.metadata):
+            return "small letters, digits, - and _"
+    return " and ".join(parts)
+
+
+def _where(location: tuple[int | str, ...]) -> str:
+    section, *keys = (str(part) for part in location)
+    return f"[{section}] {' '.join(keys)}" if keys else f"[{section}]"
+
+
+def _model_at(model: type[BaseModel], location: tuple[int | str, ...]) -> type[BaseModel]:
+    for part in location:
+        annotation = model.model_fields[str(part)].annotation
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            raise TypeError(f"{part} is no section")
+        model = annotation
+    return model
+
+
+def _field_at(model: type[BaseModel], location: tuple[int | str, ...]) -> FieldInfo:
+    return _model_at(model, location[:-1]).model_fields[str(location[-1])]
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f'"{value}"' if isinstance(value, str) else str(value)

@@ -1,0 +1,174 @@
+"""The sections of a rig file, with units in the keys, ranges, and what must hold between keys.
+
+controller/data/rigs/ogs.toml is a complete example.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from hal.drivers import drivers_of
+
+Positive = Annotated[float, Field(gt=0)]
+Baud = Annotated[int, Field(ge=300, le=12_000_000)]
+
+
+class Section(BaseModel):
+    """A table of the rig file: no unknown keys, no conversion of text to numbers, no NaN."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+def _driver_of(device: str) -> Callable[[str], str]:
+    def check(name: str) -> str:
+        if name not in (allowed := drivers_of(device)):
+            near = get_close_matches(name, allowed, n=1)
+            meant = f"; did you mean {near[0]}?" if near else "."
+            raise ValueError(f'there is no driver "{name}"{meant} Allowed: {", ".join(allowed)}')
+        return name
+
+    return check
+
+
+class StationSection(Section):
+    """Where the rig stands."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+    latitude_deg: Annotated[float, Field(ge=-90, le=90)]
+    longitude_deg: Annotated[float, Field(ge=-180, le=180)]
+    height_m: Annotated[float, Field(ge=-500, le=9000)]
+    elevation_mask_deg: Annotated[float, Field(ge=0, lt=90)]
+    pressure_hpa: Annotated[float, Field(ge=300, le=1100)]
+    temperature_c: Annotated[float, Field(ge=-60, le=60)]
+    relative_humidity: Annotated[float, Field(ge=0, le=1)]
+
+
+class GimbalSection(Section):
+    """The mount that moves the telescope."""
+
+    driver: Annotated[str, AfterValidator(_driver_of("gimbal"))]
+    resource: str
+    baud: Baud = 9600
+    rate_max_deg_s: Annotated[float, Field(gt=0, le=100)]
+    acceleration_max_deg_s2: Annotated[float, Field(gt=0, le=1000)]
+    command_latency_s: Annotated[float, Field(ge=0, le=2)]
+    park_azimuth_deg: Annotated[float, Field(ge=-360, le=360)]
+    park_elevation_deg: Annotated[float, Field(ge=-10, le=90)]
+    motion_cut_off: Annotated[str, Field(min_length=3)]  # what a person reaches for when nothing else stops it
+
+    @property
+    def rate_max_rad_s(self) -> float:
+        """Fastest rate of an axis."""
+        return math.radians(self.rate_max_deg_s)
+
+    @property
+    def acceleration_max_rad_s2(self) -> float:
+        """Greatest acceleration of an axis."""
+        return math.radians(self.acceleration_max_deg_s2)
+
+
+class CameraSection(Section):
+    """The tracking camera."""
+
+    driver: Annotated[str, AfterValidator(_driver_of("camera"))]
+    resource: str
+    frame_rate_hz: Annotated[float, Field(gt=0, le=10_000)]
+    exposure_s: Annotated[float, Field(gt=0, le=10)]
+    field_deg: Annotated[float, Field(gt=0, le=60)]
+    pixel_scale_urad: Annotated[float, Field(gt=0, le=1000)]
+
+    @model_validator(mode="after")
+    def _exposure_fits(self) -> Self:
+        if self.exposure_s * self.frame_rate_hz > 1:
+            raise ValueError(
+                f"exposure_s = {self.exposure_s:g} is longer than one frame at frame_rate_hz = {self.frame_rate_hz:g}; "
+                f"at most {1 / self.frame_rate_hz:g} s fits"
+            )
+        return self
+
+
+class BeamBoardSection(Section):
+    """Steering mirror, quad cell and the enable line of the laser."""
+
+    driver: Annotated[str, AfterValidator(_driver_of("beam_board"))]
+    resource: str
+    baud: Baud = 921_600
+
+
+class LaserSection(Section):
+    """The laser source behind the enable line."""
+
+    driver: Annotated[str, AfterValidator(_driver_of("laser"))]
+    resource: str
+    current_a: Positive
+    current_limit_a: Positive
+
+    @model_validator(mode="after")
+    def _below_limit(self) -> Self:
+        if self.current_a > self.current_limit_a:
+            raise ValueError(f"current_a = {self.current_a:g} is above current_limit_a = {self.current_limit_a:g}")
+        return self
+
+
+class PowerMeterSection(Section):
+    """Measures the received power."""
+
+    driver: Annotated[str, AfterValidator(_driver_of("power_meter"))]
+    resource: str
+    wavelength_nm: Annotated[float, Field(ge=200, le=20_000)]
+
+
+class OpticsSection(Section):
+    """The optical train; what sits before and after the mirror is drawn in docs/optics.md."""
+
+    aperture_m: Annotated[float, Field(gt=0, le=20)]
+    beacon_wavelength_nm: Annotated[float, Field(ge=200, le=20_000)]
+    receive_wavelength_nm: Annotated[float, Field(ge=200, le=20_000)]
+    transmit_wavelength_nm: Annotated[float, Field(ge=200, le=20_000)]
+    transmit_divergence_urad: Annotated[float, Field(gt=0, le=100_000)]  # full angle, 1/e2
+    transmit_power_w: Annotated[float, Field(gt=0, le=10_000)]
+    quad_half_field_urad: Annotated[float, Field(gt=0, le=100_000)]
+    mirror_range_urad: Annotated[float, Field(gt=0, le=100_000)]
+
+
+class AcquisitionSection(Section):
+    """How well the target is known and how fast it answers."""
+
+    ephemeris_along_track_m: Positive  # one sigma
+    ephemeris_cross_track_m: Positive
+    dwell_s: Annotated[float, Field(gt=0, le=60)]
+    response_s: Annotated[float, Field(ge=0, le=60)]
+    success_probability: Annotated[float, Field(gt=0, lt=1)]
+
+
+class LinkSection(Section):
+    """When the link counts as up."""
+
+    received_power_threshold_w: Positive
+
+
+class SafetySection(Section):
+    """Bounds of the votes on emission and motion."""
+
+    enclosed_bench: bool
+    sun_cone_deg: Annotated[float, Field(ge=0, le=90)]
+    moon_cone_deg: Annotated[float, Field(ge=0, le=90)]
+    power_cap_w: Positive | None = None  # measured power above it trips the laser
+
+    @model_validator(mode="after")
+    def _bench_is_capped(self) -> Self:
+        if self.enclosed_bench and self.power_cap_w is None:
+            raise ValueError("enclosed_bench = true needs power_cap_w, the power that the measurement must not exceed")
+        return self
+
+
+class BusSection(Section):
+    """Where the control bus listens."""
+
+    host: str = "127.0.0.1"
+    base_port: Annotated[int, Field(ge=1024, le=65_000)] = 5560

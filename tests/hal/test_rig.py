@@ -1,0 +1,197 @@
+"""Rig files: everything wrong is found at once and said in sentences; emulated never arms real."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from hal.clock import RealClock
+from hal.drivers import DRIVERS
+from hal.errors import ResourceError, RigError
+from hal.rig import DEVICES, Rig, emission_lock, load_rig, open_device
+
+EXAMPLE = Path("controller/data/rigs/ogs.toml")
+REAL = {
+    "gimbal": "serial:///dev/boresight/gimbal",
+    "camera": "usb://1209:0001/CAM1",
+    "beam_board": "serial:///dev/boresight/beamboard",
+    "laser": "visa://USB0::0x1313::0x804a::M00404162::INSTR",
+    "power_meter": "visa://USB0::0x1313::0x8078::P0009084::INSTR",
+}
+
+
+@pytest.fixture
+def text(pytestconfig: pytest.Config) -> str:
+    """The shipped example, every device with a real resource."""
+    text = (pytestconfig.rootpath / EXAMPLE).read_text()
+    for resource in REAL.values():  # the example's devices are in this order
+        text = text.replace('\nresource = "emulated"', f'\nresource = "{resource}"', 1)
+    return text
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str], Path]:
+    def write(text: str) -> Path:
+        path = tmp_path / "rig.toml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def problems(path: Path) -> list[str]:
+    with pytest.raises(RigError) as caught:
+        load_rig(path)
+    for problem in caught.value.problems:
+        assert problem.startswith(f"{path}: ")
+        assert problem.endswith(".")
+        assert "\n" not in problem
+    return [problem.removeprefix(f"{path}: ").removesuffix(".") for problem in caught.value.problems]
+
+
+def test_the_example_is_a_valid_rig(text: str, write: Callable[[str], Path]) -> None:
+    rig = load_rig(write(text))
+
+    assert rig.station.latitude_deg == 28.2995
+    assert rig.gimbal.rate_max_rad_s == pytest.approx(0.05235987755982988)  # 3 degrees
+    assert rig.bus.base_port == 5560
+    assert rig.emulated == frozenset()
+
+
+WRONG = [
+    ("rate_max_deg_s", "rate_max_rad_s", "[gimbal] rate_max_rad_s is not known; did you mean rate_max_deg_s (the unit"),
+    ("wavelength_nm = 1550.0\n\n", "wavelength_m = 1550.0\n\n", "did you mean wavelength_nm (the unit"),
+    ("latitude_deg", "lattitude_deg", "[station] lattitude_deg is not known; did you mean latitude_deg"),
+    ("[optics]", "[optic]", "[optic] is not known; did you mean optics? Allowed: station, gimbal"),
+    ('"nexstar"', '"nexstr"', '[gimbal] driver: there is no driver "nexstr"; did you mean nexstar? Allowed: nexstar'),
+    ('"u3v"', '"nexstar"', '[camera] driver: there is no driver "nexstar". Allowed: u3v'),
+    ("latitude_deg = 28.2995", "latitude_deg = 1693.0", "[station] latitude_deg = 1693.0 is not allowed; write -90 or"),
+    ("baud = 9600", 'baud = "fast"', '[gimbal] baud = "fast" is not allowed; write a whole number'),
+    ("baud = 9600", "baud = 9600.5", "[gimbal] baud = 9600.5 is not allowed; write a whole number"),
+    ("height_m = 2393.0", "height_m = true", "[station] height_m = true is not allowed; write a number"),
+    ("height_m = 2393.0", "height_m = nan", "[station] height_m = nan is not allowed; write a finite number"),
+    ("exposure_s = 0.005", "exposure_s = 0.05", "longer than one frame at frame_rate_hz = 50; at most 0.02 s fits"),
+    ("current_a = 1.0", "current_a = 1.3", "[laser]: current_a = 1.3 is above current_limit_a = 1.2"),
+    ("enclosed_bench = false", "enclosed_bench = true", "[safety]: enclosed_bench = true needs power_cap_w"),
+    ('name = "ogs"', 'name = "OGS 1"', '[station] name = "OGS 1" is not allowed; write small letters'),
+    ("height_m = 2393.0", "", "[station] height_m is missing"),
+    (REAL["gimbal"], "/dev/ttyUSB0", 'resource = "/dev/ttyUSB0" is no address; write serial:///dev/... or socket://'),
+    (REAL["gimbal"], "emulated", '[gimbal] resource = "emulated" is no address'),
+    (REAL["gimbal"], "usb://1:2/3", 'resource = "usb://1:2/3" is nothing that nexstar opens; write serial://'),
+    (REAL["beam_board"], REAL["gimbal"], "[beam_board] resource = .* is the same port as [gimbal] has"),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong", "sentence"), WRONG)
+def test_each_mistake_is_one_sentence_with_key_and_remedy(
+    text: str, write: Callable[[str], Path], right: str, wrong: str, sentence: str
+) -> None:
+    assert right in text
+    found = problems(write(text.replace(right, wrong, 1)))
+
+    assert len(found) == 1
+    for part in sentence.split(".*"):
+        assert part in found[0]
+
+
+def test_every_mistake_is_found_at_once(text: str, write: Callable[[str], Path]) -> None:
+    for right, wrong in (
+        ("rate_max_deg_s", "rate_max_rad_s"),
+        ('"pm100d"', '"pm200d"'),
+        ("latitude_deg = 28.2995", "latitude_deg = 128.0"),
+        (REAL["beam_board"], REAL["gimbal"]),
+        ("sun_cone_deg = 30.0", 'sun_cone_deg = "30"'),
+    ):
+        text = text.replace(right, wrong, 1)
+
+    assert len(problems(write(text))) == 5
+
+
+def test_two_links_to_one_port_are_one_port(tmp_path: Path, text: str, write: Callable[[str], Path]) -> None:
+    (tmp_path / "real").write_text("")
+    for name in ("a", "b"):
+        (tmp_path / name).symlink_to(tmp_path / "real")
+    text = text.replace(REAL["gimbal"], f"serial://{tmp_path}/a").replace(REAL["beam_board"], f"serial://{tmp_path}/b")
+
+    assert any("same port" in problem for problem in problems(write(text)))
+
+
+@pytest.mark.parametrize(("content", "sentence"), [(b"[gimbal\n", "is not TOML"), (b"\xff\xfe", "cannot be read")])
+def test_what_is_no_rig_file_is_told(tmp_path: Path, content: bytes, sentence: str) -> None:
+    path = tmp_path / "rig.toml"
+    path.write_bytes(content)
+    assert sentence in problems(path)[0]
+
+
+def test_a_missing_file_names_the_example(tmp_path: Path) -> None:
+    assert "no such rig file; controller/data/rigs/ogs.toml" in problems(tmp_path / "rig.toml")[0]
+
+
+def test_a_section_that_is_no_section_is_told(text: str, write: Callable[[str], Path]) -> None:
+    start = text.index("[link]")
+    text = "link = 3\n" + text[:start] + text[text.index("[safety]") :]
+    assert problems(write(text)) == ["[link] = 3 is not allowed; write a section"]
+
+
+def test_an_address_from_outside_makes_a_device_emulated_and_only_that_one(
+    text: str, write: Callable[[str], Path]
+) -> None:
+    rig = load_rig(write(text.replace(REAL["camera"], "emulated")), {"camera": "usbip://127.0.0.1:3240/1-1"})
+
+    assert rig.emulated == {"camera"}
+    assert rig.camera.resource == "usbip://127.0.0.1:3240/1-1"
+    assert rig.gimbal.resource == REAL["gimbal"]
+
+
+def test_an_emulator_never_takes_the_place_of_a_real_resource(text: str, write: Callable[[str], Path]) -> None:
+    with pytest.raises(RigError, match=r"\[laser\] resource = .* is real; an emulator may not replace it"):
+        load_rig(write(text), {"laser": "visa://TCPIP0::127.0.0.1::5025::SOCKET"})
+
+
+def rig_with(emulated: set[str], text: str, write: Callable[[str], Path]) -> Rig:
+    for device in emulated:
+        text = text.replace(REAL[device], "emulated")
+    return load_rig(write(text), {device: f"simhw://{device}" for device in emulated})
+
+
+@pytest.mark.parametrize("real", list(product([False, True], repeat=len(DEVICES))))
+def test_emulated_never_arms_real_in_every_pairing(
+    text: str, write: Callable[[str], Path], real: tuple[bool, ...]
+) -> None:
+    emulated = {device for device, is_real in zip(DEVICES, real, strict=True) if not is_real}
+    reasons = emission_lock(rig_with(emulated, text, write))
+
+    emits_really = not {"laser", "beam_board"} <= emulated
+    assert len(reasons) == (len(emulated) if emits_really else 0)
+    for device, reason in zip((d for d in DEVICES if d in emulated), reasons, strict=False):
+        assert reason.startswith(f"{device} is emulated")
+
+
+def test_simulated_time_locks_real_emission(text: str, write: Callable[[str], Path]) -> None:
+    rig = rig_with(set(), text, write)
+
+    assert emission_lock(rig, realtime=False) == ["time is simulated and laser and beam_board are real"]
+    assert emission_lock(rig) == []
+
+
+class SimulatedClock(RealClock):
+    realtime = False
+
+
+def test_simulated_time_refuses_a_real_resource(text: str, write: Callable[[str], Path]) -> None:
+    with pytest.raises(ResourceError, match="simulated time drives emulated devices only"):
+        open_device(rig_with(set(), text, write), "gimbal", SimulatedClock())
+
+
+def test_a_device_that_is_not_there_is_named_when_it_is_opened(text: str, write: Callable[[str], Path]) -> None:
+    with pytest.raises(ResourceError, match="gimbal: /dev/boresight/gimbal does not exist"):
+        open_device(rig_with(set(), text, write), "gimbal", RealClock())
+
+
+def test_every_device_of_a_rig_has_a_driver_that_says_what_stops_it() -> None:
+    assert {driver.device for driver in DRIVERS.values()} == set(DEVICES)
+    for driver in DRIVERS.values():
+        assert all((driver.stopped_by.process, driver.stopped_by.cable, driver.stopped_by.host))
