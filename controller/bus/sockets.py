@@ -7,6 +7,7 @@ are not thread-safe: all of one object belong to one thread.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -22,6 +23,7 @@ MESSAGE_BYTES_MAX: Final = 1 << 20
 HIGH_WATER: Final = 1000
 BUFFER_BYTES: Final = 1 << 16
 BATCH: Final = 1000  # messages taken at once, so that a flood cannot hold a cycle for ever
+KEPT: Final = {"state": 1, "event": 64}  # messages of a topic that a new subscriber gets
 TELEMETRY_LINGER_MS: Final = 200
 
 Socket = zmq.Socket[bytes]
@@ -31,7 +33,8 @@ def new_socket(context: zmq.Context[Socket], kind: int) -> Socket:
     """A socket with the options common to all channels."""
     socket = context.socket(kind)
     socket.setsockopt(zmq.LINGER, 0)
-    socket.setsockopt(zmq.IMMEDIATE, 1)
+    if kind == zmq.DEALER:  # queue for no dead server; on a SUB it would drop the last words of a service that ends
+        socket.setsockopt(zmq.IMMEDIATE, 1)
     socket.setsockopt(zmq.SNDTIMEO, 0)
     socket.setsockopt(zmq.MAXMSGSIZE, MESSAGE_BYTES_MAX)
     socket.setsockopt(zmq.SNDHWM, HIGH_WATER)
@@ -40,7 +43,7 @@ def new_socket(context: zmq.Context[Socket], kind: int) -> Socket:
     socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 1500)
     socket.setsockopt(zmq.HEARTBEAT_TTL, 2000)
     socket.setsockopt(zmq.RECONNECT_IVL, 50)
-    socket.setsockopt(zmq.RECONNECT_IVL_MAX, 2000)
+    socket.setsockopt(zmq.RECONNECT_IVL_MAX, 200)  # loopback: a service that starts late is found soon
     socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
     return socket
 
@@ -74,30 +77,32 @@ def receive(socket: Socket, limit: int = BATCH) -> Iterator[list[bytes]]:
 
 
 class Publisher:
-    """XPUB of one service; whoever subscribes gets the last value of every state topic at once."""
+    """XPUB of one service; whoever subscribes gets the last value of every state, and the latest events, at once."""
 
     def __init__(self, context: zmq.Context[Socket], endpoint: str, owner: str) -> None:
         self._socket = new_socket(context, zmq.XPUB)
         self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)  # hear of the second subscriber, too
         self._socket.setsockopt(zmq.SNDBUF, BUFFER_BYTES)
-        self._last: dict[bytes, bytes] = {}
+        self._kept: dict[bytes, deque[bytes]] = {}
         self.endpoint = bind(self._socket, endpoint, owner)
 
     def publish(self, name: str, data: bytes) -> None:
         """Send a telemetry frame; a subscriber that does not keep up loses it and sees a gap."""
         self.welcome()
-        if TOPICS[name].kind == "state":
-            self._last[name.encode()] = data
+        kind = TOPICS[name].kind
+        if kind in KEPT:
+            self._kept.setdefault(name.encode(), deque(maxlen=KEPT[kind])).append(data)
         self._socket.send(data, zmq.NOBLOCK)
 
     def welcome(self) -> None:
-        """Replay last values to new subscribers; the others drop them as seen."""
+        """Replay what is kept to new subscribers; the others drop it as seen."""
         for (request,) in receive(self._socket):
             if request[:1] == b"\x01":
                 prefix = request[1:].rstrip(SEPARATOR)
-                for name, data in self._last.items():
+                for name, kept in self._kept.items():
                     if name.startswith(prefix):
-                        self._socket.send(data, zmq.NOBLOCK)
+                        for data in kept:
+                            self._socket.send(data, zmq.NOBLOCK)
 
     def close(self) -> None:
         """Close; what was published last still leaves."""

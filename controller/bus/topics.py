@@ -28,6 +28,7 @@ class ModeState(Body, frozen=True):
     target: str = ""
     pass_start_utc_ns: int = 0
     pass_end_utc_ns: int = 0
+    ephemeris_epoch_utc_ns: int = 0  # of the target's elements; 0 is unknown, and a no for emission
 
 
 class StationEvent(Body, frozen=True):

@@ -102,6 +102,27 @@ def test_events_arrive_in_order_and_once(port: MakePort) -> None:
     assert got == [str(number) for number in range(100)]
 
 
+def test_events_from_before_the_subscription_are_told_once_to_each(port: MakePort, table: Table) -> None:
+    sender = port("pointing")
+    for number in range(70):
+        sender.publish(STATION_EVENT, StationEvent("info", "code", str(number)))
+    with Client(table) as first, Client(table) as second:
+        for client in (first, second):
+            got: list[str] = []
+
+            def enough(client: Client = client, got: list[str] = got) -> bool:
+                sender.requests()
+                client.pause(0.002)
+                got.extend(sample.body.message for sample in client.store.drain(STATION_EVENT))
+                return len(got) >= 64
+
+            eventually(enough)
+            assert got == [str(number) for number in range(6, 70)]
+        first.pause(0.02)
+        assert first.store.drain(STATION_EVENT) == []
+        assert first.store.gaps.total() == 0
+
+
 def test_a_command_is_executed_and_its_answer_comes_back(table: Table, toy: Callable[[str], Any]) -> None:
     with toy("pointing") as served, Client(table) as client:
         reply = client.call("pointing", "pointing.slew", {"azimuth_rad": 1.0})

@@ -1,0 +1,101 @@
+"""The process around one service of a running station: `python -m controller.services.host LAUNCH`.
+
+It ends when told to (SIGTERM), when the service ends, or when the supervisor that started it has died.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+from controller.bus.socket_port import SocketPort
+from controller.bus.topics import STATION_EVENT, StationEvent
+from controller.errors import BoresightError
+from controller.services.launch import Launch, decode_launch, named
+from hal.clock import RealClock
+from hal.errors import HalError
+
+EXIT_REFUSED: Final = 3  # one sentence on stderr says what to do
+EXIT_CRASHED: Final = 4  # a fault of ours: the traceback is on stderr
+
+
+class StopFlag:
+    """Set by SIGTERM or by the death of the process that started this one."""
+
+    def __init__(self, parent: Callable[[], int] = os.getppid) -> None:
+        self._parent = parent
+        self._parent_pid = parent()
+        self._told = False
+
+    def catch_signals(self) -> None:
+        """SIGTERM ends the service in good order; Ctrl-C at the terminal is the supervisor's to handle."""
+        signal.signal(signal.SIGTERM, self._tell)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def _tell(self, number: int, where: FrameType | None) -> None:
+        self._told = True
+
+    def __call__(self) -> bool:
+        """True once the service should end."""
+        return self._told or self._parent() != self._parent_pid
+
+
+def take_priority(priority: int) -> str:
+    """Schedule this process first-in-first-out; returns what the operator should know, empty when all is well."""
+    if priority <= 0:
+        return ""
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
+    except (PermissionError, OSError) as error:
+        return (
+            f"runs without real-time priority ({error.strerror}): late steps are more frequent; allow it with "
+            "`LimitRTPRIO=` of its systemd unit or `ulimit -r`"
+        )
+    return ""
+
+
+def host(launch: Launch, stop: StopFlag) -> int:
+    """Run one service to its end; returns the exit code."""
+    clock = RealClock()
+    warning = take_priority(launch.priority)  # before the sockets, whose threads inherit it
+    port: SocketPort | None = None
+    try:
+        port = SocketPort(launch.service, clock, launch.table(), simulated=bool(launch.addresses), stop_wanted=stop)
+        if warning:
+            port.publish(STATION_EVENT, StationEvent("warning", "PRIORITY", f"{launch.service} {warning}"))
+        rig = named(launch.loader)(Path(launch.rig), launch.addresses)
+        named(launch.factory)(clock, port, rig, Path(launch.run_dir)).run()
+        return 0
+    except (HalError, BoresightError) as error:
+        return _ended(port, launch.service, "REFUSED", str(error), EXIT_REFUSED)
+    except Exception as error:
+        traceback.print_exc()
+        sentence = f"{launch.service} has a fault of its own ({type(error).__name__}: {error}); see its log"
+        return _ended(port, launch.service, "CRASHED", sentence, EXIT_CRASHED)
+    finally:
+        if port is not None:
+            port.close()
+
+
+def _ended(port: SocketPort | None, service: str, code: str, sentence: str, exit_code: int) -> int:
+    print(sentence, file=sys.stderr, flush=True)  # noqa: T201  (its stderr is its log)
+    if port is not None:
+        port.publish(STATION_EVENT, StationEvent("error", code, f"{service}: {sentence}"))
+    return exit_code
+
+
+def main(arguments: list[str]) -> int:
+    """Entry point of the process."""
+    stop = StopFlag()
+    stop.catch_signals()
+    return host(decode_launch(arguments[0]), stop)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,449 @@
+"""A station of toy services: each in its own process, each death noticed, nothing resumed."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.bus.client import Client
+from controller.bus.endpoints import Endpoints, registry_endpoint, static_table
+from controller.bus.envelope import BusError
+from controller.bus.registry import TTL_NS, Announcement, Registry, RegistryClient, schema_hash
+from controller.bus.topics import LINK_STATE, SERVICE_HEARTBEAT, STATION_EVENT
+from controller.record import finished, read_messages
+from controller.services import host
+from controller.services.host import StopFlag, take_priority
+from controller.services.launch import Launch, LaunchError, decode_launch, named
+from controller.services.realtime import Supervisor, run_station
+from hal.clock import NS, Deadline, RealClock
+
+TOYS = """
+import sys
+from pathlib import Path
+
+from controller.bus.port import Reply
+from controller.bus.topics import LINK_STATE, LinkState
+from controller.services.service import Service
+from hal.errors import ResourceError
+
+
+def rig(path, addresses):
+    return {"path": str(path), "addresses": addresses}
+
+
+class Toy(Service):
+    name = "toy"
+    period_s = 0.01
+
+    def cycle(self):
+        for request in self.port.requests():
+            if request.method == "toy.crash":
+                raise ZeroDivisionError("on request")
+            if request.method == "toy.hang":
+                while True:
+                    self.clock.sleep_until(self.clock.now_ns() + 1_000_000_000)
+            self.port.answer(request, Reply("", "done", body={"rig": self.rig["path"]}))
+        self.port.publish(LINK_STATE, LinkState(self.clock.utc_ns(), 1e-6, 1e-7, above=True))
+
+    def close(self):
+        with open(self.run_dir / "closed", "a") as file:
+            print(self.port.service, file=file)
+
+
+def toy(clock, port, rig, run_dir):
+    service = Toy(clock, port)
+    service.rig, service.run_dir = rig, run_dir
+    return service
+
+
+def refuses(clock, port, rig, run_dir):
+    raise ResourceError("gimbal: /dev/ttyUSB7 does not exist; plug the mount in")
+
+
+def recorder(clock, port, rig, run_dir):
+    from controller.bus.endpoints import static_table
+    from controller.record_service import RecorderService
+
+    table = static_table(base_port=int(rig["addresses"]["base_port"]), services=SERVICES)
+    return RecorderService(clock, port, table, run_dir, {"run": {"rig": rig["path"]}})
+
+
+SERVICES = ("supervisor", "first", "second", "recorder")
+"""
+SERVICES = ("supervisor", "first", "second", "recorder")
+
+
+def free_base_port() -> int:
+    count = 1 + 3 * len(SERVICES)
+    while True:
+        base = random.randrange(10000, 30000)
+        with ExitStack() as held:
+            try:
+                for port in range(base, base + count):
+                    held.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return base
+
+
+@pytest.fixture
+def toys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The toys' module, importable in this process and its children."""
+    (tmp_path / "boresight_toys.py").write_text(TOYS)
+    paths = [str(tmp_path), str(Path(host.__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
+    return "boresight_toys"
+
+
+class Station:
+    """A supervisor that the test turns by hand."""
+
+    def __init__(self, folder: Path, toys: str, factories: dict[str, str], restart: tuple[str, ...] = ()) -> None:
+        self.base_port = free_base_port()
+        self.told: list[str] = []
+        self.run_dir = folder / "run"
+        self.clock = RealClock()
+        self.launches = [
+            Launch(
+                service=name,
+                factory=f"{toys}:{factory}",
+                rig="toy.toml",
+                run_dir=str(self.run_dir),
+                addresses={"base_port": str(self.base_port)},
+                loader=f"{toys}:rig",
+                base_port=self.base_port,
+                services=SERVICES,
+            )
+            for name, factory in factories.items()
+        ]
+        self.supervisor = Supervisor(self.launches, self.clock, self.told.append, restart)
+        self.client = Client(self.launches[0].table(), "test")
+        self.client.subscribe(LINK_STATE, SERVICE_HEARTBEAT)
+        self.supervisor.start()
+
+    def until(self, condition: Callable[[], Any], timeout_s: float = 20.0) -> None:
+        deadline = Deadline(self.clock, timeout_s)
+        while not condition():
+            assert not deadline.expired, self.told
+            self.supervisor.turn()
+            self.client.pause(0.005)
+
+    def alive(self, *names: str) -> bool:
+        return all(self.client.store.latest(LINK_STATE, name) for name in names)
+
+    def pid(self, name: str) -> int:
+        return self.supervisor.children[name].process.pid
+
+    def kill(self, name: str) -> None:
+        os.kill(self.pid(name), signal.SIGKILL)
+
+    def close(self) -> None:
+        self.client.close()
+        self.supervisor.end()
+
+
+@pytest.fixture
+def station(tmp_path: Path, toys: str) -> Iterator[Callable[..., Station]]:
+    with ExitStack() as stack:
+
+        def make(restart: tuple[str, ...] = (), **factories: str) -> Station:
+            made = Station(tmp_path, toys, factories, restart)
+            stack.callback(made.close)
+            return made
+
+        yield make
+
+
+def test_services_run_in_processes_of_their_own_and_end_in_reverse_order(
+    station: Callable[..., Station], tmp_path: Path
+) -> None:
+    running = station(first="toy", second="toy")
+    running.until(lambda: running.alive("first", "second"))
+    assert len({os.getpid(), running.pid("first"), running.pid("second")}) == 3
+    reply = running.client.call("first", "toy.anything")
+    assert reply.body == {"rig": "toy.toml"}
+    sample = running.client.store.latest(LINK_STATE, "first")
+    assert sample is not None
+    assert sample.simulated, "a station with emulated devices marks what it says"
+    running.supervisor.end()
+    assert (running.run_dir / "closed").read_text().split() == ["second", "first"]
+    assert not running.supervisor.failed
+
+
+def test_kill_9_of_a_service_is_told_and_it_is_not_started_again(station: Callable[..., Station]) -> None:
+    running = station(first="toy", second="toy")
+    running.until(lambda: running.alive("first", "second"))
+    pid = running.pid("first")
+    running.kill("first")
+    running.until(lambda: running.supervisor.children["first"].gone, timeout_s=1.0)
+    assert any("first was killed by SIGKILL and is not started again" in sentence for sentence in running.told)
+    events = [sample.body.code for sample in running.client.store.drain(STATION_EVENT)]
+    running.until(lambda: "DIED" in events + [s.body.code for s in running.client.store.drain(STATION_EVENT)])
+    running.client.store.drain(LINK_STATE)
+    for _ in range(20):
+        running.supervisor.turn()
+        running.client.pause(0.01)
+    assert running.pid("first") == pid
+    survivors = {sample.source for sample in running.client.store.drain(LINK_STATE)}
+    assert survivors == {"second"}
+    assert running.supervisor.failed
+
+
+def test_what_only_reads_may_be_started_again(station: Callable[..., Station], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("controller.services.realtime.RESTART_PAUSE_NS", NS // 20)
+    running = station(restart=("second",), second="toy")
+    running.until(lambda: running.alive("second"))
+    before = running.client.store.boot_of("second")
+    running.kill("second")
+    running.until(lambda: running.client.store.boot_of("second") != before)
+    assert running.supervisor.children["second"].restarts == 1
+    assert not running.supervisor.failed
+
+
+def test_a_crash_is_told_with_its_cause_and_leaves_a_traceback_in_the_log(station: Callable[..., Station]) -> None:
+    running = station(first="toy")
+    running.until(lambda: running.alive("first") and running.supervisor.children["first"].seen)
+    assert running.client.call("first", "toy.crash", timeout_s=0.3).code == "TIMEOUT_UNKNOWN"
+    running.until(lambda: any("died with exit code 4" in sentence for sentence in running.told))
+    running.until(lambda: any("ZeroDivisionError: on request" in sentence for sentence in running.told))
+    assert "Traceback" in (running.run_dir / "logs" / "first.log").read_text()
+    assert (running.run_dir / "closed").read_text().split() == ["first"], "devices were left safe"
+
+
+def test_a_service_that_refuses_to_start_ends_the_station_with_its_sentence(
+    station: Callable[..., Station],
+) -> None:
+    running = station(first="refuses")
+    running.until(lambda: running.supervisor.stop_told)
+    assert running.supervisor.failed
+    (sentence,) = running.told
+    assert "first refused to start: gimbal: /dev/ttyUSB7 does not exist; plug the mount in" in sentence
+    assert "Traceback" not in (running.run_dir / "logs" / "first.log").read_text()
+
+
+def test_a_service_that_hangs_is_killed_after_its_grace(
+    station: Callable[..., Station], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("controller.services.realtime.GRACE_S", 0.2)
+    running = station(first="toy")
+    running.until(lambda: running.alive("first"))
+    running.client.call("first", "toy.hang", timeout_s=0.1)
+    running.supervisor.end()
+    assert running.supervisor.children["first"].process.returncode == -signal.SIGKILL
+    assert any("did not end within" in sentence for sentence in running.told)
+
+
+def test_the_registry_knows_who_is_alive_and_where(station: Callable[..., Station]) -> None:
+    running = station(first="toy")
+    running.until(lambda: running.supervisor.children["first"].seen)
+    registry = running.supervisor._registry.registry
+    assert [item.service for item in registry.lookup()] == ["first", "supervisor"]
+    assert registry.lookup()[0].endpoints == running.launches[0].table()["first"]
+
+
+def test_a_recorder_killed_with_9_leaves_a_recording_that_its_successor_mends(
+    station: Callable[..., Station], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("controller.services.realtime.RESTART_PAUSE_NS", NS // 20)
+    running = station(restart=("recorder",), recorder="recorder", first="toy")
+
+    def recordings() -> list[Path]:
+        return sorted(running.run_dir.glob("*.mcap"))
+
+    def readable() -> int:
+        return sum(message.topic == LINK_STATE.name for message in read_messages(recordings()[0]))
+
+    running.until(lambda: recordings() and readable() > 20)
+    running.kill("recorder")
+    running.until(lambda: running.supervisor.children["recorder"].gone)
+    first = recordings()[0]
+    numbers = [m.seq for m in read_messages(first) if m.topic == LINK_STATE.name]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers))), "no gap up to the last flush"
+    assert not finished(first)
+    running.until(lambda: len(recordings()) == 2 and finished(first))
+    running.until(lambda: any("messages are readable again" in sentence for sentence in running.told))
+
+
+STATION = """
+import sys
+from pathlib import Path
+from controller.services.realtime import run_station
+
+raise SystemExit(
+    run_station(
+        {"first": "boresight_toys:toy"},
+        Path("toy.toml"),
+        {},
+        Path(sys.argv[1]),
+        loader="boresight_toys:rig",
+        base_port=int(sys.argv[2]),
+        services=("supervisor", "first", "second", "recorder"),
+        tell=lambda sentence: print(sentence, flush=True),
+    )
+)
+"""
+
+
+@pytest.fixture
+def whole_station(tmp_path: Path, toys: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """A supervisor in a process of its own, in a process group of its own."""
+    base_port = free_base_port()
+    command = [sys.executable, "-c", STATION, str(tmp_path / "run"), str(base_port)]
+    with subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE) as process:
+        try:
+            yield process, base_port
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def wait_until_dead(pid: int, timeout_s: float = 3.0) -> None:
+    clock = RealClock()
+    deadline = Deadline(clock, timeout_s)
+    while _runs(pid):
+        assert not deadline.expired
+        clock.sleep_until(clock.now_ns() + NS // 100)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def _children(pid: int) -> list[int]:
+    return [int(text) for text in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_station_ends_in_good_order_when_told(
+    whole_station: tuple[subprocess.Popen[bytes], int], tmp_path: Path, number: signal.Signals
+) -> None:
+    process, base_port = whole_station
+    with Client(static_table(base_port=base_port, services=SERVICES)) as client:
+        assert client.wait_for(LINK_STATE, "first", timeout_s=20.0) is not None
+    os.killpg(process.pid, number) if number == signal.SIGINT else process.terminate()
+    assert process.wait(10) == 0
+    assert (tmp_path / "run" / "closed").read_text().split() == ["first"]
+
+
+def test_a_client_may_end_the_station_and_find_it_by_its_registry(
+    whole_station: tuple[subprocess.Popen[bytes], int],
+) -> None:
+    process, base_port = whole_station
+    table = static_table(base_port=base_port, services=SERVICES)
+    with Client(table) as client:
+        assert client.wait_for(LINK_STATE, "first", timeout_s=20.0) is not None
+        found = RegistryClient(registry_endpoint(base_port=base_port), RealClock()).lookup()
+        assert found == {name: table[name] for name in found}
+        assert set(found) >= {"supervisor"}
+        assert client.call("supervisor", "supervisor.end").code == ""
+    assert process.wait(10) == 0
+
+
+def test_services_end_when_their_supervisor_is_killed(
+    whole_station: tuple[subprocess.Popen[bytes], int], tmp_path: Path
+) -> None:
+    process, base_port = whole_station
+    with Client(static_table(base_port=base_port, services=SERVICES)) as client:
+        assert client.wait_for(LINK_STATE, "first", timeout_s=20.0) is not None
+    (child,) = _children(process.pid)
+    process.kill()
+    process.wait(5)
+    wait_until_dead(child)
+    assert (tmp_path / "run" / "closed").read_text().split() == ["first"], "its devices were left safe"
+
+
+def test_a_second_station_on_the_same_ports_is_refused(toys: str, tmp_path: Path) -> None:
+    base_port = free_base_port()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", base_port + 1))
+        taken.listen()
+        with pytest.raises(BusError, match="in use: a station is running"):
+            run_station({"first": f"{toys}:toy"}, Path("x"), {}, tmp_path, base_port=base_port, services=SERVICES)
+
+
+@pytest.mark.parametrize("name", ["camera", "supervisor"])
+def test_a_service_outside_of_the_table_is_named(tmp_path: Path, name: str) -> None:
+    with pytest.raises(LaunchError, match=name):
+        run_station({name: "x:y"}, Path("x"), {}, tmp_path, services=SERVICES)
+
+
+def test_a_station_without_services_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(LaunchError, match="at least one service"):
+        run_station({}, Path("x"), {}, tmp_path)
+
+
+@pytest.mark.parametrize("path", ["no.such.module:f", "controller.services.host:nothing", "controller", "hal.clock:NS"])
+def test_a_wrong_factory_is_named(path: str) -> None:
+    with pytest.raises(LaunchError, match=path):
+        named(path)
+
+
+def test_a_launch_survives_its_command_line() -> None:
+    launch = Launch(service="first", factory="a:b", rig="rig.toml", run_dir="run", addresses={"gimbal": "pty"})
+    assert decode_launch(launch.encode()) == launch
+    with pytest.raises(LaunchError):
+        decode_launch("{}")
+
+
+def test_real_time_priority_that_is_not_allowed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, int]] = []
+
+    def refuse(pid: int, policy: int, parameter: os.sched_param) -> None:
+        asked.append((policy, parameter.sched_priority))
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "sched_setscheduler", refuse)
+    assert take_priority(0) == ""
+    assert "Operation not permitted" in take_priority(10)
+    assert asked == [(os.SCHED_FIFO, 10)]
+    monkeypatch.setattr(os, "sched_setscheduler", lambda *arguments: None)
+    assert take_priority(10) == ""
+
+
+def test_an_orphan_is_told_to_stop() -> None:
+    parents = [100, 100, 1]
+    stop = StopFlag(lambda: parents.pop(0))
+    assert not stop()
+    assert stop()
+
+
+def test_an_announcement_holds_for_three_seconds() -> None:
+    class Clock:
+        realtime, t_ns = False, 0
+
+        def now_ns(self) -> int:
+            return self.t_ns
+
+        utc_ns = now_ns
+
+        def sleep_until(self, t_ns: int) -> None:
+            self.t_ns = t_ns
+
+    clock = Clock()
+    registry = Registry(clock)
+    item = Announcement("link", "a", "b", "c", b"boot", schema_hash())
+    registry.announce(item)
+    clock.t_ns = TTL_NS
+    assert registry.lookup() == [item]
+    clock.t_ns += 1
+    assert registry.lookup() == []
+    assert item.endpoints == Endpoints("a", "b", "c")
+
+
+def test_nobody_at_the_registry_is_a_sentence() -> None:
+    with pytest.raises(BusError, match="boresight run"):
+        RegistryClient(f"tcp://127.0.0.1:{free_base_port()}", RealClock()).lookup(0.1)
