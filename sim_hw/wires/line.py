@@ -88,6 +88,10 @@ class SerialLine:
             missing -= unread
         return None
 
+    def all_available_at(self) -> int | None:
+        """The time at which the last byte sent so far will have arrived, or None: none is unread."""
+        return self.available_at(self._pending) if self._pending else None
+
     def idle_at(self) -> int:
         """The time at which everything the host wrote has left the line."""
         return self._device_free_ns
