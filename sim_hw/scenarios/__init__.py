@@ -1,0 +1,194 @@
+"""Scenarios: the world a bench is put in, as TOML beside this file or anywhere else."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib import resources
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, ValidationError, model_validator
+
+
+class ScenarioError(ValueError):
+    """A scenario file is wrong; the message names the file and every key that is."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Gimbal(_Section):
+    """The mount's mechanics; angles of backlash and friction are axis angles."""
+
+    rate_max_deg_s: PositiveFloat
+    acceleration_max_deg_s2: PositiveFloat
+    start_azimuth_deg: float
+    start_elevation_deg: float
+    encoder_rms_urad: NonNegativeFloat
+    worm_period_deg: PositiveFloat
+    worm_fundamental_pp_urad: NonNegativeFloat
+    worm_second_harmonic_pp_urad: NonNegativeFloat
+    backlash_urad: NonNegativeFloat
+    friction_static_urad: NonNegativeFloat
+    friction_coulomb_urad: NonNegativeFloat
+    stribeck_rate_deg_s: PositiveFloat
+    stage_resonance_hz: PositiveFloat = Field(le=100.0)  # stepped at 1 kHz
+    stage_damping: PositiveFloat
+
+
+class Wind(_Section):
+    """Flexure of the tube under wind."""
+
+    rms_urad: NonNegativeFloat
+    corner_hz: PositiveFloat
+    gust_urad: NonNegativeFloat
+    gust_duration_s: PositiveFloat
+
+
+class Misalignment(_Section):
+    """One sigma of each mount term."""
+
+    index_azimuth_urad: NonNegativeFloat
+    index_elevation_urad: NonNegativeFloat
+    collimation_urad: NonNegativeFloat
+    axis_north_urad: NonNegativeFloat
+    axis_west_urad: NonNegativeFloat
+
+
+class Ephemeris(_Section):
+    """One sigma of the difference between the element set and where the satellite is."""
+
+    along_track_m: NonNegativeFloat
+    cross_track_m: NonNegativeFloat
+
+
+class Jitter(_Section):
+    """Line-of-sight jitter, one-sided density per axis."""
+
+    psd_at_zero_urad2_hz: NonNegativeFloat
+    corner_hz: PositiveFloat
+
+
+class Turbulence(_Section):
+    """Profiles of Cn2 and wind."""
+
+    scale: NonNegativeFloat
+    high_wind_m_s: NonNegativeFloat
+    ground_cn2: NonNegativeFloat
+    bufton_ground_m_s: NonNegativeFloat
+    bufton_tropopause_m_s: NonNegativeFloat
+    tilt: bool
+    scintillation: bool
+
+
+class Camera(_Section):
+    """How the tracking camera sits on the tube, and what reaches it."""
+
+    rotation_deg: NonNegativeFloat
+    scale_error: NonNegativeFloat
+    offset_urad: NonNegativeFloat
+    beacon_electrons_per_s: NonNegativeFloat
+    star_electrons_per_s: NonNegativeFloat
+    star_noise_arcsec: NonNegativeFloat
+    field_deg: PositiveFloat
+
+
+class Satellite(_Section):
+    """The cooperative terminal."""
+
+    capture_radius_urad: PositiveFloat
+    dwell_s: PositiveFloat
+    response_s: float = Field(ge=0.02)  # the plant runs up to 5 ms ahead of what the satellite decides
+    hold_s: PositiveFloat
+
+
+class Laser(_Section):
+    """Emitted power against current."""
+
+    threshold_a: NonNegativeFloat
+    slope_w_per_a: PositiveFloat
+    nominal_w: PositiveFloat
+
+
+class Link(_Section):
+    """Optical link budget."""
+
+    beacon_wavelength_nm: PositiveFloat
+    receive_wavelength_nm: PositiveFloat
+    transmit_wavelength_nm: PositiveFloat
+    aperture_m: PositiveFloat
+    reference_range_m: PositiveFloat
+    downlink_power_w: NonNegativeFloat
+    downlink_divergence_urad: PositiveFloat
+    downlink_loss_db: NonNegativeFloat
+    zenith_transmission: float = Field(gt=0, le=1)
+    coupling_radius_urad: PositiveFloat
+
+
+class Cloud(_Section):
+    """Times during which a cloud stands in the way."""
+
+    windows_s: tuple[tuple[float, float], ...]
+    transmission: float = Field(ge=0, le=1)
+
+
+class Scenario(_Section):
+    """A whole scenario file."""
+
+    name: str
+    gimbal: Gimbal
+    wind: Wind
+    misalignment: Misalignment
+    ephemeris: Ephemeris
+    jitter: Jitter
+    turbulence: Turbulence
+    camera: Camera
+    satellite: Satellite
+    laser: Laser
+    link: Link
+    cloud: Cloud
+
+    @model_validator(mode="after")
+    def _friction_is_ordered(self) -> Scenario:
+        if self.gimbal.friction_static_urad < self.gimbal.friction_coulomb_urad:
+            raise ValueError("gimbal.friction_static_urad must be at least gimbal.friction_coulomb_urad")
+        return self
+
+
+def load_scenario(source: str | Path = "default", overrides: dict[str, dict[str, object]] | None = None) -> Scenario:
+    """Read a scenario by the name of one that is shipped, or by path.
+
+    Parameters
+    ----------
+    source
+        Name of a file beside this one without its suffix, or a path to a TOML file.
+    overrides
+        Sections with keys to replace, for example ``{"jitter": {"psd_at_zero_urad2_hz": 0.0}}``.
+
+    Raises
+    ------
+    ScenarioError
+        The file is missing, is not TOML, or has keys that are wrong (all are named).
+    """
+    shipped = resources.files(__package__) / f"{source}.toml"
+    file = shipped if shipped.is_file() else Path(source)
+    try:
+        data = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ScenarioError(f"scenario {source}: no such file; give a path or one of {shipped_scenarios()}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ScenarioError(f"scenario {source}: not a TOML file: {error}") from error
+    for section, keys in (overrides or {}).items():
+        data[section] = {**data.get(section, {}), **keys}
+    try:
+        return Scenario.model_validate(data)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors())
+        raise ScenarioError(f"scenario {source}: {wrong}") from error
+
+
+def shipped_scenarios() -> list[str]:
+    """Names of the scenarios that come with the project."""
+    return sorted(
+        p.name.removesuffix(".toml") for p in resources.files(__package__).iterdir() if p.name.endswith(".toml")
+    )

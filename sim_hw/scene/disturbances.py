@@ -1,0 +1,110 @@
+"""Everything outside that shakes the line of sight or dims the light, drawn ahead a second at a time.
+
+A chunk never depends on how the plant is cut into blocks, nor one disturbance on another's being switched off.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim_hw.scenarios import Scenario
+from sim_hw.scene.noise import Floats, GaussMarkov, stream
+from sim_hw.scene.target import Directions, TargetTruth
+from sim_hw.scene.turbulence import Atmosphere, Seeing
+
+TICK_S = 1e-4
+TICKS = 10_000  # a chunk: one second
+MS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One second. Row i of a tick array is for (i + 1) * 0.1 ms into the chunk, of a ms array for (i + 1) ms."""
+
+    directions: Directions  # ms
+    wind_rad: Floats  # (MS, 2): what flexure adds to the boresight, (cross-elevation, elevation)
+    shake_rad: Floats  # (TICKS, 2): jitter and tilt, adds to target minus boresight
+    anisoplanatic_rad: Floats  # (TICKS, 2): tilt seen by the transmit beam minus that of the received light
+    gain: Floats  # (TICKS,): received light against the reference range at zenith, scintillation and cloud included
+
+
+class Disturbances:
+    """The generator of chunks; call `next` for chunk 0, 1, 2, ..."""
+
+    def __init__(self, scenario: Scenario, seed: int, truth: TargetTruth, gust_start_s: float) -> None:
+        self._scenario = scenario
+        self._truth = truth
+        self._gust_start_s = gust_start_s
+        self._gust_angle_rad = float(stream(seed, "gust direction").uniform(0.0, 2.0 * math.pi))
+        self._atmosphere = Atmosphere(scenario.turbulence, scenario.link.aperture_m)
+        self._wind = GaussMarkov(stream(seed, "wind"), 2, 1e-3, 1)
+        self._jitter = GaussMarkov(stream(seed, "jitter"), 2, TICK_S, 1)
+        self._tilt = GaussMarkov(stream(seed, "tilt"), 2, TICK_S, 2)
+        self._anisoplanatic = GaussMarkov(stream(seed, "anisoplanatism"), 2, TICK_S, 2)
+        self._scintillation = GaussMarkov(stream(seed, "scintillation"), 1, TICK_S, 2)
+        self._index = 0
+        self._seeing, self._clear = self._at_second(0)
+
+    @property
+    def drawn(self) -> dict[str, float]:
+        """For summaries."""
+        return {"gust_start_s": self._gust_start_s, "gust_direction_rad": self._gust_angle_rad}
+
+    def next(self) -> Chunk:
+        """The next second."""
+        index = self._index
+        self._index += 1
+        before, clear_before = self._seeing, self._clear
+        after, clear_after = self._at_second(index + 1)
+        self._seeing, self._clear = after, clear_after
+        start_s = float(index)
+        ms_s: Floats = start_s + 1e-3 * np.arange(1.0, MS + 1)
+        part = np.arange(1, TICKS + 1) / TICKS
+
+        shake = self._jitter.draw(TICKS, self._scenario.jitter.corner_hz)
+        density = 1e-12 * self._scenario.jitter.psd_at_zero_urad2_hz
+        shake *= math.sqrt(0.5 * math.pi * density * self._scenario.jitter.corner_hz)
+        tilt = self._tilt.draw(TICKS, before.tilt_corner_hz)
+        shake += tilt * _ramp(before.tilt_rms_rad, after.tilt_rms_rad, part)[:, None]
+        apart = self._anisoplanatic.draw(TICKS, before.tilt_corner_hz)
+        apart *= _ramp(before.anisoplanatic_rms_rad, after.anisoplanatic_rms_rad, part)[:, None]
+
+        sigma = _ramp(before.log_amplitude_rms, after.log_amplitude_rms, part)
+        chi = sigma * self._scintillation.draw(TICKS, before.scintillation_corner_hz)[:, 0]
+        gain = np.exp(2.0 * (chi - sigma * sigma)) * _ramp(clear_before, clear_after, part)
+        gain *= self._cloud(start_s + part)
+        return Chunk(self._truth.at(ms_s), self._wind_rad(ms_s), shake, apart, gain)
+
+    def _at_second(self, second: int) -> tuple[Seeing, float]:
+        """Seeing, and light at the aperture in clear still air, at a whole second."""
+        d = self._truth.at(np.array([second, second + 0.1]))
+        across = float(np.diff(np.unwrap(d.azimuth_rad))[0]) * math.cos(float(d.elevation_rad[0]))
+        slew_rad_s = math.hypot(across, float(np.diff(d.elevation_rad)[0])) / 0.1
+        elevation_rad = float(d.elevation_rad[0])
+        point_ahead_rad = math.hypot(*d.point_ahead_rad[0])
+        link = self._scenario.link
+        air_mass = 1.0 / math.sin(max(elevation_rad, math.radians(3.0)))
+        clear = (link.reference_range_m / float(d.range_m[0])) ** 2 * link.zenith_transmission ** (air_mass - 1.0)
+        return self._atmosphere.seeing(elevation_rad, slew_rad_s, point_ahead_rad), clear if elevation_rad > 0 else 0.0
+
+    def _wind_rad(self, ms_s: Floats) -> Floats:
+        wind = self._scenario.wind
+        flexure = self._wind.draw(MS, wind.corner_hz) * (1e-6 * wind.rms_urad)
+        phase = (ms_s - self._gust_start_s) / wind.gust_duration_s
+        shape = np.where((phase > 0.0) & (phase < 1.0), 0.5 - 0.5 * np.cos(2.0 * math.pi * phase), 0.0)
+        direction = np.array([math.cos(self._gust_angle_rad), math.sin(self._gust_angle_rad)])
+        return np.asarray(flexure + 1e-6 * wind.gust_urad * shape[:, None] * direction)
+
+    def _cloud(self, t_s: Floats) -> Floats | float:
+        transmission: Floats | float = 1.0
+        for start_s, end_s in self._scenario.cloud.windows_s:
+            inside = (t_s >= start_s) & (t_s < end_s)
+            transmission = np.where(inside, self._scenario.cloud.transmission, transmission)
+        return transmission
+
+
+def _ramp(start: float, end: float, part: Floats) -> Floats:
+    return start + (end - start) * part

@@ -1,0 +1,60 @@
+"""The last seconds of every signal of the plant, in rings that the compiled blocks read and write."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim_hw.scene.disturbances import MS, TICKS, Chunk
+from sim_hw.scene.noise import Floats
+
+SECONDS = 16
+RING = SECONDS * TICKS
+STEPS = SECONDS * MS
+
+
+class Tape:
+    """Rings: `ring[k % RING]` is tick k, which ends at (k + 1) * 0.1 ms; step m ends at (m + 1) ms."""
+
+    def __init__(self) -> None:
+        # of ticks
+        self.shake_rad = np.zeros((RING, 2))
+        self.apart_rad = np.zeros((RING, 2))
+        self.gain = np.zeros(RING)
+        self.coarse_rad = np.zeros((RING, 2))
+        self.line_of_sight_rad = np.zeros((RING, 2))
+        self.power = np.zeros(RING)
+        self.fine_rad = np.zeros((RING, 6))  # residual, mirror, point-ahead
+        self.enable = np.zeros(RING, dtype=np.bool_)
+        self.emitted_w = np.zeros(RING)
+        self.transmit_rad = np.zeros((RING, 2))
+        self.received_w = np.zeros(RING)
+        # of steps
+        self.target_rad = np.zeros((STEPS, 2))
+        self.ahead_rad = np.zeros((STEPS, 2))
+        self.nominal_rad = np.zeros((STEPS, 2))
+        self.dispersion_rad = np.zeros(STEPS)
+        self.range_m = np.ones(STEPS)
+        self.wind_rad = np.zeros((STEPS, 2))
+        self.boresight_rad = np.zeros((STEPS, 2))
+
+    def load(self, second: int, chunk: Chunk) -> None:
+        """Put what comes from outside in its second of the rings."""
+        place = second % SECONDS
+        ticks, steps = slice(place * TICKS, (place + 1) * TICKS), slice(place * MS, (place + 1) * MS)
+        self.shake_rad[ticks] = chunk.shake_rad
+        self.apart_rad[ticks] = chunk.anisoplanatic_rad
+        self.gain[ticks] = chunk.gain
+        d = chunk.directions
+        self.target_rad[steps, 0] = d.azimuth_rad
+        self.target_rad[steps, 1] = d.elevation_rad
+        self.ahead_rad[steps] = d.point_ahead_rad
+        self.nominal_rad[steps] = d.nominal_offset_rad
+        self.dispersion_rad[steps] = d.beacon_offset_rad
+        self.range_m[steps] = d.range_m
+        self.wind_rad[steps] = chunk.wind_rad
+
+    @staticmethod
+    def last(ring: Floats, end: int, count: int) -> Floats:
+        """A copy of rows end - count ... end - 1 of a ring, as far as they are kept."""
+        count = min(count, end, len(ring))
+        return np.take(ring, np.arange(end - count, end), axis=0, mode="wrap")
