@@ -196,4 +196,4 @@ class U3vCamera:
                 f"{self.name}: frame {leader.block} ends as frame {trailer.block} with status {trailer.status:#06x} "
                 f"and {trailer.size} of {size} bytes; it is dropped"
             )
-        return np.frombuffer(bytes(payload), dtype="<u2").reshape(leader.height, leader.width)
+        return np.frombuffer(payload, dtype="<u2").reshape(leader.height, leader.width)
