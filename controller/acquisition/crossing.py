@@ -1,9 +1,10 @@
-"""Whether the satellite notices our beam crossing it: chord, detector frames and jitter.
+"""Whether the satellite notices our beam crossing it: intensity, detector frames and jitter.
 
-A beam of capture radius a that passes at distance x with speed v lights the satellite for 2 sqrt(a^2 - x^2) / v. Its
-detector integrates in frames that know nothing of us: one whole frame fits for certain into a crossing of two frames, and
-with probability c - 1 into one of c frames. Jitter shifts each track at right angles to itself; it is slow against a
-crossing and fast against a turn, so it is the same within a crossing and independent between tracks.
+The satellite's detector takes frames without a gap, which know nothing of us. A frame has seen us when its mean
+intensity reaches that of the beam at the capture radius (its 1/e^2 radius): so a frame on the axis needs light for an
+eighth of its length, one at the capture radius for all of it. Which part of the crossing falls into a frame is chance,
+uniform. Jitter shifts each track at right angles to itself; it is slow against a crossing and fast against a turn, so
+it is the same within a crossing and independent between tracks.
 """
 
 from __future__ import annotations
@@ -16,9 +17,14 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-# Midpoint nodes for the expectation over a unit normal: the integrand has kinks, which a Gauss rule resents.
-_NODES = (np.arange(72) + 0.5) / 8 - 4.5
-_WEIGHTS = np.exp(-(_NODES**2) / 2) / np.exp(-(_NODES**2) / 2).sum()
+_NORMAL_X = np.linspace(-9.0, 9.0, 7201)
+_NORMAL = np.array([0.5 * math.erfc(-x / math.sqrt(2)) for x in _NORMAL_X])
+
+
+def normal(x: Array) -> Array:
+    """Cumulative normal distribution by table, to 1e-7."""
+    result: Array = np.interp(x, _NORMAL_X, _NORMAL)
+    return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,22 +34,26 @@ class Detector:
     capture_rad: float
     frame_s: float
 
-    def seen(self, offset_rad: Array, speed_rad_s: float, jitter_rad: float) -> Array:
-        """Probability that a track at `offset_rad` (any shape) is noticed, jitter averaged; speed 0 is a stare."""
-        moved = offset_rad[..., None] + jitter_rad * _NODES
-        chord = 2 * np.sqrt(np.maximum(self.capture_rad**2 - moved**2, 0.0))
-        frames = chord / max(speed_rad_s * self.frame_s, 1e-3 * self.capture_rad)
-        result: Array = np.clip(frames - 1, 0.0, 1.0) @ _WEIGHTS
+    def reach(self, speed_rad_s: float, phases: int = 8) -> Array:
+        """Largest offset at which a crossing is seen, for equally likely phases of the best frame; (phases,)."""
+        travel = max(speed_rad_s * self.frame_s, 1e-6 * self.capture_rad)
+        middle = (np.arange(phases) + 0.5) / phases * travel / 2
+        # Mean over the frame of exp(-2 u^2/a^2), u running from middle - travel/2 to middle + travel/2.
+        scale = self.capture_rad / 2  # sigma of the Gaussian intensity
+        share = normal((middle + travel / 2) / scale) - normal((middle - travel / 2) / scale)
+        mean = share * scale * math.sqrt(2 * math.pi) / travel
+        result: Array = self.capture_rad * np.sqrt(np.maximum(1 + np.log(np.maximum(mean, 1e-300)) / 2, 0.0))
         return result
 
-    def steadied(self, jitter_rad: float, corner_hz: float) -> Detector:
-        """As if jitter stood still during a frame: the capture radius less what it moves between middle and ends.
-
-        First-order jitter of one axis changes in half a frame T by sigma sqrt(2 - 2 exp(-pi fc T)) rms; the larger of the
-        two ends exceeds zero by 1/sqrt(pi) of that on average.
-        """
-        moved = jitter_rad * math.sqrt(2 - 2 * math.exp(-math.pi * corner_hz * self.frame_s))
-        return Detector(self.capture_rad - moved / math.sqrt(math.pi), self.frame_s)
+    def seen(self, offset_rad: Array, speed_rad_s: float, jitter_rad: float) -> Array:
+        """Probability that a track at `offset_rad` (any shape) is noticed, jitter averaged; speed 0 is a stare."""
+        sigma = max(jitter_rad, 1e-6 * self.capture_rad)
+        result = np.zeros_like(offset_rad)
+        edges = self.reach(speed_rad_s)
+        for edge in edges:
+            if edge > 0.0:
+                result += normal((edge - offset_rad) / sigma) - normal((-edge - offset_rad) / sigma)
+        return result / len(edges)
 
 
 def miss_probability(
@@ -57,8 +67,8 @@ def miss_probability(
     unit = Detector(1.0, detector.frame_s)
     total = 0.0
     for angle in (np.arange(angles) + 0.5) * (np.pi / 2 / angles):
-        spacing = pitch * flattening / np.hypot(np.sin(angle), flattening * np.cos(angle))
-        total += float(unseen(spacing, area_rate / spacing, unit, jitter))
+        spacing = pitch * flattening / math.hypot(math.sin(angle), flattening * math.cos(angle))
+        total += unseen(spacing, area_rate / spacing, unit, jitter)
     return total / angles
 
 
@@ -69,18 +79,18 @@ def unseen(spacing: float, speed: float, detector: Detector, jitter: float) -> f
 
 
 def unlit(spacing: float, capture_rad: float, jitter_rad: float) -> float:
-    """As `unseen` for a detector that needs no time: only whether some track comes within `capture_rad`. Closed form."""
+    """As `unseen` for a detector that needs no time: some track comes within `capture_rad` or none. Closed form."""
     offset = _offsets(spacing, capture_rad + 9 * jitter_rad, 400)
     root = np.sqrt(2.0) * jitter_rad
     # Two complementary error functions keep their digits where 1 - erf would have lost them.
-    out = np.vectorize(math.erfc)((capture_rad - offset) / root) + np.vectorize(math.erfc)(
-        (capture_rad + offset) / root
-    )
-    return float(np.prod(out / 2, axis=1).mean())
+    erfc = np.vectorize(math.erfc)
+    missed = (erfc((capture_rad - offset) / root) + erfc((capture_rad + offset) / root)) / 2
+    return float(np.prod(missed, axis=1).mean())
 
 
 def _offsets(spacing: float, reach: float, places: int) -> Array:
     """Distance from each place between two tracks (rows) to every track within reach (columns)."""
     tracks = np.arange(-np.ceil(reach / spacing) - 1, np.ceil(reach / spacing) + 2) * spacing
     inside = (np.arange(places) + 0.5) / places * spacing
-    return inside[:, None] - tracks[None, :]
+    result: Array = inside[:, None] - tracks[None, :]
+    return result

@@ -1,7 +1,7 @@
 """Hexagonal step and stare: the scan for a satellite whose detector needs seconds, not one frame.
 
-Reference case: the ground terminal of the Lunar Laser Communication Demonstration (LLOT), 191 µrad of uncertainty, a beam
-of 110 µrad, 19 points of 5 s.
+Reference case: the ground terminal of the Lunar Laser Communication Demonstration (LLOT), 191 µrad of uncertainty, a
+beam of 110 µrad, 19 points of 5 s.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class StepStare:
 
 
 def hexagon(radius_rad: float, beam_diameter_rad: float, dwell_s: float) -> StepStare:
-    """The fewest rings of a hexagonal grid without gaps (pitch sqrt 3 times the beam's radius) that cover the radius."""
+    """The fewest rings of a gapless hexagonal grid (pitch sqrt 3 times the beam's radius) that cover the radius."""
     beam = beam_diameter_rad / 2
     pitch = math.sqrt(3) * beam
     rings = 0
