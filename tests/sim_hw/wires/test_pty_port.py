@@ -94,7 +94,7 @@ def test_a_fast_line_carries_a_capture_in_about_its_time(make: Callable[..., Ben
     wire.close()
 
     assert received == data
-    assert passed_s >= 2 * len(data) * 10 / 921_600
+    assert passed_s >= len(data) * 10 / 921_600  # the two directions may overlap
 
 
 def test_every_byte_value_passes_unchanged(make: Callable[..., Bench]) -> None:
