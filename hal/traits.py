@@ -138,6 +138,8 @@ class FineLoop(Protocol):
         amplitude_rad: float,
         duration_s: float,
         end_frequency_hz: float | None = None,
+        *,
+        before_filters: bool = False,
     ) -> None: ...
     def start_capture(self, channels: tuple[str, ...], duration_s: float) -> None: ...
     def fetch_capture(self, chunks: int = 1) -> Capture | None: ...  # None until it is complete

@@ -77,8 +77,10 @@ void bs_tick(bs_board_t *board, bs_io_t *io)
     float command[2];
     int saturated = 0;
     for (int i = 0; i < 2; i++) {
-        const float wanted = bs_cascade(&board->axis[i], board->axis[i].target) +
-                             (board->injection.axis == i ? board->injected : 0.0f);
+        const float injected = board->injection.axis == i ? board->injected : 0.0f;
+        const int before = board->injection.before_cascade;
+        const float wanted =
+            bs_cascade(&board->axis[i], board->axis[i].target + (before ? injected : 0.0f)) + (before ? 0.0f : injected);
         command[i] = bs_clamp(wanted, range);
         saturated |= command[i] != wanted;
     }

@@ -64,6 +64,7 @@ typedef struct {
     int64_t slope;      /* of the increment, a tick */
     float amplitude;
     uint8_t axis;
+    uint8_t before_cascade; /* into the cascade with the target, or behind it into the mirror command */
 } bs_injection_t;
 
 typedef struct {

@@ -107,12 +107,13 @@ static uint8_t start_injection(bs_board_t *board, const uint8_t *q)
     if (error) {
         return error;
     }
-    if (q[0] > 1 || !within(from_hz, 0.0f, 4900.0f) || !within(to_hz, 0.0f, 4900.0f) || !within(amplitude, 0.0f, 1e-3f) ||
+    if (q[0] > 1 || q[17] > 1 || !within(from_hz, 0.0f, 4900.0f) || !within(to_hz, 0.0f, 4900.0f) || !within(amplitude, 0.0f, 1e-3f) ||
         ticks > 60u * BS_TICK_RATE_HZ) {
         return BS_ERROR_RANGE;
     }
     bs_injection_t *n = &board->injection;
     n->axis = q[0];
+    n->before_cascade = q[17];
     n->amplitude = amplitude;
     n->phase = 0;
     n->increment = turns(from_hz);
@@ -296,7 +297,7 @@ uint32_t bs_execute(bs_board_t *board, uint8_t type, const uint8_t *q, uint32_t 
         }
         break;
     case BS_COMMAND_INJECT:
-        if (length == 17) {
+        if (length == 18) {
             error = start_injection(board, q);
         }
         break;

@@ -72,6 +72,13 @@ class FineParameters:
             for key, value in asdict(self).items()
         }
 
+    def quad_slope_per_rad(self) -> float:
+        """Slope of right half minus left half at the null, at power 1: finite field and crosstalk included."""
+        k = math.sqrt(2) / self.spot_radius_rad
+        edge = k * self.half_field_rad
+        leak = 1 - 2 * sum(self.crosstalk) / 4
+        return leak * 2 * k / math.sqrt(math.pi) * (1 - math.exp(-edge * edge)) * math.erf(edge)
+
     def noise_equivalent_angle_rad(self, power: float) -> float:
         """Quad noise per axis and tick at relative received power."""
         return math.sqrt(self.shot_nea_rad**2 / power + self.floor_nea_rad**2 / power**2)
@@ -101,7 +108,9 @@ class FinePlant:
                 for modes in zip(p.resonance_hz, p.second_mode_hz, strict=True)
             ]
         )
-        self._quad = np.array([p.spot_radius_rad, p.half_field_rad, p.shot_nea_rad, p.floor_nea_rad, *p.crosstalk])
+        self._quad = np.array(
+            [p.spot_radius_rad, p.half_field_rad, p.shot_nea_rad, p.floor_nea_rad, *p.crosstalk, p.quad_slope_per_rad()]
+        )
         c, s = p.mirror_gain * math.cos(p.mirror_rotation_rad), p.mirror_gain * math.sin(p.mirror_rotation_rad)
         lag = 1 - math.exp(-dt_s / p.point_ahead_lag_s)
         self._frame = np.array([c, -s, s, c, *p.offset_rad, lag, p.position_noise_rad])

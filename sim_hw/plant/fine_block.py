@@ -5,6 +5,7 @@ another file could go stale. The same code runs un-jitted (`run_block.py_func`).
 
 Quad cell: a Gaussian spot on four square cells of finite field. With 1/e^2 radius w the signal of a wide cell is
 erf(sqrt(2) x / w), slope sqrt(8/pi)/w = 1.596/w; here each cell's share is integrated over its own finite square.
+Cells leak into their neighbours; every cell has shot and amplifier noise.
 """
 
 from __future__ import annotations
@@ -19,14 +20,12 @@ from sim_hw.plant.mirror import AXIS_STATE
 from sim_hw.plant.tick import call_tick
 
 Array = NDArray[np.float64]
-SLOPE = math.sqrt(8 / math.pi)  # of a wide quad's signal, per spot radius
 
 
 @njit(cache=True, inline="always")
 def axis_step(state: Array, k: Array, command_rad: float) -> float:
     """Advance one axis by a tick and hand it the next command; returns its position at the end of the tick."""
-    held = state[8]
-    state[8] = state[7]
+    held = state[7]
     state[7] = min(max(command_rad, -k[18]), k[18])
     drive = held * (1.0 - 3.0 * k[17])
     for i in range(3):
@@ -59,13 +58,14 @@ def quad_cells(
 ) -> None:
     """Photocurrents a, b, c, d into io[0:4] for a spot at (x, y) rad; `normal` holds four normal draws.
 
-    k = (radius, field, shot, floor, crosstalk x4): noise-equivalent angle^2 = shot^2/power + floor^2/power^2.
+    k = (radius, field, shot, floor, crosstalk x4, slope): noise-equivalent angle^2 = shot^2/power + floor^2/power^2;
+    slope is that of the difference of two halves at the null, per radian at power 1.
     """
     right, left = half_shares(x, k[0], k[1])
     up, down = half_shares(y, k[0], k[1])
     a, b, c, d = power * right * up, power * left * up, power * left * down, power * right * down
-    # Two cells in each half: an angle noise of sigma needs sigma * slope / 2 on every cell.
-    noise = 0.5 * SLOPE / k[0] * math.sqrt(k[2] * k[2] * power + k[3] * k[3])
+    # Four cells make one difference: an angle noise of sigma needs sigma * slope / 2 on each.
+    noise = 0.5 * k[8] * math.sqrt(k[2] * k[2] * power + k[3] * k[3])
     # Each cell leaks into its two neighbours.
     io[0] = a * (1.0 - 2.0 * k[4]) + b * k[5] + d * k[7] + noise * normal[0]
     io[1] = b * (1.0 - 2.0 * k[5]) + a * k[4] + c * k[6] + noise * normal[1]
@@ -89,7 +89,7 @@ def run_block(
 ) -> None:
     """n ticks of plant and firmware.
 
-    los (n, 2), power (n,), noise (n, 6) normals, state (20,), mirror_k (2, 19), quad_k (8,),
+    los (n, 2), power (n,), noise (n, 6) normals, state (18,), mirror_k (2, 19), quad_k (9,),
     frame = (g00, g01, g10, g11, offset_x, offset_y, point-ahead step, position noise), io (12,),
     addresses = (tick, board, io), out (n, 6) = residual, mirror, point-ahead; enable (n,).
     """

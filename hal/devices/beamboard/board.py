@@ -26,7 +26,7 @@ STATUS = struct.Struct("<BBHHHIII7f")
 CAPTURE_HEAD = struct.Struct("<III")
 CAPTURE_POLL_NS = NS // 200
 FLAGS = ("enabled", "interlock_closed", "quad_lost", "watchdog", "interlock", "capturing", "injecting")
-QUAD_SCALE_RAD = 100e-6 * math.sqrt(math.pi / 8)  # of a Gaussian spot of 100 urad 1/e^2 radius: w sqrt(pi/8)
+QUAD_SCALE_RAD = 69.2e-6  # a Gaussian spot of 100 urad 1/e^2 radius on cells that reach to 100 urad
 
 Section = tuple[float, float, float, float, float]  # b0, b1, b2, a1, a2 of a biquad, a0 = 1
 
@@ -123,11 +123,16 @@ class BeamBoard:
         amplitude_rad: float,
         duration_s: float,
         end_frequency_hz: float | None = None,
+        *,
+        before_filters: bool = False,
     ) -> None:
-        """Add a sine, or a linear sweep to `end_frequency_hz`, to one axis' mirror command."""
+        """Add a sine, or a linear sweep to `end_frequency_hz`, to one axis' mirror command.
+
+        With `before_filters` it enters the axis' cascade together with the loop's target instead.
+        """
         end_hz = frequency_hz if end_frequency_hz is None else end_frequency_hz
         ticks = round(duration_s * self._tables.tick_rate_hz)
-        self._ask("inject", struct.pack("<BfffI", axis, frequency_hz, end_hz, amplitude_rad, ticks))
+        self._ask("inject", struct.pack("<BfffIB", axis, frequency_hz, end_hz, amplitude_rad, ticks, before_filters))
 
     def start_capture(self, channels: tuple[str, ...], duration_s: float) -> None:
         """Record `channels` at the tick rate from the next tick on, in the board's memory."""
