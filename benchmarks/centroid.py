@@ -1,4 +1,4 @@
-"""Time of detection and centroid in a tracking region and over the full sensor: `python benchmarks/centroid.py [--json]`.
+"""Time of detection and centroid in a tracking region and over the sensor: `python benchmarks/centroid.py [--json]`.
 
 Beside it, the time to render such a frame, which is what the emulated bench pays for it.
 """

@@ -102,7 +102,7 @@ def _brightest(image, width_px, gain, limit):  # type: ignore[no-untyped-def]  #
             boxes[column] = columns[column - 1] + columns[column] + columns[column + 1]
             highest = max(highest, boxes[column])
         if highest > best:
-            best, best_row, best_column = highest, row, np.argmax(boxes)
+            best, best_row, best_column = int(highest), row, int(np.argmax(boxes))
     if best - 9.0 * background < limit * 3.0 * math.sqrt(variance):
         return 0.0, 0.0, 0.0, 0.0, 0.0
     return _refine(image, best_column, best_row, background, variance, width_px, gain)
