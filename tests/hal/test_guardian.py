@@ -1,0 +1,128 @@
+"""The guardian: however its owner dies, the mount stops within the design's 500 ms."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hal.clock import NS, RealClock
+from hal.devices.nexstar import NexStar
+from hal.errors import ResourceError
+from hal.guardian import Guardian, stop_device
+
+OWNER = """
+import sys
+from hal.clock import RealClock
+from hal.devices.nexstar import NexStar
+from hal.guardian import Guardian
+clock = RealClock()
+resource = sys.argv[1]
+gimbal = NexStar(resource, 9600, clock, rate_max_rad_s=0.05, acceleration_max_rad_s2=0.03, command_latency_s=0.075)
+guardian = Guardian.start("nexstar", resource, 9600)
+gimbal.set_rate(0.02, -0.01)
+print(guardian.pid, flush=True)
+while True:
+    gimbal.position()
+"""
+
+
+class Owner:
+    """A process in a group of its own that moves the mount and would go on for ever."""
+
+    def __init__(self, mount: Any, root: Path) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", OWNER, mount.port.resource],
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+            cwd=root,
+        )
+        assert self.process.stdout is not None
+        self.guardian_pid = int(self.process.stdout.readline() or 0)
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+    def guardian_ended(self, seconds: float) -> bool:
+        """True once the guardian's work is done (it is nobody's child here, so nobody can wait for it)."""
+        clock = RealClock()
+        deadline_ns = clock.now_ns() + round(seconds * NS)
+        while clock.now_ns() < deadline_ns:
+            try:
+                if Path(f"/proc/{self.guardian_pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                    return True
+            except OSError:
+                return True
+            clock.sleep_until(clock.now_ns() + NS // 100)
+        return False
+
+
+@pytest.fixture
+def owner(mount: Any, pytestconfig: pytest.Config) -> Iterator[Owner]:
+    owner = Owner(mount, pytestconfig.rootpath)
+    yield owner
+    owner.close()
+
+
+@pytest.mark.parametrize("end", [os.kill, os.killpg], ids=["process", "process group"])
+def test_a_killed_owner_s_mount_stands_still_within_500_milliseconds(
+    mount: Any, owner: Owner, end: Callable[[int, int], None]
+) -> None:
+    assert owner.guardian_pid
+    assert mount.wait_for(moving=True, seconds=2)
+    killed_ns = RealClock().now_ns()
+    end(owner.process.pid, signal.SIGKILL)
+
+    assert mount.wait_for(moving=False, seconds=3)
+    assert (mount.stopped_ns - killed_ns) / NS < 0.5
+    assert owner.guardian_ended(5)
+
+
+def test_a_dismissed_guardian_leaves_the_mount_alone(mount: Any) -> None:
+    clock = RealClock()
+    gimbal = NexStar(
+        mount.port.resource, 9600, clock, rate_max_rad_s=0.05, acceleration_max_rad_s2=0.03, command_latency_s=0.075
+    )
+    with Guardian.start("nexstar", mount.port.resource, 9600) as guardian:
+        assert guardian.alive
+        gimbal.set_rate(0.02, -0.01)
+        assert mount.wait_for(moving=True, seconds=2)
+    gimbal.close()
+
+    assert not guardian.alive
+    assert not mount.wait_for(moving=False, seconds=0.3)
+    assert mount.rate == [pytest.approx(0.02, abs=1e-6), pytest.approx(-0.01, abs=1e-6)]
+    guardian.dismiss()  # twice is no error
+
+
+def test_a_guardian_that_does_not_come_up_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hal.guardian.sys.executable", "/bin/false")
+    with pytest.raises(ResourceError, match="its guardian process does not start; it may not move without one"):
+        Guardian.start("nexstar", "serial:///dev/nothing", 9600)
+
+
+def test_stop_is_repeated_while_the_port_is_busy_and_given_up_in_the_end(mount: Any) -> None:
+    clock = RealClock()
+    gimbal = NexStar(
+        mount.port.resource, 9600, clock, rate_max_rad_s=0.05, acceleration_max_rad_s2=0.03, command_latency_s=0.075
+    )
+    gimbal.set_rate(0.02, -0.01)
+    assert not stop_device("nexstar", mount.port.resource, 9600, "gimbal", clock, give_up_s=0.1)
+
+    gimbal.close()
+    assert stop_device("nexstar", mount.port.resource, 9600, "gimbal", clock, give_up_s=5)
+    assert mount.wait_for(moving=False, seconds=1)
+
+
+def test_a_device_that_stops_by_itself_needs_no_guardian() -> None:
+    assert stop_device("beamboard", "serial:///dev/nothing", 9600, "beam_board", RealClock(), give_up_s=0)
