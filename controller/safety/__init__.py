@@ -1,1 +1,1 @@
-"""Votes; the only room that may enable emission."""
+"""Votes on emission; the only room that may enable it."""

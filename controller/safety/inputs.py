@@ -1,0 +1,119 @@
+"""What the votes may know, and the limits they hold it against."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+from controller.bus.topics import CoarseState, FineState, Heartbeat, ModeState, PointingState
+from controller.geometry.bodies import Place
+from hal.traits import LaserStatus
+
+T = TypeVar("T", covariant=True)
+
+DAY_S = 86_400.0
+
+
+class RigLike(Protocol):
+    """The parts of `hal.rig.Rig` that set limits; sections are read by attribute."""
+
+    station: object
+    gimbal: object
+    laser: object
+    optics: object
+    safety: object
+
+
+@dataclass(frozen=True, slots=True)
+class Reading(Generic[T]):
+    """A value with its age and whether it comes from an emulator, a replay or any clock but real time."""
+
+    body: T
+    age_s: float
+    simulated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TimeQuality:
+    """How well this computer knows UTC."""
+
+    synchronised: bool
+    error_s: float  # estimated maximum
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of the votes; angles in radians, ages in seconds."""
+
+    laser_emulated: bool
+    current_a: float
+    current_limit_a: float
+    power_cap_w: float
+    elevation_mask_rad: float
+    sun_cone_rad: float
+    moon_cone_rad: float
+    enclosed_bench: bool = False
+    rate_max_rad_s: float = math.radians(3.0)
+    # Gimbal from prediction: holds a mount that is not yet calibrated and the scan, not a wrong direction.
+    pointing_cone_rad: float = 5e-3
+    elevation_min_rad: float = 0.0
+    elevation_max_rad: float = math.radians(90.0)
+    look_ahead_s: float = 10.0
+    current_tolerance: float = 0.05
+    # From a command to what must follow it: enable line, interlock, laser output, and a status that shows it.
+    settle_s: float = 0.3
+    mode_age_max_s: float = 0.5
+    pointing_age_max_s: float = 0.5
+    frame_age_max_s: float = 0.5
+    board_age_max_s: float = 0.3  # the board's own watchdog is 0.25 s
+    laser_age_max_s: float = 0.35
+    heartbeat_age_max_s: float = 0.5
+    time_age_max_s: float = 5.0
+    time_error_max_s: float = 1e-3  # 13.8 µrad at the 0.79 deg/s of a 550 km pass overhead
+    ephemeris_age_max_s: float = 3 * DAY_S
+    services: tuple[str, ...] = ("station", "pointing", "tracking")
+
+    @classmethod
+    def from_rig(cls, rig: RigLike, laser_emulated: bool) -> Limits:
+        """Limits of a rig file; without a power cap the measured power may exceed the stated one by a fifth."""
+        station, gimbal, laser, optics, safety = rig.station, rig.gimbal, rig.laser, rig.optics, rig.safety
+
+        def get(section: object, key: str) -> float:
+            return float(getattr(section, key))
+
+        cap_w = getattr(safety, "power_cap_w", None)
+        return cls(
+            laser_emulated=laser_emulated,
+            current_a=get(laser, "current_a"),
+            current_limit_a=get(laser, "current_limit_a"),
+            power_cap_w=1.2 * get(optics, "transmit_power_w") if cap_w is None else float(cap_w),
+            elevation_mask_rad=math.radians(get(station, "elevation_mask_deg")),
+            sun_cone_rad=math.radians(get(safety, "sun_cone_deg")),
+            moon_cone_rad=math.radians(get(safety, "moon_cone_deg")),
+            enclosed_bench=bool(getattr(safety, "enclosed_bench", False)),
+            rate_max_rad_s=math.radians(get(gimbal, "rate_max_deg_s")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Everything that the votes are a function of; what is missing is None.
+
+    `enabled_s` and `commanded_s` say for how long emission has been enabled and the laser's output commanded on.
+    """
+
+    t_utc_ns: int
+    realtime: bool
+    mode: Reading[ModeState] | None = None
+    pointing: Reading[PointingState] | None = None
+    coarse: Reading[CoarseState] | None = None
+    fine: Reading[FineState] | None = None
+    laser: Reading[LaserStatus] | None = None
+    time: Reading[TimeQuality] | None = None
+    sun: Place | None = None
+    moon: Place | None = None
+    heartbeats: Mapping[str, Reading[Heartbeat]] = field(default_factory=dict)
+    enabled_s: float | None = None
+    commanded_s: float | None = None

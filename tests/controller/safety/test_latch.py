@@ -1,0 +1,105 @@
+"""The latch: every way in needs two steps, every way out is immediate, and nothing resumes by itself."""
+
+from __future__ import annotations
+
+import pytest
+
+from controller.bus.topics import Vote
+from controller.safety.latch import CONFIRM_WINDOW_S, CONSENT_S, Latch, Phase, RefusedError, arm, confirm, disarm, turn
+from controller.safety.votes import Ballot
+
+YES = Ballot((Vote("power", True, "", 0.0),), True)
+PAUSE = Ballot((Vote("mode", False, "the station is in POINT", 0.0),), True)
+NO = Ballot((Vote("power", False, "too much", 0.0),), False)
+
+
+def emitting() -> Latch:
+    return turn(confirmed(), 2.0, "FINE", YES)
+
+
+def confirmed() -> Latch:
+    return confirm(arm(Latch(), 0.0, "operator", "POINT", ()), 1.0, "operator")
+
+
+def test_emission_needs_arm_confirm_and_every_vote() -> None:
+    latch = Latch()
+    assert turn(latch, 0.0, "FINE", YES).phase is Phase.LOCKED
+    latch = arm(latch, 1.0, "operator", "FINE", ())
+    assert turn(latch, 1.1, "FINE", YES).phase is Phase.ARMED
+    latch = confirm(latch, 2.0, "operator")
+    assert turn(latch, 2.1, "POINT", PAUSE).phase is Phase.CONFIRMED
+    assert turn(latch, 2.1, "FINE", NO).phase is Phase.CONFIRMED
+    assert turn(latch, 2.1, "FINE", YES).phase is Phase.EMITTING
+
+
+def test_any_lost_vote_latches_and_its_return_does_not_resume() -> None:
+    latch = turn(emitting(), 3.0, "FINE", NO)
+    assert (latch.phase, latch.reason) == (Phase.LATCHED, "power: too much")
+    assert turn(latch, 4.0, "FINE", YES).phase is Phase.LATCHED
+    with pytest.raises(RefusedError, match="not armed"):
+        confirm(latch, 5.0, "operator")
+    again = confirm(arm(latch, 5.0, "operator", "FINE", ()), 6.0, "operator")
+    assert turn(again, 6.1, "FINE", YES).phase is Phase.EMITTING
+
+
+def test_an_orderly_end_pauses_and_the_same_consent_goes_on() -> None:
+    latch = turn(emitting(), 3.0, "POINT", PAUSE)
+    assert latch.phase is Phase.CONFIRMED
+    assert turn(latch, 4.0, "ACQUIRE", YES).phase is Phase.EMITTING
+
+
+@pytest.mark.parametrize("mode", ["STOWED", "HOLD", "OFF"])
+def test_stowing_or_holding_takes_the_consent_back(mode: str) -> None:
+    for latch in (emitting(), confirmed(), arm(Latch(), 0.0, "operator", "FINE", ())):
+        ended = turn(latch, 3.0, mode, PAUSE)
+        assert ended.phase is Phase.LOCKED
+        assert turn(ended, 4.0, "FINE", YES).phase is Phase.LOCKED
+
+
+def test_a_station_that_rests_may_be_armed_for_the_pass_to_come() -> None:
+    latch = confirm(arm(Latch(), 0.0, "operator", "STOWED", ()), 1.0, "operator")
+    latch = turn(latch, 2.0, "STOWED", PAUSE)
+    latch = turn(latch, 3.0, "SLEW", PAUSE)
+    assert turn(latch, 4.0, "ACQUIRE", YES).phase is Phase.EMITTING
+
+
+@pytest.mark.parametrize("mode", ["SAFE", "FAULT"])
+def test_safe_and_fault_latch_and_refuse_to_arm(mode: str) -> None:
+    for latch in (emitting(), confirmed()):
+        assert turn(latch, 3.0, mode, PAUSE).phase is Phase.LATCHED
+    with pytest.raises(RefusedError, match=f"the station is in {mode}"):
+        arm(Latch(), 0.0, "operator", mode, ())
+
+
+def test_an_unknown_mode_refuses_to_arm() -> None:
+    with pytest.raises(RefusedError, match="no known mode"):
+        arm(Latch(), 0.0, "operator", "", ())
+
+
+def test_a_confirmation_comes_from_the_same_hand_and_in_time() -> None:
+    latch = arm(Latch(), 0.0, "operator", "POINT", ())
+    with pytest.raises(RefusedError, match="armed by operator"):
+        confirm(latch, 1.0, "somebody")
+    with pytest.raises(RefusedError, match="arm again"):
+        confirm(latch, CONFIRM_WINDOW_S + 0.1, "operator")
+    assert turn(latch, CONFIRM_WINDOW_S + 0.1, "POINT", PAUSE).phase is Phase.LOCKED
+
+
+def test_a_consent_grows_old() -> None:
+    assert turn(emitting(), 1.0 + CONSENT_S, "FINE", YES).phase is Phase.EMITTING
+    assert turn(emitting(), 1.1 + CONSENT_S, "FINE", YES).phase is Phase.LOCKED
+
+
+def test_a_locked_rig_is_never_armed() -> None:
+    with pytest.raises(RefusedError, match="emission is locked: a real laser with an emulated gimbal"):
+        arm(Latch(), 0.0, "operator", "FINE", ("a real laser with an emulated gimbal",))
+
+
+def test_arming_while_emitting_is_refused() -> None:
+    with pytest.raises(RefusedError, match="emitting"):
+        arm(emitting(), 3.0, "operator", "FINE", ())
+
+
+def test_disarming_locks_and_leaves_a_trip_as_it_is() -> None:
+    assert disarm(emitting(), 3.0, "operator").phase is Phase.LOCKED
+    assert disarm(turn(emitting(), 3.0, "FINE", NO), 4.0, "operator").phase is Phase.LATCHED

@@ -1,0 +1,384 @@
+"""The safety service with a recording port and a mock laser: what it says, what it switches, in which order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from controller.bus.port import Reply, Request, Sample
+from controller.bus.topics import (
+    POINTING_STATE,
+    SAFETY_ENABLE,
+    SAFETY_LASER,
+    SAFETY_STATE,
+    SERVICE_HEARTBEAT,
+    STATION_EVENT,
+    STATION_MODE,
+    TRACKING_COARSE,
+    TRACKING_FINE,
+    Body,
+    SafetyState,
+    Topic,
+)
+from controller.safety.inputs import TimeQuality
+from controller.safety.service import SafetyService
+from hal.errors import DeviceError, WireError
+from hal.traits import LaserStatus
+
+STEP_NS = 20_000_000
+DEG = 3.141592653589793 / 180
+
+
+class ManualClock:
+    realtime = False
+
+    def __init__(self) -> None:
+        self.t_ns = 10**12
+
+    def now_ns(self) -> int:
+        return self.t_ns
+
+    def utc_ns(self) -> int:
+        return 1_760_000_000_000_000_000 + self.t_ns - 10**12
+
+    def sleep_until(self, t_ns: int) -> None:
+        self.t_ns = max(self.t_ns, t_ns)
+
+
+class RecordingPort:
+    service = "safety"
+    stopped = False
+
+    def __init__(self, clock: ManualClock) -> None:
+        self.clock = clock
+        self.samples: dict[tuple[str, str], Sample[Any]] = {}
+        self.log: list[tuple[str, Any]] = []
+        self.queue: list[Request] = []
+        self.replies: list[Reply] = []
+
+    def put(self, topic: Topic, body: Body, source: str = "") -> None:
+        sample = Sample(topic.name, source, 0, 0, self.clock.now_ns(), True, body)
+        self.samples[topic.name, source] = sample
+
+    def publish(self, topic: Topic, body: Body) -> None:
+        self.log.append((topic.name, body))
+
+    def latest(self, topic: Topic, source: str = "") -> Sample[Any] | None:
+        return self.samples.get((topic.name, source))
+
+    def fresh(self, topic: Topic, source: str = "") -> Any | None:
+        sample = self.latest(topic, source)
+        old = sample is None or sample.age_s(self.clock.now_ns()) > topic.stale_after_s
+        return None if old or sample is None else sample.body
+
+    def requests(self) -> list[Request]:
+        asked, self.queue = self.queue, []
+        return asked
+
+    def answer(self, request: Request, reply: Reply) -> None:
+        self.replies.append(reply)
+
+
+class MockLaser:
+    """Records calls into the port's log, so that their order with messages shows."""
+
+    def __init__(self, log: list[tuple[str, Any]], clock: ManualClock) -> None:
+        self.log = log
+        self.clock = clock
+        self.on = False
+        self.closed = True
+        self.tripped = ""
+        self.broken: Exception | None = None
+
+    def configure(self, current_a: float, current_limit_a: float) -> None:
+        self.log.append(("configure", (current_a, current_limit_a)))
+
+    def output(self, on: bool) -> None:
+        self.log.append(("output", on))
+        if self.broken:
+            raise self.broken
+        self.on = on
+
+    def status(self) -> LaserStatus:
+        if self.broken:
+            raise self.broken
+        amps = 1.0 if self.on else 0.0
+        return LaserStatus(self.clock.now_ns(), self.on, amps, amps, self.closed, self.tripped)
+
+    def close(self) -> None:
+        self.log.append(("close", None))
+
+
+class Station:
+    """A station in which all is well, turned by hand."""
+
+    def __init__(self, good: Any, locks: tuple[str, ...] = ()) -> None:
+        self.good = good
+        self.clock = ManualClock()
+        self.port = RecordingPort(self.clock)
+        self.laser = MockLaser(self.port.log, self.clock)
+        self.quality: TimeQuality | None = good.time
+        self.silent: set[str] = set()
+        self.service = SafetyService(
+            self.clock,
+            self.port,  # type: ignore[arg-type]
+            self.laser,
+            good.limits,
+            lambda t: (good.sun, good.moon),
+            lambda: self.quality,
+            True,
+            locks,
+        )
+        self.service.open()
+
+    def turn(self, cycles: int = 1) -> None:
+        for _ in range(cycles):
+            self.clock.t_ns += STEP_NS
+            self._speak()
+            self.service.cycle()
+
+    def _speak(self) -> None:
+        enabled = self.enable
+        self.good.fine = self.good.changed(self.good.fine, enabled=enabled)
+        self.laser.closed = enabled
+        spoken = {
+            "mode": (STATION_MODE, self.good.mode, ""),
+            "pointing": (POINTING_STATE, self.good.pointing, ""),
+            "coarse": (TRACKING_COARSE, self.good.coarse, ""),
+            "fine": (TRACKING_FINE, self.good.fine, ""),
+            **{f"beat of {name}": (SERVICE_HEARTBEAT, self.good.beat, name) for name in self.good.limits.services},
+        }
+        for name, (topic, body, source) in spoken.items():
+            if name not in self.silent:
+                self.port.put(topic, body, source)
+
+    @property
+    def enable(self) -> bool:
+        said = [body.enable for name, body in self.port.log if name == SAFETY_ENABLE.name]
+        return bool(said and said[-1])
+
+    @property
+    def state(self) -> SafetyState:
+        state: SafetyState = [body for name, body in self.port.log if name == SAFETY_STATE.name][-1]
+        return state
+
+    def ask(self, method: str, source: str = "operator") -> Reply:
+        self.port.queue.append(Request(b"1", source, method, {}, method in ("stop", "safe", "ping")))
+        self.turn()
+        return self.port.replies[-1]
+
+    def emit(self) -> None:
+        self.turn(5)
+        assert self.ask("safety.arm").code == ""
+        assert self.ask("safety.confirm").code == ""
+        self.turn(10)
+        assert self.laser.on
+        assert self.enable
+        self.port.log.clear()
+
+
+@pytest.fixture
+def station(good: Any) -> Station:
+    return Station(good)
+
+
+def test_opening_switches_off_first_and_then_sets_current_and_limit(station: Station) -> None:
+    assert station.port.log[:2] == [("output", False), ("configure", (1.0, 1.2))]
+
+
+def test_nothing_emits_before_arm_and_confirm(station: Station) -> None:
+    station.turn(100)
+    assert not station.enable
+    assert ("output", True) not in station.port.log
+    assert not station.state.armed
+    assert all(vote.ok for vote in station.state.votes)
+    assert station.ask("safety.confirm").code == "INTERLOCK"
+    assert station.ask("safety.arm").code == ""
+    station.turn(50)
+    assert not station.enable
+
+
+def test_the_laser_is_switched_on_after_its_interlock_has_closed(station: Station) -> None:
+    station.emit()
+    station.turn(5)
+    assert station.state.emission_allowed
+    assert station.state.armed
+
+
+def test_enable_comes_before_output_when_switching_on(station: Station) -> None:
+    station.turn(5)
+    station.ask("safety.arm")
+    station.port.log.clear()
+    station.ask("safety.confirm")
+    station.turn(5)
+    enabled = next(i for i, (name, body) in enumerate(station.port.log) if name == SAFETY_ENABLE.name and body.enable)
+    assert enabled < station.port.log.index(("output", True))
+
+
+def test_an_interlock_that_does_not_close_latches_without_an_output(station: Station, monkeypatch: Any) -> None:
+    station.turn(5)
+    speak = station._speak
+
+    def held_open() -> None:
+        speak()
+        station.laser.closed = False
+
+    monkeypatch.setattr(station, "_speak", held_open)
+    station.ask("safety.arm")
+    station.ask("safety.confirm")
+    station.turn(30)
+    assert station.state.latched
+    assert "interlock: open while emission is enabled" in station.state.locked_reason
+    assert ("output", True) not in station.port.log
+    assert not station.enable
+
+
+LOSSES: list[tuple[str, Any]] = [
+    ("mode SAFE", lambda s: setattr(s.good, "mode", s.good.changed(s.good.mode, mode="SAFE"))),
+    ("mode gone", lambda s: s.silent.add("mode")),
+    ("pointing gone", lambda s: s.silent.add("pointing")),
+    ("pointing off", lambda s: setattr(s.good, "pointing", s.good.changed(s.good.pointing, deviation_rad=(0.01, 0.0)))),
+    ("axis fast", lambda s: setattr(s.good, "pointing", s.good.changed(s.good.pointing, azimuth_rate_rad_s=1.0))),
+    ("frames gone", lambda s: s.silent.add("coarse")),
+    ("board gone", lambda s: s.silent.add("fine")),
+    ("board latched", lambda s: setattr(s.good, "fine", s.good.changed(s.good.fine, latched=True))),
+    ("pointing dead", lambda s: s.silent.add("beat of pointing")),
+    ("tracking dead", lambda s: s.silent.add("beat of tracking")),
+    ("station dead", lambda s: s.silent.add("beat of station")),
+    ("time lost", lambda s: setattr(s, "quality", None)),
+    ("time unsynchronised", lambda s: setattr(s, "quality", TimeQuality(False, 0.0))),
+    ("elements unknown", lambda s: setattr(s.good, "mode", s.good.changed(s.good.mode, ephemeris_epoch_utc_ns=0))),
+    ("laser off by itself", lambda s: setattr(s.laser, "on", False)),
+    ("laser key", lambda s: setattr(s.laser, "tripped", "key lock")),
+    ("laser gone", lambda s: setattr(s.laser, "broken", WireError("laser: gone; check it."))),
+    ("laser refuses", lambda s: setattr(s.laser, "broken", DeviceError("laser: refuses; check it.", -221))),
+]
+
+
+@pytest.mark.parametrize(("name", "lose"), LOSSES, ids=[name for name, _ in LOSSES])
+def test_each_loss_switches_off_latches_and_never_resumes(station: Station, name: str, lose: Any) -> None:
+    station.emit()
+    lose(station)
+    station.turn(300 if name == "time lost" else 40)
+    assert not station.enable
+    assert station.state.latched
+    assert station.state.locked_reason
+    first_no = next(i for i, (n, b) in enumerate(station.port.log) if n == SAFETY_ENABLE.name and not b.enable)
+    assert ("output", False) in station.port.log[first_no:] or station.laser.broken
+    assert ("output", False) not in station.port.log[:first_no]
+    # all is well again: nothing comes back
+    station.laser.broken, station.laser.tripped, station.quality = None, "", TimeQuality(True, 0.0)
+    station.silent.clear()
+    station.good.restore()
+    station.turn(100)
+    assert not station.enable
+    assert not station.laser.on
+    assert station.state.latched
+    # and a new arm and confirm bring it back
+    station.emit()
+
+
+def test_off_comes_within_two_cycles_of_a_vote_that_turns_to_no(station: Station) -> None:
+    station.emit()
+    station.good.pointing = station.good.changed(station.good.pointing, deviation_rad=(0.01, 0.0))
+    station.turn()
+    assert not station.enable
+    assert not station.laser.on
+
+
+def test_a_pause_of_the_station_switches_off_and_the_same_consent_goes_on(station: Station) -> None:
+    station.emit()
+    station.good.mode = station.good.changed(station.good.mode, mode="POINT")
+    station.turn()
+    assert not station.enable
+    assert not station.laser.on
+    assert not station.state.latched
+    station.good.mode = station.good.changed(station.good.mode, mode="ACQUIRE")
+    station.turn(10)
+    assert station.laser.on
+
+
+def test_the_end_of_a_pass_is_no_trip_and_takes_the_consent_back(station: Station) -> None:
+    station.emit()
+    low = 19.99 * DEG
+    station.good.pointing = station.good.changed(station.good.pointing, elevation_rad=low, target_elevation_rad=low)
+    station.turn()
+    assert not station.laser.on
+    station.good.mode = station.good.changed(station.good.mode, mode="STOWED")
+    station.turn(5)
+    assert (station.state.latched, station.state.armed) == (False, False)
+    station.good.restore()
+    station.turn(20)
+    assert not station.laser.on
+
+
+@pytest.mark.parametrize(("method", "latched"), [("stop", False), ("safe", True), ("safety.disarm", False)])
+def test_the_operator_stops_emission_in_the_same_cycle(station: Station, method: str, latched: bool) -> None:
+    station.emit()
+    assert station.ask(method).code == ""
+    assert not station.enable
+    assert not station.laser.on
+    assert station.state.latched is latched
+    station.turn(50)
+    assert not station.laser.on
+
+
+def test_a_laser_found_on_is_switched_off_and_told(station: Station) -> None:
+    station.turn(10)
+    station.laser.on = True  # somebody at the front panel
+    station.turn(10)
+    assert not station.laser.on
+    told = [v for n, b in station.port.log if n == SAFETY_STATE.name for v in b.votes if v.name == "read_back"]
+    assert any(not vote.ok for vote in told)
+
+
+def test_a_lost_laser_is_told_once_and_is_set_again_when_it_is_back(station: Station) -> None:
+    station.turn(5)
+    station.port.log.clear()
+    station.laser.broken = WireError("laser: gone; check it.")
+    station.turn(200)
+    assert [b.code for n, b in station.port.log if n == STATION_EVENT.name] == ["DEVICE"]
+    station.laser.broken = None
+    station.turn(60)
+    assert ("configure", (1.0, 1.2)) in station.port.log
+    assert all(vote.ok for vote in station.state.votes)
+
+
+def test_a_locked_rig_refuses_to_arm_and_says_why(good: Any) -> None:
+    station = Station(good, ("the laser is real and the gimbal is emulated",))
+    station.turn()
+    reply = station.ask("safety.arm")
+    assert reply.code == "INTERLOCK"
+    assert "the laser is real and the gimbal is emulated" in reply.message
+    assert station.state.locked_reason == "the laser is real and the gimbal is emulated"
+
+
+def test_another_hand_cannot_confirm(station: Station) -> None:
+    station.turn()
+    station.ask("safety.arm", "operator")
+    assert station.ask("safety.confirm", "a script").code == "INTERLOCK"
+
+
+def test_an_unknown_method_is_named(station: Station) -> None:
+    reply = station.ask("safety.fire")
+    assert (reply.code, "safety.fire" in reply.message) == ("SCHEMA", True)
+    assert station.ask("ping").code == ""
+
+
+def test_messages_come_at_their_rates(station: Station) -> None:
+    station.turn(5)
+    station.port.log.clear()
+    station.turn(100)  # two seconds
+    count = {t.name: sum(n == t.name for n, _ in station.port.log) for t in (SAFETY_ENABLE, SAFETY_LASER, SAFETY_STATE)}
+    assert count[SAFETY_ENABLE.name] == 100
+    assert count[SAFETY_LASER.name] == pytest.approx(20, abs=1)
+    assert count[SAFETY_STATE.name] >= 33
+
+
+def test_closing_switches_off_and_says_so(station: Station) -> None:
+    station.emit()
+    station.service.close()
+    assert not station.enable
+    assert not station.laser.on
+    assert station.port.log[-1] == ("close", None)

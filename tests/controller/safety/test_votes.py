@@ -1,0 +1,247 @@
+"""Each vote: yes when all is well, no when its input is missing, stale, false or not a number."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from controller.geometry.bodies import Place
+from controller.safety.inputs import Inputs, Reading, TimeQuality
+from controller.safety.votes import VOTERS, Opinion, ballot
+from hal.traits import LaserStatus
+
+DEG = math.pi / 180
+NAN = math.nan
+
+#: The input of each vote, and the age up to which it counts.
+SOURCES = [
+    ("mode", "mode", 0.5),
+    ("pointing", "pointing", 0.5),
+    ("horizon", "pointing", 0.5),
+    ("axis_limits", "pointing", 0.5),
+    ("sun", "pointing", 0.5),
+    ("moon", "pointing", 0.5),
+    ("interlock", "laser", 0.35),
+    ("beam_board", "fine", 0.3),
+    ("read_back", "laser", 0.35),
+    ("power", "laser", 0.35),
+    ("time", "time", 5.0),
+    ("ephemeris", "mode", 0.5),
+    ("frames", "coarse", 0.49),  # the frame's own 10 ms are counted, too
+]
+
+
+def body_with(reading: Any, **fields: object) -> Reading:
+    body = reading.body
+    names = getattr(body, "__struct_fields__", None) or body.__dataclass_fields__
+    return Reading(
+        type(body)(**{name: fields.get(name, getattr(body, name)) for name in names}), reading.age_s, reading.simulated
+    )
+
+
+def spoiled(inputs: Inputs, source: str, **fields: object) -> Inputs:
+    return replace(inputs, **{source: body_with(getattr(inputs, source), **fields)})
+
+
+def vote(name: str, inputs: Inputs, limits: Any) -> Opinion:
+    return VOTERS[name](inputs, limits)
+
+
+def test_all_is_well_is_unanimous(good: Any) -> None:
+    assert ballot(good.inputs(), good.limits).against == ""
+    assert ballot(good.emitting(), good.limits).against == ""
+
+
+def test_every_vote_has_a_source_in_these_tests() -> None:
+    elsewhere = {"heartbeats", "clearinghouse", "aircraft", "real_or_emulated"}
+    assert {name for name, _, _ in SOURCES} | elsewhere == set(VOTERS)
+
+
+@pytest.mark.parametrize(("name", "source", "age_max_s"), SOURCES)
+def test_what_is_missing_is_a_no_and_a_trip(good: Any, name: str, source: str, age_max_s: float) -> None:
+    opinion = vote(name, replace(good.inputs(), **{source: None}), good.limits)
+    assert not opinion.ok
+    assert not opinion.orderly
+    assert opinion.age_s == -1.0
+
+
+@pytest.mark.parametrize(("name", "source", "age_max_s"), SOURCES)
+def test_what_is_stale_is_a_no_and_a_trip(good: Any, name: str, source: str, age_max_s: float) -> None:
+    inputs = good.inputs()
+    reading = getattr(inputs, source)
+    just = replace(inputs, **{source: replace(reading, age_s=age_max_s)})
+    late = replace(inputs, **{source: replace(reading, age_s=age_max_s * 1.001)})
+    unknown = replace(inputs, **{source: replace(reading, age_s=NAN)})
+    assert vote(name, just, good.limits).ok
+    for old in (late, unknown):
+        opinion = vote(name, old, good.limits)
+        assert not opinion.ok
+        assert not opinion.orderly
+
+
+@pytest.mark.parametrize("service", ["station", "pointing", "tracking"])
+def test_a_service_without_a_fresh_heartbeat_is_a_no(good: Any, service: str) -> None:
+    inputs = good.inputs()
+    beats = dict(inputs.heartbeats)
+    old = beats.pop(service)
+    assert not vote("heartbeats", replace(inputs, heartbeats=beats), good.limits).ok
+    stale = replace(inputs, heartbeats={**beats, service: replace(old, age_s=0.51)})
+    opinion = vote("heartbeats", stale, good.limits)
+    assert not opinion.ok
+    assert service in opinion.reason
+
+
+FALSE = [
+    ("mode", "mode", {"mode": "SAFE"}),
+    ("mode", "mode", {"mode": "FAULT"}),
+    ("mode", "mode", {"mode": "something new"}),
+    ("ephemeris", "mode", {"ephemeris_epoch_utc_ns": 0}),
+    ("ephemeris", "mode", {"ephemeris_epoch_utc_ns": 1_759_700_000_000_000_000}),  # 3.5 days
+    ("pointing", "pointing", {"activity": "slew"}),
+    ("pointing", "pointing", {"deviation_rad": (0.0, 5.1e-3)}),
+    ("pointing", "pointing", {"deviation_rad": (NAN, 0.0)}),
+    ("horizon", "pointing", {"elevation_rad": 19.9 * DEG}),
+    ("horizon", "pointing", {"elevation_rad": NAN}),
+    ("horizon", "pointing", {"target_elevation_rad": NAN}),
+    ("axis_limits", "pointing", {"elevation_rad": 91 * DEG}),
+    ("axis_limits", "pointing", {"elevation_rad": -1 * DEG}),
+    ("axis_limits", "pointing", {"azimuth_rate_rad_s": -3.1 * DEG}),
+    ("axis_limits", "pointing", {"elevation_rate_rad_s": NAN}),
+    ("sun", "pointing", {"azimuth_rad": -2.0, "elevation_rad": 31 * DEG}),
+    ("sun", "pointing", {"target_azimuth_rad": -2.0, "target_elevation_rad": 59 * DEG}),
+    ("sun", "pointing", {"target_azimuth_rate_rad_s": NAN}),
+    ("moon", "pointing", {"target_azimuth_rad": -1.0, "target_elevation_rad": 11 * DEG}),
+    ("beam_board", "fine", {"latched": True}),
+    ("interlock", "laser", {"tripped": "key lock"}),
+    ("interlock", "laser", {"tripped": "interlock, over temperature"}),
+    ("read_back", "laser", {"output_on": True}),
+    ("power", "laser", {"measured_power_w": 1.21}),
+    ("power", "laser", {"measured_power_w": NAN}),
+    ("time", "time", {"synchronised": False}),
+    ("time", "time", {"error_s": 1.1e-3}),
+    ("time", "time", {"error_s": NAN}),
+    ("frames", "coarse", {"frame_age_s": 0.5}),
+    ("frames", "coarse", {"frame_age_s": NAN}),
+]
+
+
+@pytest.mark.parametrize(("name", "source", "fields"), FALSE)
+def test_what_is_false_is_a_no_and_a_trip(good: Any, name: str, source: str, fields: dict[str, object]) -> None:
+    opinion = vote(name, spoiled(good.inputs(), source, **fields), good.limits)
+    assert not opinion.ok
+    assert not opinion.orderly
+    assert opinion.reason
+
+
+FALSE_WHILE_ON = [
+    ("interlock", "laser", {"interlock_closed": False}),
+    ("beam_board", "fine", {"enabled": False}),
+    ("read_back", "laser", {"output_on": False}),
+    ("read_back", "laser", {"current_a": 1.06}),
+    ("read_back", "laser", {"current_a": 0.0}),
+    ("read_back", "laser", {"current_a": NAN}),
+]
+
+
+@pytest.mark.parametrize(("name", "source", "fields"), FALSE_WHILE_ON)
+def test_a_laser_that_is_not_as_told_is_a_no(good: Any, name: str, source: str, fields: dict[str, object]) -> None:
+    assert not vote(name, spoiled(good.emitting(), source, **fields), good.limits).ok
+
+
+def test_enabling_has_its_time_to_take_effect_and_not_more(good: Any) -> None:
+    inputs = spoiled(good.inputs(), "laser", interlock_closed=False)
+    for enabled_s, ok in ((0.29, True), (0.31, False)):
+        enabling = replace(inputs, enabled_s=enabled_s)
+        assert vote("interlock", enabling, good.limits).ok is ok
+        assert vote("beam_board", enabling, good.limits).ok is ok
+    closed = spoiled(good.inputs(), "laser", interlock_closed=True)
+    for commanded_s, ok in ((0.3, True), (0.32, False)):
+        switching = replace(closed, enabled_s=1.0, commanded_s=commanded_s)
+        assert vote("read_back", switching, good.limits).ok is ok
+
+
+def test_an_interlock_that_opens_after_the_laser_was_switched_on_has_no_grace(good: Any) -> None:
+    inputs = replace(spoiled(good.emitting(), "laser", interlock_closed=False), enabled_s=0.1, commanded_s=0.05)
+    assert not vote("interlock", inputs, good.limits).ok
+
+
+@pytest.mark.parametrize("mode", ["SLEW", "POINT", "STOWED", "HOLD", "OFF"])
+def test_a_mode_that_does_not_emit_is_an_orderly_no(good: Any, mode: str) -> None:
+    opinion = vote("mode", spoiled(good.inputs(), "mode", mode=mode), good.limits)
+    assert (opinion.ok, opinion.orderly) == (False, True)
+
+
+@pytest.mark.parametrize("mode", ["ACQUIRE", "COARSE", "FINE", "LINK"])
+def test_the_emitting_modes_are_yes(good: Any, mode: str) -> None:
+    assert vote("mode", spoiled(good.inputs(), "mode", mode=mode), good.limits).ok
+
+
+def test_a_target_that_sets_is_an_orderly_no_and_a_gimbal_that_sinks_alone_is_not(good: Any) -> None:
+    low = 19.99 * DEG
+    setting = spoiled(good.inputs(), "pointing", elevation_rad=low, target_elevation_rad=low)
+    alone = spoiled(good.inputs(), "pointing", elevation_rad=low)
+    assert vote("horizon", setting, good.limits).orderly
+    assert not vote("horizon", alone, good.limits).orderly
+
+
+def test_the_sun_counts_on_the_path_to_come_not_only_now(good: Any) -> None:
+    # 31 deg from the Sun and towards it at 0.2 deg/s: the 30 deg cone is reached in 5 s of the 10 looked ahead
+    towards = {"target_azimuth_rad": -2.0, "target_elevation_rad": 61 * DEG, "target_azimuth_rate_rad_s": 0.0}
+    sinking = spoiled(good.inputs(), "pointing", **towards, target_elevation_rate_rad_s=-0.2 * DEG)
+    rising = spoiled(good.inputs(), "pointing", **towards, target_elevation_rate_rad_s=0.2 * DEG)
+    assert not vote("sun", sinking, good.limits).ok
+    assert vote("sun", rising, good.limits).ok
+
+
+def test_a_body_below_the_horizon_does_not_count_and_one_that_just_sets_does(good: Any) -> None:
+    at = spoiled(good.inputs(), "pointing", target_azimuth_rad=-2.0, target_elevation_rad=25 * DEG)
+    assert not vote("sun", replace(at, sun=Place(-2.0, -0.9 * DEG)), good.limits).ok
+    assert vote("sun", replace(at, sun=Place(-2.0, -1.1 * DEG)), good.limits).ok
+
+
+@pytest.mark.parametrize("name", ["sun", "moon"])
+def test_a_body_whose_place_is_unknown_is_a_no(good: Any, name: str) -> None:
+    assert not vote(name, replace(good.inputs(), **{name: None}), good.limits).ok
+
+
+@pytest.mark.parametrize("name", ["clearinghouse", "aircraft"])
+def test_a_real_laser_outdoors_lacks_clearinghouse_and_aircraft_feed(good: Any, name: str) -> None:
+    assert vote(name, good.inputs(), good.limits).ok
+    real = replace(good.limits, laser_emulated=False)
+    assert not vote(name, good.inputs(simulated=False, realtime=True), real).ok
+    assert vote(name, good.inputs(simulated=False, realtime=True), replace(real, enclosed_bench=True)).ok
+
+
+@pytest.mark.parametrize("source", ["mode", "pointing", "coarse", "fine", "laser", "time"])
+def test_anything_emulated_never_arms_a_real_laser(good: Any, source: str) -> None:
+    real = replace(good.limits, laser_emulated=False)
+    inputs = good.inputs(simulated=False, realtime=True)
+    assert vote("real_or_emulated", inputs, real).ok
+    emulated = replace(inputs, **{source: replace(getattr(inputs, source), simulated=True)})
+    assert not vote("real_or_emulated", emulated, real).ok
+
+
+def test_neither_an_emulated_service_nor_another_clock_arms_a_real_laser(good: Any) -> None:
+    real = replace(good.limits, laser_emulated=False)
+    inputs = good.inputs(simulated=False, realtime=True)
+    beats = {name: replace(beat, simulated=True) for name, beat in inputs.heartbeats.items()}
+    assert not vote("real_or_emulated", replace(inputs, heartbeats=beats), real).ok
+    assert not vote("real_or_emulated", replace(inputs, realtime=False), real).ok
+
+
+def test_a_ballot_is_orderly_only_when_every_no_is(good: Any) -> None:
+    pausing = spoiled(good.emitting(), "mode", mode="POINT")
+    assert ballot(pausing, good.limits).orderly
+    worse = replace(pausing, time=Reading(TimeQuality(False, 0.0), 0.0, True))
+    assert not ballot(worse, good.limits).orderly
+    assert ballot(worse, good.limits).against == (
+        "mode: the station is in POINT; time: the clock is not synchronised; start chrony or ntpd"
+    )
+
+
+def test_the_interlock_trip_of_the_last_switch_off_does_not_forbid_the_next_emission(good: Any) -> None:
+    good.laser = LaserStatus(0, False, 0.0, 0.0, True, "interlock")
+    assert vote("interlock", good.inputs(), good.limits).ok
