@@ -50,7 +50,21 @@ class Client:
         control: bool = False,
     ) -> Reply:
         """Send a command and wait for its answer; `control` for stop, safe, abort and ping."""
-        request_id = self._requester.send(service, method, body or {}, timeout_s, control)
+        return self.result(self.send(service, method, body, timeout_s, control))
+
+    def send(
+        self,
+        service: str,
+        method: str,
+        body: dict[str, Any] | None = None,
+        timeout_s: float = 2.0,
+        control: bool = False,
+    ) -> bytes:
+        """Send a command and go on, to send others before waiting for the first; `result` has the answer."""
+        return self._requester.send(service, method, body or {}, timeout_s, control)
+
+    def result(self, request_id: bytes) -> Reply:
+        """Wait for the answer to a command sent with `send`; there is always one, by its time-out."""
         while (reply := self._requester.result(request_id)) is None:
             wait([self._listener.socket, *self._dialler.sockets], WAIT_MS)
             self._listener.turn()

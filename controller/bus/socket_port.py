@@ -19,18 +19,21 @@ from hal.clock import NS, Clock
 
 GAPS_EVERY_NS: Final = NS
 WAIT_MS: Final = 20
+SAME_CLOCK_NS: Final = 5 * NS  # a smaller delay is a delay, a larger one another clock
 
 
 class Listener:
     """A SUB socket with what came out of it: the newest of every topic, events, gaps, boot ids.
 
-    A sample's age counts from its sending, since both ends read one machine's UTC: what waited in a socket is old.
+    A sample's age counts from its sending: what waited in a socket is old. Where a sender's UTC is not ours, the
+    smallest difference seen stands for the difference of the clocks.
     """
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], clock: Clock, endpoints: list[str]) -> None:
         self._clock = clock
         self._subscriber = Subscriber(context, endpoints)
         self.store = Store()
+        self._ahead_ns: dict[str, int] = {}
         self.unreadable = 0
         self.subscribe(SERVICE_HEARTBEAT)
         for topic in TOPICS.values():
@@ -61,8 +64,11 @@ class Listener:
 
     def accept(self, envelope: Envelope) -> bool:
         """Take one message; False when it had come before."""
-        age_ns = max(0, self._clock.utc_ns() - envelope.t)
-        return self.store.accept(envelope, self._clock.now_ns() - age_ns)
+        since_ns = self._clock.utc_ns() - envelope.t
+        least_ns = min(since_ns, self._ahead_ns.get(envelope.src, since_ns))
+        self._ahead_ns[envelope.src] = least_ns
+        same_clock = 0 <= least_ns < SAME_CLOCK_NS
+        return self.store.accept(envelope, self._clock.now_ns() - (since_ns if same_clock else since_ns - least_ns))
 
     def boot_of(self, service: str) -> bytes:
         """The present boot id of a service as its telemetry tells; empty when none has come."""

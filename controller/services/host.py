@@ -18,7 +18,7 @@ from controller.bus.socket_port import SocketPort
 from controller.bus.topics import STATION_EVENT, StationEvent
 from controller.errors import BoresightError
 from controller.services.launch import Launch, decode_launch, named
-from hal.clock import RealClock
+from hal.clock import Clock
 from hal.errors import HalError
 
 EXIT_REFUSED: Final = 3  # one sentence on stderr says what to do
@@ -62,7 +62,7 @@ def take_priority(priority: int) -> str:
 
 def host(launch: Launch, stop: StopFlag) -> int:
     """Run one service to its end; returns the exit code."""
-    clock = RealClock()
+    clock: Clock = named(launch.clock)()
     warning = take_priority(launch.priority)  # before the sockets, whose threads inherit it
     port: SocketPort | None = None
     try:

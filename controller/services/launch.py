@@ -19,6 +19,7 @@ ServiceFactory = Callable[[Clock, Port, Any, Path], Service]
 """`(clock, port, rig, run_dir) -> Service`; the rig is what the launch's loader returned."""
 
 RIG_LOADER: Final = "hal.rig:load_rig"
+REAL_CLOCK: Final = "hal.clock:RealClock"
 
 
 class LaunchError(BoresightError):
@@ -26,7 +27,7 @@ class LaunchError(BoresightError):
 
 
 class Launch(msgspec.Struct, frozen=True, kw_only=True):
-    """One service of a station. `factory` and `loader` are "module:function"."""
+    """One service of a station. `factory`, `loader` and `clock` are "module:function"."""
 
     service: str
     factory: str
@@ -37,6 +38,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     host: str = DEFAULT_HOST
     base_port: int = DEFAULT_BASE_PORT
     services: tuple[str, ...] = STATION_SERVICES
+    clock: str = REAL_CLOCK  # called without arguments
     priority: int = 0  # SCHED_FIFO 1 to 99, 0: ordinary scheduling
 
     def table(self) -> dict[str, Endpoints]:

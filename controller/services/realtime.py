@@ -25,8 +25,8 @@ from controller.bus.registry import Announcement, RegistryServer, schema_hash
 from controller.bus.socket_port import SocketPort
 from controller.bus.topics import SERVICE_HEARTBEAT, STATION_EVENT, Heartbeat, StationEvent
 from controller.services.host import EXIT_REFUSED
-from controller.services.launch import RIG_LOADER, Launch, LaunchError
-from hal.clock import NS, Clock, Deadline, RealClock
+from controller.services.launch import REAL_CLOCK, RIG_LOADER, Launch, LaunchError, named
+from hal.clock import NS, Clock, Deadline
 
 SUPERVISOR: Final = "supervisor"
 PERIOD_NS: Final = NS // 50
@@ -222,6 +222,7 @@ def run_station(
     run_dir: Path,
     *,
     loader: str = RIG_LOADER,
+    clock: str = REAL_CLOCK,
     host: str = DEFAULT_HOST,
     base_port: int = DEFAULT_BASE_PORT,
     services: tuple[str, ...] = STATION_SERVICES,
@@ -238,6 +239,7 @@ def run_station(
         addresses: resources of emulated devices; when there are any, all telemetry is marked `sim`.
         run_dir: logs, recordings and the memory of the pass.
         loader: "module:function" called with rig file and addresses.
+        clock: "module:function" that makes each process's Clock.
         host: loopback address of the bus.
         base_port: first port of the bus.
         services: all names of the bus table, those that run elsewhere (bench) included.
@@ -260,6 +262,7 @@ def run_station(
             run_dir=str(run_dir),
             addresses=dict(addresses),
             loader=loader,
+            clock=clock,
             host=host,
             base_port=base_port,
             services=services,
@@ -267,7 +270,7 @@ def run_station(
         )
         for name, factory in factories.items()
     ]
-    supervisor = Supervisor(launches, RealClock(), tell, restart)
+    supervisor = Supervisor(launches, named(clock)(), tell, restart)
     with _signals() as told:
         supervisor.run(lambda: told() or stop_wanted())
     return 1 if supervisor.failed else 0

@@ -91,6 +91,23 @@ def test_what_waited_in_a_socket_is_as_old_as_it_is(port: MakePort, clock: RealC
     assert sample.age_s(clock.now_ns()) >= 0.19
 
 
+def test_a_sender_with_another_utc_is_as_fresh_as_it_is(port: MakePort, table: Table, clock: RealClock) -> None:
+    class Shifted(RealClock):
+        def utc_ns(self) -> int:
+            return super().utc_ns() - 365 * 86_400 * NS
+
+    sender = SocketPort("link", Shifted(), table)
+    try:
+        station = port("station")
+        station.latest(LINK_STATE)
+        sender.publish(LINK_STATE, link())
+        assert eventually(lambda: sender.requests() or station.fresh(LINK_STATE)) == link()
+        clock.sleep_until(clock.now_ns() + round(1.1 * LINK_STATE.stale_after_s * NS))
+        assert station.fresh(LINK_STATE) is None
+    finally:
+        sender.close()
+
+
 def test_events_arrive_in_order_and_once(port: MakePort) -> None:
     sender, station = port("pointing"), port("station")
     sender.publish(SERVICE_HEARTBEAT, Heartbeat(1, 0, 0))

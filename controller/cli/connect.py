@@ -1,0 +1,43 @@
+"""A client of the running station that a rig file describes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from controller.bus.client import Client
+from controller.bus.endpoints import static_table
+from controller.bus.envelope import BusError
+from controller.bus.port import Sample
+from controller.bus.topics import STATION_MODE, ModeState
+from controller.cli.rig import emulated_devices
+from hal.rig import Rig, load_rig
+
+DEFAULT_RIG = Path(__file__).parents[1] / "data" / "rigs" / "ogs.toml"
+RigOption = Annotated[Path, typer.Option("--rig", help="Rig file, TOML; its [bus] says where the station is.")]
+
+
+def read_rig(path: Path) -> Rig:
+    """The rig as its file has it, without opening anything. Raises RigError."""
+    return load_rig(path, dict.fromkeys(emulated_devices(path), ""))
+
+
+def connect(rig: Rig, name: str = "cli") -> Client:
+    """A client; it connects to whatever runs there, now or later. Raises BusError when [bus] is not on loopback."""
+    return Client(static_table(rig.bus.host, rig.bus.base_port), name)
+
+
+def station_answers(client: Client, rig: Rig, timeout_s: float = 2.0) -> Sample[ModeState]:
+    """The station's mode, as proof that it runs.
+
+    Raises:
+        BusError: no station sends within `timeout_s`; names the address and the command that starts one.
+    """
+    sample = client.wait_for(STATION_MODE, "station", timeout_s)
+    if sample is None:
+        raise BusError(
+            f"no station answers at {rig.bus.host}:{rig.bus.base_port}; start one with `boresight run --rig {rig.path}`"
+        )
+    return sample
