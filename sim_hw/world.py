@@ -83,7 +83,7 @@ class World:
         self.scenario = scenario
         self.seed = seed
         self.timeline = Timeline(utc0_ns)
-        self.log = TruthLog()
+        self._log = TruthLog()
         self.on_enable_change: list[Callable[[bool], None]] = []
         link = scenario.link
         wavelengths = Wavelengths(
@@ -176,14 +176,19 @@ class World:
         azimuth, elevation = boresight(azimuth_axis_rad, elevation_axis_rad, self._terms)
         return float(azimuth), float(elevation)
 
+    @property
+    def log(self) -> TruthLog:
+        """What happened until now, a row a millisecond."""
+        self._count_light()
+        return self._log
+
     def truth(self) -> dict[str, Any]:
         """The latest millisecond; keys are those of the bus' topic sim/truth/line_of_sight."""
-        self._count_light()
         row = self.log.last
-        step = max(self.log.count - 1, 0) % STEPS
+        step = max(self._log.count - 1, 0) % STEPS
         flags = int(row[FLAGS])
         return {
-            "t_utc_ns": self.timeline.utc0_ns + self.log.count * MS_NS,
+            "t_utc_ns": self.timeline.utc0_ns + self._log.count * MS_NS,
             "target_azimuth_rad": float(self._tape.target_rad[step, 0]),
             "target_elevation_rad": float(self._tape.target_rad[step, 1]),
             "range_m": float(self._tape.range_m[step]),
@@ -200,7 +205,6 @@ class World:
 
     def statistics(self, windows: Iterable[Window], power_threshold_w: float = 0.0) -> Statistics:
         """Figures of the truth log over windows of time (nanoseconds since the bench started)."""
-        self._count_light()
         return self.log.statistics(windows, power_threshold_w)
 
     def fine_capture_rad(self, seconds: float = 10.0) -> Floats:
@@ -312,14 +316,14 @@ class World:
         tape = self._tape
         if self._counted == self._ticks:
             return
-        log, row, _ = self.log.room()
+        log, row, _ = self._log.room()
         after = light_block(
             self._counted, self._ticks - self._counted, RING, tape.coarse_rad, tape.line_of_sight_rad, tape.fine_rad,
             tape.enable, tape.emitted_w, tape.power, tape.apart_rad, tape.ahead_rad, tape.nominal_rad, tape.range_m,
             self._terminal.state, self._terminal.parameters, self._light_p,
             tape.transmit_rad, tape.received_w, log, row,
         )  # fmt: skip
-        self.log.count += after - row
+        self._log.count += after - row
         self._counted = self._ticks
 
     def _star_spots(self, t_s: float, shake: Floats, half_field: float) -> list[Spot]:
