@@ -22,6 +22,7 @@ from controller.bus.topics import (
     ModeState,
     StationEvent,
 )
+from controller.pointing.elements import ElementsError, ElementSet
 from controller.services.service import Service
 from controller.station import FAULT_MODES, RESTING, TIME_OUTS_S, Inputs, Mode, State, go, step, track
 from hal.clock import Clock
@@ -49,6 +50,7 @@ class StationService(Service):
         self._quad_half_field_rad = quad_half_field_rad
         self._memory = memory
         self._state = State(since_s=clock.now_ns() * 1e-9)
+        self._epoch_utc_ns = 0
         self._warned: Mode | None = None
         self._park_due_s: float | None = None
 
@@ -121,6 +123,7 @@ class StationService(Service):
             return reply
         before = self._state.mode
         self._state = track(self._state, self._now_s(), target, start_ns, end_ns)
+        self._epoch_utc_ns = _epoch_utc_ns(body)
         self._remember(body)
         self._entered(before)
         return Reply("", f"the station is in {self._state.mode}: {self._state.reason}")
@@ -180,7 +183,13 @@ class StationService(Service):
         state = self._state
         since_ns = self.clock.utc_ns() - round(state.age_s(self._now_s()) * 1e9)
         body = ModeState(
-            state.mode, since_ns, state.reason, state.target, state.pass_start_utc_ns, state.pass_end_utc_ns
+            state.mode,
+            since_ns,
+            state.reason,
+            state.target,
+            state.pass_start_utc_ns,
+            state.pass_end_utc_ns,
+            self._epoch_utc_ns if state.target else 0,
         )
         self.port.publish(STATION_MODE, body)
 
@@ -199,3 +208,11 @@ class StationService(Service):
     def _forget(self) -> None:
         if self._memory is not None:
             self._memory.unlink(missing_ok=True)
+
+
+def _epoch_utc_ns(body: dict[str, Any]) -> int:
+    """Epoch of the element set that a track command carries; 0, a no for emission, where it carries none."""
+    try:
+        return ElementSet(str(body["name"]), str(body["line1"]), str(body["line2"])).epoch_utc_ns
+    except (KeyError, ElementsError):
+        return 0
