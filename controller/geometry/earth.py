@@ -12,15 +12,15 @@ from pathlib import Path
 
 import numpy as np
 
+from controller.errors import BoresightError
 from controller.geometry.timescales import MJD_1970, NS_PER_DAY, Floats, JulianDate, Times, mjd, tai_minus_utc_s
-from hal.errors import HalError
 
 ARCSEC = np.pi / 648000.0
 WARN_AGE_DAYS = 10.0  # dUT1 0.4 ms, 0.4 µrad at 500 km
 DEGRADED_AGE_DAYS = 30.0  # dUT1 2.4 ms, 2.2 µrad at 500 km
 
 
-class EarthOrientationError(HalError, ValueError):
+class EarthOrientationError(BoresightError, ValueError):
     """The Earth-orientation table is missing, unreadable or does not cover the time asked for."""
 
 

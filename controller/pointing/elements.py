@@ -16,14 +16,14 @@ from pathlib import Path
 
 from sgp4.api import SGP4_ERRORS, Satrec
 
-from hal.errors import HalError
+from controller.errors import BoresightError
 
 NS_PER_DAY = 86_400_000_000_000
 JD_1970 = 2440587.5
 AGE_MAX_DAYS = 7.0  # a low orbit's error grows to kilometres in a week
 
 
-class ElementsError(HalError, ValueError):
+class ElementsError(BoresightError, ValueError):
     """An element set is wrong, too old, or not there."""
 
 
@@ -39,8 +39,7 @@ class ElementSet:
     @property
     def catalogue_number(self) -> int:
         """NORAD number."""
-        number: int = self.satrec.satnum
-        return number
+        return int(self.satrec.satnum)
 
     @cached_property
     def satrec(self) -> Satrec:
@@ -57,7 +56,7 @@ class ElementSet:
     @cached_property
     def epoch_utc_ns(self) -> int:
         """Epoch, UTC nanoseconds since 1970."""
-        whole, fraction = self.satrec.jdsatepoch, self.satrec.jdsatepochF
+        whole, fraction = float(self.satrec.jdsatepoch), float(self.satrec.jdsatepochF)
         return round((whole - JD_1970) * NS_PER_DAY) + round(fraction * NS_PER_DAY)
 
     def age_days(self, t_utc_ns: int) -> float:

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 
-from hal.errors import HalError
+from controller.errors import BoresightError
 
 TERMS = ("IA", "IE", "CA", "NPAE", "AN", "AW", "BA", "BE")
 Vector = tuple[float, float, float]
@@ -28,7 +28,7 @@ Matrix = tuple[Vector, Vector, Vector]
 Signs = tuple[float, float]
 
 
-class MountModelError(HalError, ValueError):
+class MountModelError(BoresightError, ValueError):
     """A mount model cannot be read, or a direction cannot be reached with it."""
 
 
@@ -70,9 +70,8 @@ class MountModel:
         azimuth_axis = azimuth_encoder_rad - self.IA - motion[0] * self.BA
         elevation_axis = elevation_encoder_rad - self.IE - motion[1] * self.BE
         right, forward = self._in_fork(elevation_axis)
-        up = math.sin(self.CA) * math.sin(self.NPAE) + math.cos(self.CA) * math.sin(elevation_axis) * math.cos(
-            self.NPAE
-        )
+        lift = math.cos(self.CA) * math.sin(elevation_axis)
+        up = math.sin(self.CA) * math.sin(self.NPAE) + lift * math.cos(self.NPAE)
         c, s = math.cos(azimuth_axis), math.sin(azimuth_axis)
         x, y, z = _turn(_transpose(self._tilt), (c * right + s * forward, c * forward - s * right, up))
         azimuth = azimuth_axis + math.remainder(math.atan2(x, y) - azimuth_axis, math.tau)

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from controller.errors import BoresightError
 from controller.geometry.earth import EarthOrientation
 from controller.geometry.frames import Site
 from controller.geometry.timescales import Floats, Times
 from controller.pointing.elements import ElementSet
 from controller.pointing.prediction import geometric_enu_m
-from hal.errors import HalError
 
 NS = 1_000_000_000
 DAY_NS = 86_400 * NS
@@ -24,7 +24,7 @@ GRID_NS = 60 * NS
 SLACK_RAD = 0.25  # a low satellite rises by less between two points of the grid when it culminates below 40 degrees
 
 
-class PassError(HalError, ValueError):
+class PassError(BoresightError, ValueError):
     """There is no pass to fly; the message says why and what to do."""
 
 

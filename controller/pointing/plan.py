@@ -1,4 +1,4 @@
-"""Which pass to fly: what it asks of the mount, whether that is too much, and the outage if it is flown all the same."""
+"""Which pass to fly: what it asks of the mount, whether that is too much, and the outage if it is flown anyway."""
 
 from __future__ import annotations
 

@@ -1,0 +1,294 @@
+"""The gimbal loop: encoder sample in, axis rates out.
+
+The mount is slow to talk to (about eleven turns a second) and slower to move (75 ms after a command), so a rate
+command is planned for the moment at which it takes effect, and for the turn that it will last:
+
+    predicted   the encoder then: the sample, plus the commands that are still on their way
+    aim         where the previous command was meant to bring the encoder by then
+    next aim    where the target (with correction, mount model and backlash) wants the encoder a turn later
+    rate        (next aim - aim) / turn  +  gain * (aim - predicted)
+
+The first part is the feed-forward as the mount can take it, held for a turn: it follows acceleration, corrections
+and the crossing of the backlash at a reversal. The second works on what the mount did not do; far from the target it
+becomes a braking curve. Nothing here reads a clock or a wire.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from controller.bus.topics import Correction, Pair, PointingState
+from controller.geometry.trajectory import Look, Trajectory
+from controller.pointing.axis import NS, Axis, closing_rate, near
+from controller.pointing.correction import correction_at
+from controller.pointing.mount import MountModel, Play, Signs
+from controller.pointing.targets import Fixed, Target
+from hal.traits import AxisPosition, GimbalCapabilities
+
+GAIN_HZ = 4.0
+BRAKING = 0.4  # share of the acceleration limit that the braking curve counts on
+SLEWING_RAD = 1e-3  # further off than this is a slew
+SETTLED_RAD = 150e-6  # about the camera's centroid noise and the worm error together, and well inside its field
+SETTLED_S = 0.5
+STILL_RAD = 50e-6  # a fixed direction is reached: the axes stand, so that the play keeps its side
+APPROACH_RAD = 3e-3
+CROSSING_S = 0.35
+HALF_CROSSING_NS = round(CROSSING_S * NS / 2)
+REVERSAL_RAD_S = 2e-6  # slower than this has no direction of its own
+TURN_S = 0.09  # first guess of a turn; measured from then on
+
+
+class GimbalLoop:
+    """State of the loop between turns; `step` is a function of it and of its arguments alone."""
+
+    def __init__(
+        self,
+        capabilities: GimbalCapabilities,
+        model: MountModel | None = None,
+        azimuth_limits_rad: Pair = (-1.5 * math.pi, 1.5 * math.pi),
+    ) -> None:
+        self.capabilities = capabilities
+        self.model = model or MountModel()
+        self.target: Target | None = None
+        self._azimuth_limits_rad = azimuth_limits_rad
+        self._axes = (Axis(), Axis())
+        self._plays = (Play(), Play())
+        self._goal: Fixed | None = None  # the real goal while a way-point is the target
+        self._sample: tuple[int, float, float] | None = None
+        self._turn_s = TURN_S
+        self._last_step_ns = 0
+        self._path_azimuth: float | None = None
+        self._near_since_ns: int | None = None
+        self._arrived = False
+
+    def follow(self, target: Target | None) -> None:
+        """Take a new target, or none; azimuth will go by the turn that suits its whole path."""
+        self._goal = None
+        if isinstance(target, Fixed) and any(target.approach):
+            self._goal, target = target, target.before(APPROACH_RAD)
+        self._begin(target)
+        if target is not None and self._sample is not None:
+            self._path_azimuth = self._first_azimuth(target, self._sample[1])
+
+    def use(self, model: MountModel) -> None:
+        """Change the mount model; the way to the new aim is driven, not jumped."""
+        self.model = model
+        for axis in self._axes:
+            axis.aim = None
+
+    def step(
+        self, now_ns: int, utc_offset_ns: int, sample: AxisPosition, correction: Correction | None, age_s: float
+    ) -> tuple[Pair, PointingState]:
+        """One turn: rates for (azimuth, elevation) in rad/s, and what to publish.
+
+        `utc_offset_ns` is UTC minus the monotonic clock; `age_s` is the time since the correction was received.
+        """
+        if self._last_step_ns:
+            turn_s = (now_ns - self._last_step_ns) / NS
+            self._turn_s += 0.2 * (min(0.3, max(0.01, turn_s)) - self._turn_s)
+        self._last_step_ns = now_ns
+        encoder = self._unwrapped(sample)
+        motion = self._motion(encoder)
+        boresight = self.model.direction(*encoder, motion)
+        if self.target is None:
+            self._path_azimuth = None
+            here = Look(*boresight, 0.0, 0.0, 0.0, 0.0)
+            return (0.0, 0.0), self._state("idle", sample, utc_offset_ns, boresight, here, (0.0, 0.0), (0.0, 0.0))
+        if self._path_azimuth is None:
+            self._path_azimuth = self._first_azimuth(self.target, encoder[0])
+        t_utc_ns = sample.t_ns + utc_offset_ns
+        look = self.target.receive(t_utc_ns)
+        # By the turn that the path takes: a whole turn of azimuth away is not there yet.
+        look = look._replace(azimuth_rad=near(look.azimuth_rad, self._path_azimuth))
+        turn = (boresight[0] - look.azimuth_rad) * math.cos(look.elevation_rad)
+        deviation = (turn, boresight[1] - look.elevation_rad)
+        wanted = correction_at(correction, age_s, t_utc_ns)
+        off_rad = math.hypot(deviation[0] - wanted[0], deviation[1] - wanted[1])
+        target = self._arrive(self.target, off_rad, sample.t_ns)
+        rates = self._rates(target, now_ns, utc_offset_ns, sample.t_ns, encoder, correction, age_s)
+        if isinstance(target, Fixed) and self._goal is None and off_rad < STILL_RAD:
+            rates = (0.0, 0.0)
+        activity = self._activity(target, sample.t_ns)
+        return rates, self._state(activity, sample, utc_offset_ns, boresight, look, deviation, wanted)
+
+    def sent(self, azimuth_rad_s: float, elevation_rad_s: float, step_ns: int, begin_ns: int, end_ns: int) -> None:
+        """Remember what was sent: `begin_ns` and `end_ns` are the clock around the call that sent both rates.
+
+        The call is two exchanges of a command and a longer reply: the command is about the first third of each.
+        """
+        exchange_ns = (end_ns - begin_ns) // 2
+        latency_ns = round(self.capabilities.command_latency_s * NS)
+        for index, (axis, rate) in enumerate(zip(self._axes, (azimuth_rad_s, elevation_rad_s), strict=True)):
+            out_ns = begin_ns + index * exchange_ns + exchange_ns // 3
+            axis.sent.append((out_ns + latency_ns, rate))
+            axis.lead_s += 0.2 * ((out_ns - step_ns) / NS - axis.lead_s)
+
+    def stopped(self, now_ns: int) -> None:
+        """The axes were told to stop outside of `step`."""
+        latency_ns = round(self.capabilities.command_latency_s * NS)
+        for axis in self._axes:
+            axis.sent.append((now_ns + latency_ns, 0.0))
+            axis.aim = None
+
+    @property
+    def at_rest(self) -> bool:
+        """No axis has been told to move."""
+        return all(axis.rate == 0.0 for axis in self._axes)
+
+    # One turn in parts
+
+    def _begin(self, target: Target | None) -> None:
+        self.target = target
+        self._near_since_ns = None
+        self._arrived = False
+        for axis in self._axes:
+            axis.aim = None
+
+    def _unwrapped(self, sample: AxisPosition) -> Pair:
+        azimuth, elevation = sample.azimuth_rad, sample.elevation_rad
+        last = self._sample[1] if self._sample is not None else 0.0
+        azimuth = near(azimuth, last)
+        elevation = math.remainder(elevation, math.tau)
+        self._sample = (sample.t_ns, azimuth, elevation)
+        return azimuth, elevation
+
+    def _motion(self, encoder: Pair) -> Signs:
+        return (
+            self._plays[0].update(encoder[0], self.model.BA),
+            self._plays[1].update(encoder[1], self.model.BE),
+        )
+
+    def _arrive(self, target: Target, off_rad: float, t_ns: int) -> Target:
+        """Note how near the target is; a way-point that is reached gives way to the goal."""
+        if self._goal is not None and off_rad < APPROACH_RAD / 6:
+            target, self._goal = self._goal, None
+            self._begin(target)
+            return target
+        self._arrived = self._arrived or off_rad < SLEWING_RAD
+        if off_rad >= SETTLED_RAD:
+            self._near_since_ns = None
+        elif self._near_since_ns is None:
+            self._near_since_ns = t_ns
+        return target
+
+    def _settled(self, t_ns: int) -> bool:
+        since_ns = self._near_since_ns
+        return since_ns is not None and self._goal is None and t_ns - since_ns >= SETTLED_S * NS
+
+    def _activity(self, target: Target, t_ns: int) -> str:
+        if isinstance(target, Fixed):
+            return "hold" if self._settled(t_ns) else "slew"
+        return "track" if self._arrived else "slew"
+
+    def _rates(
+        self,
+        target: Target,
+        now_ns: int,
+        utc_offset_ns: int,
+        sample_ns: int,
+        encoder: Pair,
+        correction: Correction | None,
+        age_s: float,
+    ) -> Pair:
+        limit = self.capabilities
+        rates = []
+        for index, axis in enumerate(self._axes):
+            effect_ns = now_ns + round((axis.lead_s + limit.command_latency_s) * NS)
+            next_ns = effect_ns + round(self._turn_s * NS)
+            predicted = encoder[index] + axis.travel(sample_ns, effect_ns)
+            next_aim = self._wanted(target, next_ns, utc_offset_ns, correction, age_s)[index]
+            if axis.aim is None:
+                aim = self._wanted(target, effect_ns, utc_offset_ns, correction, age_s)[index]
+            else:  # the previous command is meant to go on until this one takes over
+                aim = axis.aim[1] + axis.rate * (effect_ns - axis.aim[0]) / NS
+            rate = (next_aim - aim) / self._turn_s + closing_rate(
+                aim - predicted, GAIN_HZ, BRAKING * limit.acceleration_max_rad_s2
+            )
+            change = limit.acceleration_max_rad_s2 * self._turn_s
+            rate = min(axis.rate + change, max(axis.rate - change, rate))
+            rates.append(min(limit.rate_max_rad_s, max(-limit.rate_max_rad_s, rate)))
+            axis.aim = (next_ns, next_aim)
+        return rates[0], rates[1]
+
+    def _wanted(
+        self, target: Target, t_ns: int, utc_offset_ns: int, correction: Correction | None, age_s: float
+    ) -> Pair:
+        """Encoder angles that put the boresight on the corrected target at a moment."""
+        t_utc_ns = t_ns + utc_offset_ns
+        look = target.receive(t_utc_ns)
+        x, y = correction_at(correction, age_s, t_utc_ns)
+        azimuth = look.azimuth_rad + x / max(0.05, math.cos(look.elevation_rad))
+        elevation = look.elevation_rad + y
+        self._path_azimuth = near(azimuth, self._path_azimuth)
+        return self.model.encoder(self._path_azimuth, elevation, self._sides(target, t_utc_ns))
+
+    def _sides(self, target: Target, t_utc_ns: int) -> Signs:
+        """Where in its play each axis should stand: on the side of the target's motion, else where it is.
+
+        Around a reversal the encoder crosses the play at an even pace while the axis nearly stands. Crossing within
+        one turn would miss by what the jitter of the commands makes of 1.8 mrad/s (40 µrad); over `CROSSING_S` that
+        and the target's own motion meanwhile are below 10 µrad each.
+        """
+        if isinstance(target, Fixed) and any(target.approach):
+            return target.approach
+        before, after = (target.receive(t_utc_ns + half) for half in (-HALF_CROSSING_NS, HALF_CROSSING_NS))
+        rates = (
+            (before.azimuth_rate_rad_s, after.azimuth_rate_rad_s),
+            (before.elevation_rate_rad_s, after.elevation_rate_rad_s),
+        )
+        for axis, play, (first, last) in zip(self._axes, self._plays, rates, strict=True):
+            if max(abs(first), abs(last)) > REVERSAL_RAD_S:
+                axis.side = (first + last) / (abs(first) + abs(last))
+            elif axis.side == 0.0:
+                axis.side = math.copysign(1.0, play.state)
+        return self._axes[0].side, self._axes[1].side
+
+    def _first_azimuth(self, target: Target, encoder_azimuth: float) -> float:
+        """The turn of azimuth that is near, and whose whole path stays inside the limits where one does."""
+        if isinstance(target, Trajectory):
+            span = target.end_utc_ns - target.start_utc_ns
+            path = target.sample(target.start_utc_ns + np.arange(61, dtype=np.int64) * (span // 60))[:, 0]
+            first, low, high = float(path[0]), float(path.min()), float(path.max())
+        else:
+            first = low = high = target.receive(0).azimuth_rad
+        below, above = self._azimuth_limits_rad
+        turns = [
+            first + math.tau * k for k in range(-2, 3) if low + math.tau * k >= below and high + math.tau * k <= above
+        ]
+        return min(turns or [near(first, encoder_azimuth)], key=lambda a: abs(a - encoder_azimuth))
+
+    def _state(
+        self,
+        activity: str,
+        sample: AxisPosition,
+        utc_offset_ns: int,
+        boresight: Pair,
+        look: Look,
+        deviation: Pair,
+        wanted: Pair,
+    ) -> PointingState:
+        azimuth_rate, elevation_rate = (axis.rate_at(sample.t_ns) for axis in self._axes)
+        t_utc_ns = sample.t_ns + utc_offset_ns
+        turn_rate = (azimuth_rate - look.azimuth_rate_rad_s) * math.cos(look.elevation_rad)
+        until_sent_s = (self._last_step_ns - sample.t_ns) / NS + self._axes[1].lead_s
+        return PointingState(
+            t_utc_ns=t_utc_ns,
+            activity=activity,
+            azimuth_rad=boresight[0],
+            elevation_rad=boresight[1],
+            azimuth_rate_rad_s=azimuth_rate,
+            elevation_rate_rad_s=elevation_rate,
+            target_azimuth_rad=look.azimuth_rad,
+            target_elevation_rad=look.elevation_rad,
+            target_azimuth_rate_rad_s=look.azimuth_rate_rad_s,
+            target_elevation_rate_rad_s=look.elevation_rate_rad_s,
+            range_m=look.range_m,
+            deviation_rad=deviation,
+            deviation_rate_rad_s=(turn_rate, elevation_rate - look.elevation_rate_rad_s),
+            point_ahead_rad=self.target.point_ahead(t_utc_ns) if self.target is not None else (0.0, 0.0),
+            correction_rad=wanted,
+            command_latency_s=until_sent_s + self.capabilities.command_latency_s,
+            settled=self.target is not None and self._settled(sample.t_ns),
+        )

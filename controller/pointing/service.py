@@ -1,0 +1,213 @@
+"""Pointing as a service: owns the gimbal, runs its loop as fast as the mount answers, obeys the station.
+
+Motion ends by itself when the station says HOLD, SAFE or FAULT, when the station falls silent, when the path ends, and
+when the mount does not answer; it never begins by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from msgspec.structs import replace
+
+from controller.bus.port import Port, Reply, Request
+from controller.bus.topics import (
+    POINTING_STATE,
+    STATION_EVENT,
+    STATION_MODE,
+    TRACKING_CORRECTION,
+    PointingState,
+    StationEvent,
+)
+from controller.errors import BoresightError
+from controller.geometry.trajectory import Trajectory
+from controller.pointing.commands import CommandError, fixed_of, trajectory_of
+from controller.pointing.loop import GimbalLoop
+from controller.pointing.mount import MountModel
+from controller.pointing.plan import AxisLimits
+from controller.pointing.prediction import Observer
+from controller.pointing.targets import Fixed, Target
+from controller.services.service import Service
+from hal.clock import NS, Clock
+from hal.errors import HalError
+from hal.traits import Gimbal
+
+STILL_MODES = frozenset({"HOLD", "SAFE", "FAULT"})
+LOCKED_MODES = frozenset({"SAFE", "FAULT"})
+MODE_STALE_S = 0.35  # with a turn of 0.1 s, zero motion is commanded 0.5 s after the station died
+IDLE_NS = NS // 20
+RETRY_NS = NS // 2
+STRIKES = 2  # a single reply that is late or garbled is passed over; the second in a row is a fault
+STOP_TRIES = 3
+
+
+class PointingService(Service):
+    """The gimbal loop in its shell. `open_gimbal` is called on the service's own thread."""
+
+    name = "pointing"
+
+    def __init__(
+        self,
+        clock: Clock,
+        port: Port,
+        open_gimbal: Callable[[], Gimbal],
+        observer: Observer,
+        park: Fixed,
+        model: MountModel | None = None,
+    ) -> None:
+        super().__init__(clock, port)
+        self._open_gimbal = open_gimbal
+        self._observer = observer
+        self._park = park
+        self._model = model or MountModel()
+        self._gimbal: Gimbal | None = None
+        self._loop: GimbalLoop | None = None
+        self._accepted_utc_ns = 0  # modes that were sent before the last command do not end it
+        self._strikes = 0
+        self._fault = ""
+        self._last: PointingState | None = None
+
+    def open(self) -> None:
+        """Take the gimbal and bring it to rest. Raises HalError."""
+        self._gimbal = self._open_gimbal()
+        self._gimbal.stop()
+        self._loop = GimbalLoop(self._gimbal.capabilities, self._model)
+
+    def cycle(self) -> None:
+        """Commands, then one turn of the loop."""
+        gimbal, loop = self._gimbal, self._loop
+        if gimbal is None or loop is None:
+            raise BoresightError("The pointing service was not opened.")
+        for request in self.port.requests():
+            self.port.answer(request, self._obey(request, loop))
+        self._hold_if_told(loop)
+        try:
+            self._turn(gimbal, loop)
+            self._strikes = 0
+        except HalError as error:
+            self._strike(str(error), gimbal, loop)
+        except BoresightError as error:
+            self._tell("error", "POINTING", f"{error} The axes are held.")
+            loop.follow(None)
+
+    def close(self) -> None:
+        """Stop the axes, whatever it takes, and let go of the port."""
+        gimbal, self._gimbal = self._gimbal, None
+        if gimbal is None:
+            return
+        for _ in range(STOP_TRIES):
+            try:
+                gimbal.stop()
+                break
+            except HalError as error:
+                self._tell("error", "POINTING", f"{error} Stopping again; use the emergency stop.")
+        gimbal.close()
+
+    # Commands
+
+    def _obey(self, request: Request, loop: GimbalLoop) -> Reply:
+        try:
+            return self._do(request.method, request.body, loop)
+        except CommandError as error:
+            return Reply(error.code, str(error), error.hint)
+        except BoresightError as error:
+            return Reply("SCHEMA", str(error))
+
+    def _do(self, method: str, body: dict[str, Any], loop: GimbalLoop) -> Reply:
+        match method:
+            case "ping":
+                return Reply("", "pointing is here")
+            case "stop" | "safe" | "pointing.stop":
+                loop.follow(None)
+                self._fault = ""
+                return Reply("", "the axes are held")
+            case "pointing.model":
+                if body:
+                    loop.use(MountModel.from_body(body, "pointing.model"))
+                return Reply("", "the mount model is in use", body=dict(loop.model.to_body()))
+            case "pointing.track":
+                limits = loop.capabilities
+                reach = AxisLimits(limits.rate_max_rad_s, limits.acceleration_max_rad_s2)
+                return self._go(loop, lambda: trajectory_of(body, self._observer, reach, self.clock.utc_ns()))
+            case "pointing.slew":
+                return self._go(loop, lambda: fixed_of(body))
+            case "pointing.park":
+                return self._go(loop, lambda: self._park)
+        return Reply("SCHEMA", f"pointing has no method {method!r}", "see docs/protocol.md")
+
+    def _go(self, loop: GimbalLoop, target_of: Callable[[], Target]) -> Reply:
+        mode = self.port.fresh(STATION_MODE)
+        if mode is not None and mode.mode in LOCKED_MODES:
+            return Reply("INTERLOCK", f"the station is in {mode.mode}: {mode.reason}", "boresight reset first")
+        if self._strikes >= STRIKES:
+            return Reply("DEVICE", f"the gimbal does not answer: {self._fault}")
+        target = target_of()
+        if isinstance(target, Trajectory) and target.end_utc_ns <= self.clock.utc_ns():
+            return Reply("LIMIT", "that pass is over", "choose a later one: boresight passes")
+        loop.follow(target)
+        self._fault = ""
+        self._accepted_utc_ns = self.clock.utc_ns()
+        return Reply("", "the gimbal is on its way")
+
+    # One turn
+
+    def _hold_if_told(self, loop: GimbalLoop) -> None:
+        if loop.target is None:
+            return
+        mode = self.port.latest(STATION_MODE)
+        now_ns = self.clock.now_ns()
+        waited_s = (self.clock.utc_ns() - self._accepted_utc_ns) * 1e-9
+        if mode is None or mode.age_s(now_ns) > MODE_STALE_S:
+            if waited_s > MODE_STALE_S:
+                self._tell("error", "STATION", "the station says nothing: the axes are held; track again")
+                loop.follow(None)
+        elif mode.body.mode in STILL_MODES and mode.sent_utc_ns > self._accepted_utc_ns:
+            loop.follow(None)
+        elif isinstance(loop.target, Trajectory) and self.clock.utc_ns() > loop.target.end_utc_ns:
+            self._tell("info", "PASS_END", "the path has ended: the axes are held")
+            loop.follow(None)
+
+    def _turn(self, gimbal: Gimbal, loop: GimbalLoop) -> None:
+        sample = gimbal.position()
+        begin_ns = self.clock.now_ns()
+        offset_ns = self.clock.utc_ns() - begin_ns
+        if self._strikes >= STRIKES:  # it answers again: bring it to rest before anything else
+            gimbal.stop()
+            loop.stopped(self.clock.now_ns())
+            self._tell("info", "GIMBAL", "the gimbal answers again; it stays where it is until it is told to move")
+        correction = self.port.latest(TRACKING_CORRECTION)
+        body, age_s = (correction.body, correction.age_s(begin_ns)) if correction else (None, 0.0)
+        rates, state = loop.step(begin_ns, offset_ns, sample, body, age_s)
+        if loop.target is None and loop.at_rest:
+            self._publish(state)
+            self.clock.sleep_until(begin_ns + IDLE_NS)
+            return
+        sending_ns = self.clock.now_ns()
+        gimbal.set_rate(*rates)
+        loop.sent(*rates, begin_ns, sending_ns, self.clock.now_ns())
+        self._publish(state)
+
+    def _publish(self, state: PointingState) -> None:
+        if self._fault:
+            state = replace(state, activity="fault")
+        self._last = state
+        self.port.publish(POINTING_STATE, state)
+
+    def _strike(self, why: str, gimbal: Gimbal, loop: GimbalLoop) -> None:
+        self._strikes += 1
+        if self._strikes == STRIKES:
+            self._fault = why
+            loop.follow(None)
+            self._tell("error", "GIMBAL", why)
+        if self._strikes < STRIKES:
+            return
+        with suppress(HalError):  # said already; the guardian and the next turn try again
+            gimbal.stop()
+        if self._last is not None:
+            self.port.publish(POINTING_STATE, replace(self._last, activity="fault"))
+        self.clock.sleep_until(self.clock.now_ns() + RETRY_NS)
+
+    def _tell(self, level: Any, code: str, message: str) -> None:
+        self.port.publish(STATION_EVENT, StationEvent(level, code, message))
