@@ -24,6 +24,7 @@ from controller.bus.envelope import (
     pack,
 )
 from controller.bus.port import Reply, Request
+from controller.bus.topics import Body, Topic
 from hal.clock import NS, Clock
 
 CACHE_NS: Final = 60 * NS
@@ -59,6 +60,10 @@ class Writer:
             sim=self.simulated,
             **fields,
         )
+
+    def telemetry(self, topic: Topic, body: Body, seq: int) -> Envelope:
+        """A sample of a topic."""
+        return self.write("evt" if topic.kind == "event" else "tlm", topic.name, body, seq=seq)
 
     def request(self, service: str, method: str, body: Any, deadline_ns: int, boot: bytes) -> Envelope:
         """A command with an id of its own and a deadline in UTC nanoseconds."""

@@ -121,7 +121,7 @@ class LocalPort:
     def publish(self, topic: Topic, body: Body) -> None:
         """Deliver telemetry to everybody, now."""
         seq = self._numbers.next(topic, body)
-        self._bus.telemetry(frame(self.writer.write("tlm", topic.name, body, seq=seq)))
+        self._bus.telemetry(frame(self.writer.telemetry(topic, body, seq)))
 
     def latest(self, topic: Topic, source: str = "") -> Sample[Any] | None:
         """The newest sample of a topic, however old."""

@@ -145,7 +145,7 @@ class SocketPort:
 
     def publish(self, topic: Topic, body: Body) -> None:
         """Send telemetry; never blocks."""
-        envelope = self._writer.write("tlm", topic.name, body, seq=self._numbers.next(topic, body))
+        envelope = self._writer.telemetry(topic, body, self._numbers.next(topic, body))
         self._publisher.publish(topic.name, frame(envelope))
         self._listener.accept(envelope)
         if topic is SERVICE_HEARTBEAT:
