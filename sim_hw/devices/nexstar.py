@@ -132,7 +132,7 @@ class NexStar:
         """What the controller itself answers, without the end mark; None is silence."""
         match letter:
             case "Z" | "E":  # not aligned: right ascension and declination are the axes' angles
-                return b"%04X,%04X" % tuple(count >> 8 for count in self._counts())
+                return b"%04X,%04X" % tuple((count + 0x80 >> 8) & 0xFFFF for count in self._counts())
             case "z" | "e":
                 return b"%08X,%08X" % tuple(count << 8 for count in self._counts())
             case "B" | "b":

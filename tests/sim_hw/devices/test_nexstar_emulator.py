@@ -60,7 +60,8 @@ POSITIONS = [
     (0x12AB / 0x10000 * TURN, 90.0, b"Z", b"12AB,4000#"),
     (0x34AB05 / 0x1000000 * TURN, 0x12CE05 / 0x1000000 * TURN, b"z", b"34AB0500,12CE0500#"),
     (10.0, 5.0, b"Z", b"071C,038E#"),  # what Hamlib's client of model 1401 was sent for 10 and 5 degrees
-    (-90.0, -10.0, b"Z", b"C000,F8E3#"),  # azimuth runs 0 to 360; a negative elevation wraps
+    (359.999, 0.001, b"Z", b"0000,0000#"),
+    (-90.0, -10.0, b"Z", b"C000,F8E4#"),  # azimuth runs 0 to 360; a negative elevation wraps
 ]
 
 
