@@ -8,6 +8,7 @@ of its stage, with Stribeck friction. Sticking is exact: friction of a step neve
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,10 +103,12 @@ class Gimbal:
         start_rad: tuple[float, float],
         timeline: Timeline,
         rng: np.random.Generator,
+        catch_up: Callable[[], None] = lambda: None,
     ) -> None:
         self.parameters = parameters
         self._timeline = timeline
         self._rng = rng
+        self._catch_up = catch_up  # runs the plant up to now
         self.rows = parameters.array
         self.state: Floats = np.zeros((2, AXIS_STATES))
         for axis, angle_rad in enumerate(start_rad):
@@ -114,10 +117,12 @@ class Gimbal:
 
     def set_rate(self, axis: int, rate_rad_s: float) -> None:
         """Command axis 0 (azimuth) or 1 (elevation); felt from the next step, within 1 ms."""
+        self._catch_up()
         self.state[axis, COMMAND] = rate_rad_s
 
     def motor_rad(self) -> tuple[float, float]:
         """Motor-side axis angles now, without the encoder's noise."""
+        self._catch_up()
         ahead_s = (self._timeline.now_ns - self.stepped_ns) / NS
         if ahead_s >= 0.0:
             az, el = (float(s[MOTOR] + ahead_s * s[MOTOR_RATE]) for s in self.state)

@@ -8,6 +8,8 @@ from sim_hw.scene.disturbances import MS, TICKS, Chunk
 from sim_hw.scene.noise import Floats
 
 SECONDS = 16
+TICK_NS = 100_000
+TICKS_A_STEP = 10
 RING = SECONDS * TICKS
 STEPS = SECONDS * MS
 

@@ -131,12 +131,12 @@ class TruthLog:
         self._blocks: list[NDArray[np.float32]] = []
         self.count = 0
 
-    def room(self) -> tuple[NDArray[np.float32], int, int]:
-        """The block that the next row goes to, that row in it, and how many rows are left in it."""
+    def room(self) -> tuple[NDArray[np.float32], int]:
+        """The block that the next rows go to and the row in it; 5 ms never cross a block's end."""
         block, row = divmod(self.count, _BLOCK_ROWS)
         if block == len(self._blocks):
             self._blocks.append(np.zeros((_BLOCK_ROWS, COLUMNS), dtype=np.float32))
-        return self._blocks[block], row, _BLOCK_ROWS - row
+        return self._blocks[block], row
 
     @property
     def last(self) -> NDArray[np.float32]:

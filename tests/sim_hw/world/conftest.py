@@ -86,7 +86,7 @@ class Host:
     def close_the_loop(self, gain: float = 0.012) -> None:
         """Integrator with the true matrix; slow enough for the mirror's resonance without a notch."""
         self.beat()
-        to_mirror = np.linalg.inv(self.world._fine.mirror_to_sky)  # type: ignore[attr-defined]
+        to_mirror = np.linalg.inv(self.world._chain._fine.mirror_to_sky)  # type: ignore[attr-defined]
         for i, value in enumerate((to_mirror * 100e-6 / 1.596).flat):
             self.send(0x09, struct.pack("<Bf", 1 + i, value))
         self.send(0x09, struct.pack("<Bf", 0, gain))
@@ -100,7 +100,7 @@ class Host:
 
     def aim(self) -> None:
         ahead = self.world.directions(np.array([self.world.now_ns / NS])).point_ahead_rad[0]
-        x, y = np.linalg.inv(self.world._fine.mirror_to_sky) @ ahead  # type: ignore[attr-defined]
+        x, y = np.linalg.inv(self.world._chain._fine.mirror_to_sky) @ ahead  # type: ignore[attr-defined]
         self.send(0x0A, struct.pack("<ff", x, y))
         self.world.timeline.after(0.1, self.aim)
 
@@ -114,10 +114,13 @@ def build(
     return World(load_scenario("default", overrides), seed, utc0_ns, SITE, TARGET, stars or [])
 
 
-def closed(world: World) -> Host:
+def closed(world: World, lags: bool = True) -> Host:
     """Follow the target, laser on, loop closed."""
     board = BeamBoard()
-    world.attach_board(board.tick_address, board.board_address, board.io)
+    if lags:
+        world.attach(board)
+    else:
+        world.attach_board(board.tick_address, board.board_address, board.io)
     Follower(world)
     host = Host(world, board)
     host.close_the_loop()
@@ -132,7 +135,7 @@ def make_world() -> MakeWorld:
 
 
 @pytest.fixture
-def close_all() -> Callable[[World], Host]:
+def close_all() -> Callable[..., Host]:
     return closed
 
 

@@ -119,8 +119,7 @@ def test_the_beacon_is_not_seen_while_it_is_off(make_world: MakeWorld) -> None:
 
 def vega_spots(world: World, offset_rad: tuple[float, float] = (0.0, 0.0)) -> list[Spot]:
     """Turn the axes onto Vega by the truth, a little off, and look."""
-    assert world._sky is not None
-    north, east, up = world._sky.north_east_up(0.025)[:, 0]
+    north, east, up = world._view._sky.north_east_up(0.025)[:, 0]  # type: ignore[union-attr]
     wanted = np.array([math.atan2(east, north), math.asin(up)])
     axes = wanted.copy()
     for _ in range(4):

@@ -1,0 +1,85 @@
+"""What the tracking camera looks at: the beacon and the stars in its field, each where it was during an exposure."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sim_hw.scenarios import Camera
+from sim_hw.scene.noise import Floats
+from sim_hw.scene.optics import CameraMount, star_electrons_per_s
+from sim_hw.scene.sky import Sky
+from sim_hw.scene.tape import STEPS, TICK_NS, TICKS_A_STEP, Tape
+
+_ARCSEC = math.pi / 648_000.0
+_MARGIN = 1.1  # spots this far beyond the field still send light into it
+
+
+class Spot(NamedTuple):
+    """A point of light in the camera's plane."""
+
+    x_rad: float
+    y_rad: float
+    electrons_per_s: float
+
+
+class CameraView:
+    """Reads the tape; draws how the camera is mounted and what each star's measured place is off by."""
+
+    def __init__(self, camera: Camera, tape: Tape, sky: Sky | None, mounting: Any, star_noise: Any) -> None:
+        self._camera = camera
+        self._tape = tape
+        self._sky = sky
+        self.mount = CameraMount.draw(camera, mounting)
+        stars = 0 if sky is None else len(sky.magnitude)
+        self._star_offset_rad = camera.star_noise_arcsec * _ARCSEC * star_noise.standard_normal((stars, 2))
+        self._half_field_rad = 0.5 * _MARGIN * math.radians(camera.field_deg)
+
+    def spots(self, t0_ns: int, t1_ns: int, ticks: int) -> list[Spot]:
+        """Mean places over the exposure (t0, t1], of which `ticks` have been run since the bench started.
+
+        A spot's own motion within the exposure moves its mean but does not smear it.
+        """
+        last = min(t1_ns // TICK_NS, ticks)
+        count = max(1, last - t0_ns // TICK_NS)
+        if last == 0:
+            return []
+        seen = []
+        light = float(Tape.last(self._tape.power, last, count).mean())
+        if light > 0.0:
+            error = Tape.last(self._tape.line_of_sight_rad, last, count).mean(axis=0)
+            error[1] += self._tape.dispersion_rad[((last - 1) // TICKS_A_STEP) % STEPS]
+            seen.append((error, light * self._camera.beacon_electrons_per_s))
+        if self._sky is not None:
+            shake = Tape.last(self._tape.shake_rad, last, count).mean(axis=0)
+            seen += self._stars(self._sky, 0.5e-9 * (t0_ns + t1_ns), shake, ticks)
+        spots = (Spot(*self.mount.plane(error), electrons_per_s) for error, electrons_per_s in seen)
+        return [s for s in spots if max(abs(s.x_rad), abs(s.y_rad)) < self._half_field_rad]
+
+    def _stars(self, sky: Sky, t_s: float, shake: Floats, ticks: int) -> list[tuple[Floats, float]]:
+        azimuth, elevation = self._boresight_at(t_s, ticks)
+        sin_a, cos_a, sin_e, cos_e = math.sin(azimuth), math.cos(azimuth), math.sin(elevation), math.cos(elevation)
+        ahead = np.array([cos_e * cos_a, cos_e * sin_a, sin_e])
+        right = np.array([-sin_a, cos_a, 0.0])
+        above = np.array([-sin_e * cos_a, -sin_e * sin_a, cos_e])
+        stars = sky.north_east_up(t_s)
+        near = (ahead @ stars > math.cos(2.0 * self._half_field_rad)) & (stars[2] > 0.0)
+        seen = []
+        for i in np.flatnonzero(near):
+            star = stars[:, i]
+            error = np.array([math.atan2(right @ star, ahead @ star), math.asin(above @ star)])
+            flux = star_electrons_per_s(self._camera, float(sky.magnitude[i]))
+            seen.append((error + shake + self._star_offset_rad[i], flux))
+        return seen
+
+    def _boresight_at(self, t_s: float, ticks: int) -> tuple[float, float]:
+        """Boresight of a past moment, interpolated between millisecond steps."""
+        steps = -(-ticks // TICKS_A_STEP)
+        at = min(max(t_s * 1e3 - 1.0, max(0, steps - STEPS + 1)), steps - 1.0)
+        before = int(at)
+        a = self._tape.boresight_rad[before % STEPS]
+        b = self._tape.boresight_rad[min(before + 1, steps - 1) % STEPS]
+        turn = math.remainder(b[0] - a[0], 2.0 * math.pi)
+        return float(a[0] + (at - before) * turn), float(a[1] + (at - before) * (b[1] - a[1]))
