@@ -38,6 +38,9 @@ from hal.clock import NS, Clock
 from hal.errors import HalError
 from hal.traits import Laser, LaserStatus
 
+SUPERVISOR = "supervisor"  # of the real-time executor
+CONSENTED = frozenset({Phase.ARMED, Phase.CONFIRMED, Phase.EMITTING})
+
 STATE_NS = NS // 20
 LASER_NS = NS // 10
 LOST_LASER_NS = NS  # how often a lost laser is tried again
@@ -97,6 +100,7 @@ class SafetyService(Service):
         before = self._latch
         for request in self.port.requests():
             self.port.answer(request, self._obey(request))
+        self._hear_of_deaths()
         self._look_around()
         inputs = self._inputs()
         votes = ballot(inputs, self._limits)
@@ -139,6 +143,14 @@ class SafetyService(Service):
         return Reply("", f"emission is {self._latch.phase}", body=body)
 
     # Inputs
+
+    def _hear_of_deaths(self) -> None:
+        """The supervisor sees a process die within 20 ms, long before its heartbeat is stale."""
+        for sample in self.port.drain(STATION_EVENT):
+            if sample.source != SUPERVISOR or sample.body.code != "DIED":
+                continue
+            if sample.body.message.split(" ", 1)[0] in self._limits.services and self._latch.phase in CONSENTED:
+                self._latch = steps.trip(self._latch, self.clock.now_ns() * 1e-9, sample.body.message)
 
     def _look_around(self) -> None:
         now_ns = self.clock.now_ns()
@@ -279,7 +291,7 @@ class SafetyService(Service):
             SafetyState(
                 t_utc_ns=self.clock.utc_ns(),
                 emission_allowed=latch.phase is Phase.EMITTING,
-                armed=latch.phase in (Phase.ARMED, Phase.CONFIRMED, Phase.EMITTING),
+                armed=latch.phase in CONSENTED,
                 latched=latch.phase is Phase.LATCHED,
                 locked_reason="" if latch.phase is Phase.EMITTING else latch.reason,
                 votes=list(votes.votes),

@@ -19,6 +19,7 @@ from controller.bus.topics import (
     TRACKING_FINE,
     Body,
     SafetyState,
+    StationEvent,
     Topic,
 )
 from controller.safety.inputs import TimeQuality
@@ -55,6 +56,7 @@ class RecordingPort:
         self.samples: dict[tuple[str, str], Sample[Any]] = {}
         self.log: list[tuple[str, Any]] = []
         self.queue: list[Request] = []
+        self.events: list[Sample[Any]] = []
         self.replies: list[Reply] = []
 
     def put(self, topic: Topic, body: Body, source: str = "") -> None:
@@ -71,6 +73,10 @@ class RecordingPort:
         sample = self.latest(topic, source)
         old = sample is None or sample.age_s(self.clock.now_ns()) > topic.stale_after_s
         return None if old or sample is None else sample.body
+
+    def drain(self, topic: Topic) -> list[Sample[Any]]:
+        heard, self.events = self.events, []
+        return heard if topic is STATION_EVENT else []
 
     def requests(self) -> list[Request]:
         asked, self.queue = self.queue, []
@@ -285,6 +291,26 @@ def test_off_comes_within_two_cycles_of_a_vote_that_turns_to_no(station: Station
     station.turn()
     assert not station.enable
     assert not station.laser.on
+
+
+@pytest.mark.parametrize(
+    ("source", "code", "message", "stops"),
+    [
+        ("supervisor", "DIED", "tracking was killed by SIGKILL and is not started again by itself", True),
+        ("supervisor", "DIED", "record died with exit code 1; it is started again in 2 s", False),
+        ("supervisor", "RESTARTED", "tracking was started again", False),
+        ("tracking", "DIED", "tracking says so itself", False),
+    ],
+)
+def test_the_death_of_a_process_that_emission_relies_on_is_heard_at_once(
+    station: Station, source: str, code: str, message: str, stops: bool
+) -> None:
+    station.emit()
+    event = StationEvent("error", code, message)
+    station.port.events = [Sample(STATION_EVENT.name, source, 0, 0, station.clock.now_ns(), True, event)]
+    station.turn()
+    assert station.laser.on is not stops
+    assert station.enable is not stops
 
 
 def test_a_pause_of_the_station_switches_off_and_the_same_consent_goes_on(station: Station) -> None:

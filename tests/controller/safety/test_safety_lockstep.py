@@ -1,0 +1,191 @@
+"""The safety service in lockstep: real bus, real laser driver over USBTMC, emulated laser, a toy beam board."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from controller.bus.envelope import Envelope
+from controller.bus.local import LocalBus
+from controller.bus.topics import (
+    POINTING_STATE,
+    SAFETY_ENABLE,
+    SERVICE_HEARTBEAT,
+    STATION_MODE,
+    TRACKING_COARSE,
+    TRACKING_FINE,
+    Topic,
+)
+from controller.geometry.bodies import sun_and_moon
+from controller.geometry.earth import load_earth_orientation
+from controller.geometry.frames import Site
+from controller.safety.service import SafetyService
+from controller.safety.timesync import bench_time
+from controller.services.lockstep import Lockstep
+from hal.devices.itc4000 import Itc4000
+from sim_hw.devices import itc4000
+from sim_hw.timeline import Timeline
+from sim_hw.wires.memory_usb import MemoryUsbBackend, as_default_backend
+
+UTC0_NS = 1_760_000_000_000_000_000
+NS = 10**9
+RESOURCE = "visa://USB0::0x1313::0x804a::M00404162::INSTR"
+
+
+class Bench:
+    """The emulated laser, and a board that follows safety/enable while it is fresh."""
+
+    def __init__(self, good: Any) -> None:
+        self.good = good
+        self.timeline = Timeline(UTC0_NS)
+        self.clock = Lockstep(self.timeline, UTC0_NS)
+        self.bus = LocalBus(self.clock, seed=1)
+        self.enable_line = False
+        self.on_enable_change: list[Callable[[bool], None]] = []
+        self.changes: list[tuple[int, float]] = []  # (t_ns, current in the diode)
+        self.backend = MemoryUsbBackend(self.clock)
+        self.emulator = itc4000.Itc4000(self.timeline, self)
+        self.backend.plug("laser", self.emulator.usb())
+        self.silent_from: dict[Topic, int] = {}
+        self.replies: list[str] = []
+        self.heard: dict[str, list[bytes]] = {}
+        self.bus.tap(self._hear)
+
+    def _hear(self, topic: str, envelope: Envelope) -> None:
+        self.heard.setdefault(topic, []).append(bytes(envelope.b))
+
+    def set_laser(self, output_on: bool, current_a: float) -> None:
+        self.changes.append((self.timeline.now_ns, current_a if output_on else 0.0))
+
+    def laser_power_w(self) -> float:
+        return self.changes[-1][1] if self.changes else 0.0
+
+    def say(self, port: Any, topic: Topic, body: Any) -> None:
+        if self.clock.now_ns() < self.silent_from.get(topic, 10**18):
+            port.publish(topic, body)
+
+    def station(self) -> None:
+        """Station, pointing and operator in one: all is well, arm after a second."""
+        ports = {name: self.bus.port(name) for name in ("station", "pointing", "tracking", "operator")}
+        due_ns = 0
+        while not self.bus.stopped:
+            for name in ("station", "pointing", "tracking"):
+                self.say(ports[name], SERVICE_HEARTBEAT, self.good.beat)
+            self.say(ports["station"], STATION_MODE, self.good.mode)
+            self.say(ports["pointing"], POINTING_STATE, self.good.pointing)
+            self.say(ports["tracking"], TRACKING_COARSE, self.good.coarse)
+            if self.clock.now_ns() == NS:
+                for method in ("safety.arm", "safety.confirm"):
+                    self.replies.append(ports["operator"].call("safety", method, {}, 1.0).code)
+            due_ns += NS // 20
+            self.clock.sleep_until(due_ns)
+
+    def board(self) -> None:
+        """Raises the line while safety/enable is fresh and says so, and reports fifty times a second."""
+        port = self.bus.port("board")
+        due_ns = 0
+        while not self.bus.stopped:
+            said = port.fresh(SAFETY_ENABLE)
+            line = said is not None and said.enable
+            if line is not self.enable_line:
+                self.enable_line = line
+                for tell in self.on_enable_change:
+                    tell(line)
+            fine = self.good.changed(self.good.fine, enabled=line)
+            self.say(port, TRACKING_FINE, fine)
+            due_ns += NS // 50
+            self.clock.sleep_until(due_ns)
+
+    def end(self, t_ns: int) -> None:
+        self.clock.sleep_until(t_ns)
+        self.bus.stop()
+
+    def run(self, seconds: int = 4, safety_dies_at_ns: int | None = None) -> None:
+        site, earth = Site(28.2995, -16.5118, 2393.0), load_earth_orientation()
+
+        def safety() -> None:
+            service = SafetyService(
+                self.clock,
+                self.bus.port("safety"),
+                Itc4000.open(RESOURCE, self.clock),
+                self.good.limits,
+                lambda t_utc_ns: sun_and_moon(t_utc_ns, site, earth),
+                bench_time,
+                True,
+            )
+            if safety_dies_at_ns is None:
+                service.run()
+                return
+            service.open()
+            while self.clock.now_ns() < safety_dies_at_ns:  # killed: nothing is closed
+                service.cycle()
+                self.clock.sleep_until(self.clock.now_ns() + 20_000_000)
+
+        self.clock.spawn("safety", safety)
+        self.clock.spawn("station", self.station)
+        self.clock.spawn("board", self.board)
+        self.clock.spawn("end", lambda: self.end(seconds * NS))
+        self.clock.run()
+        assert self.clock.failures == {}
+
+    def on_ns(self) -> int:
+        """When the diode first had current."""
+        return next(t for t, amps in self.changes if amps > 0)
+
+    def off_ns(self) -> int:
+        """When it had none any more."""
+        return next(t for t, amps in self.changes if amps == 0 and t > self.on_ns())
+
+
+@pytest.fixture
+def bench(good: Any) -> Iterator[Bench]:
+    made = Bench(good)
+    with as_default_backend(made.backend):
+        yield made
+
+
+def test_the_laser_is_on_within_150_ms_of_the_confirmation_and_off_at_the_end(bench: Bench) -> None:
+    bench.run()
+    assert bench.replies == ["", ""]
+    assert 0 < bench.on_ns() - NS < 150_000_000
+    assert bench.off_ns() >= 4 * NS
+    assert bench.changes[-1][1] == 0.0
+
+
+def test_a_lost_mode_switches_the_laser_off_within_its_age_and_two_cycles(bench: Bench) -> None:
+    bench.silent_from[STATION_MODE] = 2 * NS
+    bench.run()
+    # the last word was 50 ms before; it is stale 0.5 s after it
+    assert 450_000_000 <= bench.off_ns() - 2 * NS <= 540_000_000
+    assert [amps for t, amps in bench.changes if t > bench.off_ns() and amps > 0] == []
+
+
+def test_lost_frames_switch_the_laser_off_and_their_return_does_not_switch_it_on(bench: Bench) -> None:
+    bench.silent_from[TRACKING_COARSE] = 2 * NS
+
+    def back(t_ns: int) -> None:
+        bench.clock.sleep_until(t_ns)
+        bench.silent_from.clear()
+
+    bench.clock.spawn("repair", lambda: back(3 * NS))
+    bench.run(5)
+    assert bench.off_ns() - 2 * NS <= 540_000_000
+    assert [amps for t, amps in bench.changes if t > bench.off_ns() and amps > 0] == []
+
+
+def test_a_safety_service_that_dies_is_followed_by_the_enable_line_and_the_laser(bench: Bench) -> None:
+    bench.run(safety_dies_at_ns=2 * NS)
+    assert bench.off_ns() - 2 * NS <= 100_000_000  # safety/enable is stale after 80 ms
+    assert bench.emulator.scpi.execute("OUTP:PROT:INTL:TRIP?") == "1"
+
+
+def test_two_runs_put_the_same_bytes_on_the_bus(good: Any) -> None:
+    heard = []
+    for _ in range(2):
+        bench = Bench(good)
+        with as_default_backend(bench.backend):
+            bench.run(2)
+        heard.append((bench.heard, bench.changes))
+    assert heard[0] == heard[1]
