@@ -89,6 +89,8 @@ class U3vCamera:
         self._held: deque[int] = deque()  # transfers left of each frame that the host has not fetched
         self._running = False
         self._run = 0  # an event of an earlier run does nothing
+        self._region_px = 0, 0, 0, 0  # x, y, width, height of this run
+        self._pieces: list[int] = []  # the payload's transfers in this run
         self.memory = self._memory(identity)
 
     def device_time_ns(self, t_ns: int) -> int:
@@ -200,6 +202,8 @@ class U3vCamera:
             return
         self._running = True
         self._run += 1
+        x, y, width, height = (self.memory.integer(a) for a in (m.OFFSET_X, m.OFFSET_Y, m.WIDTH, m.HEIGHT))
+        self._region_px, self._pieces = (x, y, width, height), self._payload_sizes()
         self._expose(self._run, 0, self._timeline.now_ns + round(START_S * NS))
 
     def _stop(self) -> None:
@@ -215,7 +219,7 @@ class U3vCamera:
         if run != self._run:
             return
         memory, now_ns = self.memory, self._timeline.now_ns
-        x, y, width, height = (memory.integer(a) for a in (m.OFFSET_X, m.OFFSET_Y, m.WIDTH, m.HEIGHT))
+        x, y, width, height = self._region_px
         spots = self._spots(t0_ns, now_ns)
         image = self._renderer.render(x, y, width, height, exposure_ns / NS, spots)
         stamp = self.device_time_ns(t0_ns)
@@ -233,7 +237,7 @@ class U3vCamera:
         if run != self._run or not enabled or len(self._held) >= FRAMES_HELD:
             return
         pieces, at = [leader], 0
-        for size in self._payload_sizes():
+        for size in self._pieces:
             if at < len(payload):
                 pieces.append(payload[at : at + size])
             at += size

@@ -67,6 +67,7 @@ class FrameRenderer:
         _expose(
             image,
             table,
+            self._rng.standard_normal((height_px, width_px), dtype=np.float32),
             sensor.spot_sigma_px,
             sensor.background_e_s * exposure_s,
             sensor.read_noise_e,
@@ -79,7 +80,7 @@ class FrameRenderer:
 
 
 @njit(cache=True)
-def _expose(image, spots, sigma_px, background_e, read_noise_e, gain_e_count, pedestal, full_well_e, rng):  # type: ignore[no-untyped-def]  # numba
+def _expose(image, spots, noise, sigma_px, background_e, read_noise_e, gain_e_count, pedestal, full_well_e, rng):  # type: ignore[no-untyped-def]  # numba
     height, width = image.shape
     mean = np.full((height, width), background_e)
     reach = REACH_SIGMA * sigma_px
@@ -98,10 +99,9 @@ def _expose(image, spots, sigma_px, background_e, read_noise_e, gain_e_count, pe
         for column in range(width):
             expected = mean[row, column]
             if expected > NORMAL_ABOVE_E:
-                variance = expected + read_noise_e * read_noise_e
-                electrons = expected + math.sqrt(variance) * rng.standard_normal()
+                electrons = expected + math.sqrt(expected + read_noise_e * read_noise_e) * noise[row, column]
             else:
-                electrons = rng.poisson(expected) + read_noise_e * rng.standard_normal()
+                electrons = rng.poisson(expected) + read_noise_e * noise[row, column]
             counts = min(electrons, full_well_e) / gain_e_count + pedestal
             image[row, column] = int(min(max(counts + 0.5, 0.0), 65535.0))
 

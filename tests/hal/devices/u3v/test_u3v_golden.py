@@ -144,13 +144,17 @@ def test_the_emulator_sends_the_golden_leader_and_trailer() -> None:
     timeline = Timeline()
     camera = EmulatedCamera(timeline, lambda t0, t1: [], np.random.default_rng(1))
     camera.clock_offset_ns, camera.clock_drift = 0, 0.0
-    camera.memory.put(0x30000, "<IIII", 64, 48, 96, 64)
-    camera.memory.put(0x2004, "<I", 1)
-    camera.memory.put(0x201C, "<II", 8192, 1)
-    camera._running, camera._run = True, 1
-    camera._expose(1, 7, 123456789)
-    timeline.advance(140_000_000)
-    transfers = [camera.bulk_in(0x82, 8192) for _ in range(3)]
+    for register, value in enumerate((64, 48, 96, 64)):
+        camera.memory.write(0x30000 + 4 * register, struct.pack("<I", value))
+    camera.memory.put(0x30028, "<d", 100.0)  # frames a second
+    camera.memory.put(0x201C, "<II", 8192, 1)  # one payload transfer
+    camera.memory.write(0x2004, struct.pack("<I", 1))
+    timeline.advance(123456789 - 71_000_000)  # the first exposure begins 1 ms after the start, block 7 70 ms later
+    camera.memory.write(0x30030, struct.pack("<I", 1))
+    transfers: list[bytes | None] = []
+    for _ in range(8):
+        timeline.advance(timeline.now_ns + 10_000_000)
+        transfers = [camera.bulk_in(0x82, 8192) for _ in range(3)]
     assert (transfers[0], transfers[2]) == (LEADER, TRAILER)
     assert transfers[1] is not None
     assert len(transfers[1]) == 6144
