@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 from controller.bus.envelope import BusError, Envelope, Ids, decode, encode, frame, unframe
 from controller.bus.inbox import Inbox, Writer, reply_of
 from controller.bus.port import Reply, Request, Sample
-from controller.bus.store import Numbering, Store, refuse_truth
+from controller.bus.store import Newest, Numbering, Store, refuse_truth
 from controller.bus.topics import Body, Topic
 from hal.clock import NS, Clock
 
@@ -42,6 +42,7 @@ class LocalBus:
         self._simulated = simulated
         self._waiter = waiter or (clock if isinstance(clock, Waiter) else None)
         self._ports: dict[str, LocalPort] = {}
+        self._newest = Newest()
         self._taps: list[Tap] = []
         self._stopped = False
 
@@ -49,7 +50,8 @@ class LocalBus:
         """The port of a service; made on first use, which is its start on the bus."""
         if service not in self._ports:
             ids = Ids(self.clock, f"{self._seed}:{service}")
-            self._ports[service] = LocalPort(self, Writer(service, self.clock, ids, self._simulated))
+            writer = Writer(service, self.clock, ids, self._simulated)
+            self._ports[service] = LocalPort(self, writer, Store(self._newest))
         return self._ports[service]
 
     def tap(self, listener: Tap) -> None:
@@ -66,15 +68,17 @@ class LocalBus:
         self._stopped = True
 
     def gaps(self) -> int:
-        """Telemetry messages that any port has missed."""
-        return sum(port.store.gaps.total() for port in self._ports.values())
+        """Telemetry messages that were missed: none, or somebody who drains a topic has stopped doing so."""
+        return self._newest.gaps.total()
 
     def telemetry(self, data: bytes) -> None:
         """Deliver a telemetry frame to every port and tap."""
         envelope = unframe(data)
         now_ns = self.clock.now_ns()
-        for port in self._ports.values():
-            port.store.accept(envelope, now_ns)
+        item = self._newest.accept(envelope, now_ns)
+        if item is not None:
+            for port in self._ports.values():
+                port.store.offer(item)
         for listener in self._taps:
             listener(envelope.m, envelope)
 
@@ -104,10 +108,10 @@ class LocalBus:
 class LocalPort:
     """A service's port on the LocalBus; implements `controller.bus.port.Port`."""
 
-    def __init__(self, bus: LocalBus, writer: Writer) -> None:
+    def __init__(self, bus: LocalBus, writer: Writer, store: Store) -> None:
         self.service = writer.service
         self.writer = writer
-        self.store = Store()
+        self.store = store
         self.inbox = Inbox(writer)
         self._bus = bus
         self._numbers = Numbering(writer.service)

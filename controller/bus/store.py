@@ -16,13 +16,15 @@ TRUTH: Final = "sim/"
 
 
 @dataclass(slots=True)
-class _Newest:
+class Item:
+    """A received message, decoded on first use: most telemetry is replaced before anybody looks at it."""
+
     envelope: Envelope
     received_ns: int
     sample: Sample[Any] | None = None
 
     def read(self, topic: Topic) -> Sample[Any]:
-        """Decode on first use: most telemetry is replaced before anybody looks at it."""
+        """The decoded sample. Raises BusError when the body does not fit the topic."""
         if self.sample is None:
             self.sample = sample_of(self.envelope, topic, self.received_ns)
         return self.sample
@@ -51,18 +53,67 @@ def refuse_truth(service: str, topic: Topic) -> None:
         raise BusError(f"service {service!r} may not subscribe to {topic.name}: truth is for recordings alone")
 
 
-class Store:
-    """Telemetry as one subscriber has received it. Not thread-safe."""
+class Newest:
+    """The newest message of every topic and source; gaps in the sequence numbers are counted by topic."""
 
     def __init__(self) -> None:
-        self._newest: dict[tuple[str, str], _Newest] = {}
-        self._last_source: dict[str, str] = {}
-        self._queues: dict[str, deque[_Newest]] = {}
+        self._items: dict[tuple[str, str], Item] = {}
+        self._last: dict[str, Item] = {}
         self.gaps: Counter[str] = Counter()
         self.received = 0
+
+    def accept(self, envelope: Envelope, received_ns: int) -> Item | None:
+        """Take a message; None when it had come before (a replayed last value)."""
+        name = envelope.m
+        key = (name, envelope.src)
+        before = self._items.get(key)
+        if before is not None and before.envelope.boot == envelope.boot:
+            step = envelope.seq - before.envelope.seq
+            if step <= 0:
+                return None
+            if step > 1:
+                self.gaps[name] += step - 1
+        item = Item(envelope, received_ns)
+        self._items[key] = self._last[name] = item
+        self.received += 1
+        return item
+
+    def find(self, topic: Topic, source: str = "") -> Item | None:
+        """The newest of a source, or of whichever source sent last."""
+        return self._items.get((topic.name, source)) if source else self._last.get(topic.name)
+
+    def sources(self, topic: Topic) -> list[str]:
+        """Services that have sent the topic, in alphabetical order."""
+        return sorted(source for name, source in self._items if name == topic.name)
+
+    def boot_of(self, source: str) -> bytes:
+        """Boot id of a service by its newest telemetry; empty when it has sent none."""
+        items = [item for (_, name), item in self._items.items() if name == source]
+        return max(items, key=lambda item: item.received_ns).envelope.boot if items else b""
+
+
+class Store:
+    """Telemetry as one subscriber sees it: the newest of everything, and queues of events. Not thread-safe.
+
+    Subscribers of one process may share `newest`; then `offer` feeds the queues of each.
+    """
+
+    def __init__(self, newest: Newest | None = None) -> None:
+        self._newest = newest or Newest()
+        self._queues: dict[str, deque[Item]] = {}
         for topic in TOPICS.values():
             if topic.kind == "event" and not topic.name.startswith(TRUTH):
                 self.keep(topic)
+
+    @property
+    def gaps(self) -> Counter[str]:
+        """Messages that were missed, by topic."""
+        return self._newest.gaps
+
+    @property
+    def received(self) -> int:
+        """Messages that came."""
+        return self._newest.received
 
     def keep(self, topic: Topic) -> None:
         """From now on keep every sample of the topic for `drain`."""
@@ -70,49 +121,40 @@ class Store:
 
     def accept(self, envelope: Envelope, received_ns: int) -> bool:
         """Take a message; False when it had come before (a replayed last value)."""
-        name, source = envelope.m, envelope.src
-        key = (name, source)
-        before = self._newest.get(key)
-        if before is not None and before.envelope.boot == envelope.boot:
-            step = envelope.seq - before.envelope.seq
-            if step <= 0:
-                return False
-            if step > 1:
-                self.gaps[name] += step - 1
-        newest = _Newest(envelope, received_ns)
-        self._newest[key] = newest
-        self._last_source[name] = source
-        self.received += 1
-        queue = self._queues.get(name)
-        if queue is not None:
-            if len(queue) >= QUEUE_LENGTH:  # whoever does not drain loses the oldest, and is told
-                queue.popleft()
-                self.gaps[name] += 1
-            queue.append(newest)
-        return True
+        item = self._newest.accept(envelope, received_ns)
+        if item is not None:
+            self.offer(item)
+        return item is not None
+
+    def offer(self, item: Item) -> None:
+        """Queue a message that is new, if its topic is kept; whoever does not drain loses the oldest, and is told."""
+        queue = self._queues.get(item.envelope.m)
+        if queue is None:
+            return
+        if len(queue) >= QUEUE_LENGTH:
+            queue.popleft()
+            self.gaps[item.envelope.m] += 1
+        queue.append(item)
 
     def boot_of(self, source: str) -> bytes:
         """Boot id of a service by its newest telemetry; empty when it has sent none."""
-        newest = [item for (_, name), item in self._newest.items() if name == source]
-        return max(newest, key=lambda item: item.received_ns).envelope.boot if newest else b""
+        return self._newest.boot_of(source)
 
     def sources(self, topic: Topic) -> list[str]:
         """Services that have sent the topic, in alphabetical order."""
-        return sorted(source for name, source in self._newest if name == topic.name)
+        return self._newest.sources(topic)
 
     def latest(self, topic: Topic, source: str = "") -> Sample[Any] | None:
         """The newest sample of a source, or of whichever source sent last."""
-        source = source or self._last_source.get(topic.name, "")
-        newest = self._newest.get((topic.name, source))
-        return None if newest is None else newest.read(topic)
+        item = self._newest.find(topic, source)
+        return None if item is None else item.read(topic)
 
     def fresh(self, topic: Topic, source: str, now_ns: int) -> Any | None:
         """The newest body, or None when it is older than the topic's stale-after."""
-        source = source or self._last_source.get(topic.name, "")
-        newest = self._newest.get((topic.name, source))
-        if newest is None or now_ns - newest.received_ns > topic.stale_after_s * NS:
+        item = self._newest.find(topic, source)
+        if item is None or now_ns - item.received_ns > topic.stale_after_s * NS:
             return None
-        return newest.read(topic).body
+        return item.read(topic).body
 
     def drain(self, topic: Topic) -> list[Sample[Any]]:
         """All samples since the previous call; of a topic that is no event, from the first call on."""

@@ -8,6 +8,7 @@ from controller.bus.envelope import BusError, Envelope, Ids, body_as
 from controller.bus.inbox import CACHE_NS, Inbox, Writer
 from controller.bus.local import LocalBus, LocalPort
 from controller.bus.port import Reply
+from controller.bus.store import QUEUE_LENGTH
 from controller.bus.topics import (
     LINK_STATE,
     SERVICE_HEARTBEAT,
@@ -81,9 +82,8 @@ def test_telemetry_reaches_every_port_at_once_with_its_origin(bus: LocalBus) -> 
 
 
 def test_a_state_goes_stale_by_its_row_of_the_table(bus: LocalBus, clock: Lockstep) -> None:
-    bus.port("link").publish(LINK_STATE, link())
     port = bus.port("station")
-    assert port.fresh(LINK_STATE) is None, "a port made later has missed it"
+    assert port.fresh(LINK_STATE) is None
     bus.port("link").publish(LINK_STATE, link())
     assert port.fresh(LINK_STATE) == link()
     clock.sleep_until(round(LINK_STATE.stale_after_s * NS))
@@ -91,6 +91,20 @@ def test_a_state_goes_stale_by_its_row_of_the_table(bus: LocalBus, clock: Lockst
     clock.sleep_until(clock.now_ns() + 1)
     assert port.fresh(LINK_STATE) is None
     assert port.latest(LINK_STATE) is not None
+
+
+def test_a_port_made_later_gets_the_last_value_as_on_sockets(bus: LocalBus) -> None:
+    bus.port("link").publish(LINK_STATE, link())
+    assert bus.port("station").fresh(LINK_STATE) == link()
+
+
+def test_who_stops_draining_loses_the_oldest_and_it_is_counted(bus: LocalBus) -> None:
+    port = bus.port("station")
+    assert port.drain(LINK_STATE) == []
+    for number in range(QUEUE_LENGTH + 3):
+        bus.port("link").publish(LINK_STATE, link(number * 1e-9))
+    samples = port.drain(LINK_STATE)
+    assert (len(samples), samples[0].seq, bus.gaps()) == (QUEUE_LENGTH, 4, 3)
 
 
 def test_a_topic_of_several_services_is_kept_by_source(bus: LocalBus) -> None:
