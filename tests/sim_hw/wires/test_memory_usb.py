@@ -152,3 +152,31 @@ def test_one_port_of_the_bus_shows_one_device(backend: MemoryUsbBackend, timelin
     assert [d.serial_number for d in usb.core.find(find_all=True, backend=backend)] == ["S1", "S2"]
     assert [d.serial_number for d in usb.core.find(find_all=True, backend=backend.at("second"))] == ["S2"]
     assert list(usb.core.find(find_all=True, backend=backend.at("nobody"))) == []
+
+
+def test_standard_requests_go_the_usual_ways(device: usb.core.Device) -> None:
+    device.set_configuration(1)
+    device.set_interface_altsetting(0, 0)
+    assert bytes(device.ctrl_transfer(0x81, 10, 0, 0, 1)) == b"\x00"  # GET_INTERFACE
+    assert bytes(device.ctrl_transfer(0x80, 8, 0, 0, 1)) == b"\x01"  # GET_CONFIGURATION
+    device.ctrl_transfer(0x02, 3, 0, OUT)  # SET_FEATURE(ENDPOINT_HALT)
+    assert bytes(device.ctrl_transfer(0x82, 0, 0, OUT, 2)) == b"\x01\x00"  # GET_STATUS: halted
+    device.reset()
+    assert bytes(device.ctrl_transfer(0x82, 0, 0, OUT, 2)) == b"\x00\x00"
+    assert device.parent is None
+    for request_type, request, value in ((0x80, 6, 0x0600), (0x80, 12, 0), (0x00, 7, 0)):
+        with pytest.raises(usb.core.USBError, match="Pipe error"):
+            device.ctrl_transfer(request_type, request, value, 0, 2 if request_type else None)
+
+
+def test_no_kernel_driver_is_in_the_way(device: usb.core.Device) -> None:
+    with pytest.raises(NotImplementedError):
+        device.is_kernel_driver_active(0)
+
+
+def test_a_waiting_read_is_told_of_a_stall(device: usb.core.Device, timeline: Timeline) -> None:
+    timeline.after(0.001, lambda: device.ctrl_transfer(0x02, 3, 0, IN) and None)
+    timeline.after(0.002, lambda: device.write(OUT, b"x") and None)
+    with pytest.raises(usb.core.USBError) as caught:
+        device.read(IN, 64, timeout=1000)
+    assert caught.value.errno == errno.EPIPE

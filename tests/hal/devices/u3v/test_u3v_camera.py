@@ -158,6 +158,46 @@ def test_half_a_frame_is_a_protocol_error_that_says_how_much_came(camera: U3vCam
     assert camera.read(1.0).image.shape == (48, 64)
 
 
+def test_a_frame_that_ends_as_another_is_dropped(camera: U3vCamera, bench: Any) -> None:
+    camera.configure(0.005, 50.0, REGION)
+    camera.start()
+    camera.read(1.0)
+    leader = struct.pack("<IHHQHHQIIIIIHH", 0x4C563355, 0, 52, 900, 0, 1, 0, 0x01100007, 64, 48, 96, 64, 0, 0)
+    trailer = struct.pack("<IHHQHHQI", 0x54563355, 0, 32, 901, 0xA100, 0, 6144, 48)  # data discarded
+    bench.within(lambda: bench.emulated._transfers.extendleft([trailer, bytes(6144), leader]))
+    bench.within(lambda: bench.emulated._held.appendleft(3))
+    bench.within(lambda: bench.emulated.changed())
+    with pytest.raises(ProtocolError, match="frame 900 ends as frame 901 with status 0xa100"):
+        camera.read(1.0)
+    assert camera.read(1.0).image.shape == (48, 64)
+
+
+def test_it_streams_with_its_own_settings_when_none_are_made(camera: U3vCamera) -> None:
+    camera.start()
+    frame = camera.read(1.0)
+    assert (frame.region, frame.exposure_s) == (camera.sensor, pytest.approx(0.005))
+
+
+def test_a_device_that_is_no_camera_is_refused_and_released(bench: Any) -> None:
+    emulated = bench.emulated
+    plain = emulated.configuration_descriptor.replace(bytes([0xEF, 0x05, 0x02]), bytes([0xFF, 0x00, 0x00]))
+    emulated.configuration_descriptor = plain
+    with pytest.raises(ProtocolError, match="is not a USB3 Vision camera"):
+        U3vCamera(bench.resource, bench.clock)
+    del emulated.configuration_descriptor
+    U3vCamera(bench.resource, bench.clock).close()
+
+
+def test_an_endless_stream_without_a_leader_is_given_up(camera: U3vCamera, bench: Any) -> None:
+    camera.configure(0.005, 0.5, REGION)
+    camera.start()
+    bench.within(lambda: bench.emulated._transfers.extend([b"noise"] * 5000))
+    bench.within(lambda: bench.emulated._held.append(5000))
+    bench.within(lambda: bench.emulated.changed())
+    with pytest.raises(ProtocolError, match="no frame begins"):
+        camera.read(20.0)
+
+
 def test_the_time_on_a_frame_is_the_middle_of_its_exposure(camera: U3vCamera, bench: Any) -> None:
     camera.configure(0.010, 50.0, REGION)
     camera.start()
