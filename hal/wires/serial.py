@@ -31,6 +31,7 @@ _OPENING = {
     errno.EACCES: "may not be opened by this user; install udev/60-boresight.rules and plug the device in again",
     errno.EPERM: "may not be opened by this user; install udev/60-boresight.rules and plug the device in again",
     errno.ENOTTY: "is not a serial port; name another in the rig file, [{name}] resource",
+    errno.ECONNREFUSED: "refuses the connection; start what serves it, or correct the rig file, [{name}] resource",
     errno.EISDIR: "is not a serial port; name another in the rig file, [{name}] resource",
 }
 
@@ -134,8 +135,7 @@ class SerialWire:
         return port
 
     def _why_not_open(self, error: Exception) -> str:
-        termios_error = error if isinstance(error, termios.error) else error.__context__
-        code = termios_error.args[0] if isinstance(termios_error, termios.error) else getattr(error, "errno", None)
+        code = _errno(error) or _errno(error.__context__)
         if code in _OPENING:
             return f"{self.name}: {self._where} {_OPENING[code].format(name=self.name)}."
         reason = str(error).rstrip(".")
@@ -172,3 +172,9 @@ class SerialWire:
             raise WireError(
                 f"{self.name}: {self._where} hung up ({error}); check its cable and power, then start it again."
             ) from error
+
+
+def _errno(error: BaseException | None) -> int | None:
+    """The system's error number behind an error of pyserial, if there is one."""
+    number = error.args[0] if isinstance(error, termios.error) else getattr(error, "errno", None)
+    return number if isinstance(number, int) else None

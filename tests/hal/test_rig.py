@@ -7,6 +7,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+import pyvisa
 
 from hal.clock import RealClock
 from hal.drivers import DRIVERS
@@ -186,9 +187,33 @@ def test_simulated_time_refuses_a_real_resource(text: str, write: Callable[[str]
         open_device(rig_with(set(), text, write), "gimbal", SimulatedClock())
 
 
-def test_a_device_that_is_not_there_is_named_when_it_is_opened(text: str, write: Callable[[str], Path]) -> None:
-    with pytest.raises(ResourceError, match="gimbal: /dev/boresight/gimbal does not exist"):
-        open_device(rig_with(set(), text, write), "gimbal", RealClock())
+ABSENT = {
+    "gimbal": ("serial:///dev/boresight/no_such_port", "does not exist"),
+    "camera": ("usbip://127.0.0.1:1/1-1", "nobody answers"),
+    "beam_board": ("socket://127.0.0.1:1", "refuses"),
+    "laser": ("visa://TCPIP0::127.0.0.1::1::SOCKET", "refuse"),
+    "power_meter": ("visa://TCPIP0::127.0.0.1::2::SOCKET", "refuse"),
+}
+
+
+@pytest.fixture(scope="module")
+def libusb() -> None:
+    """libusb opens a socket of its own when it is first used, and keeps it until the process ends."""
+    pyvisa.ResourceManager("@py").close()
+
+
+@pytest.mark.usefixtures("libusb")
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_device_that_is_not_there_is_named_when_it_is_opened(
+    text: str, write: Callable[[str], Path], device: str
+) -> None:
+    """Also proves that every row of the driver table reaches its driver."""
+    resource, reason = ABSENT[device]
+    rig = load_rig(write(text.replace(REAL[device], resource)))
+    with pytest.raises(ResourceError, match=reason) as caught:
+        open_device(rig, device, RealClock())
+    assert device in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_every_device_of_a_rig_has_a_driver_that_says_what_stops_it() -> None:

@@ -137,6 +137,11 @@ def test_a_resource_that_cannot_be_opened_is_told_in_one_sentence(resource: str)
     assert "\n" not in str(caught.value)
 
 
+def test_a_server_that_is_not_there_refuses_the_connection() -> None:
+    with pytest.raises(ResourceError, match=r"gimbal: socket:.* refuses the connection; start what serves"):
+        SerialWire("socket://127.0.0.1:1", 9600, RealClock(), "gimbal")
+
+
 def test_no_permission_points_to_the_udev_rules(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> int:
         raise PermissionError(13, "Permission denied")
