@@ -36,7 +36,7 @@ check: venv  ## lint, types, walls, generated files
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-STRANGERS := libhamlib-utils indi-bin
+STRANGERS := libhamlib-utils indi-bin usbip
 strangers: venv  ## tests against other people's clients (installs their Debian packages when it may)
 	@missing=""; for p in $(STRANGERS); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
 	if [ -n "$$missing" ]; then \
