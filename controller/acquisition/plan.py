@@ -104,6 +104,11 @@ class Spiral:
         """Time spent at the start."""
         return 2 * self.detector.frame_s
 
+    @property
+    def half_extent_rad(self) -> float:
+        """Radius of the circle around the boresight that holds the whole scan."""
+        return self.radius_sigma * self.sigma_rad[0] + math.hypot(*self.center_rad)
+
     def reached_s(self, q: Matrix | float) -> Matrix | float:
         """When the spiral comes to radius q, in sigmas."""
         return self.stare_s + (q**2 - self.start_sigma**2) * self.tau_s / 2

@@ -7,8 +7,9 @@ mount model (collimation, index errors), so a poke measures scale and rotation a
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -43,6 +44,19 @@ class CameraModel:
         """Rotation of the image on the sky."""
         (a, b), (c, d) = self.matrix
         return math.atan2(c - b, a + d)
+
+    def to_body(self) -> dict[str, Any]:
+        """As a message."""
+        return {"matrix": self.matrix, "origin_px": self.origin_px}
+
+    @classmethod
+    def from_body(cls, body: Mapping[str, Any]) -> CameraModel:
+        """From a message. Raises KeyError, TypeError or ValueError."""
+        (a, b), (c, d) = body["matrix"]
+        x, y = body["origin_px"]
+        if not abs(float(a) * float(d) - float(b) * float(c)) > 0.0:
+            raise ValueError("matrix")
+        return cls(((float(a), float(b)), (float(c), float(d))), (float(x), float(y)))
 
     def error(self, x_px: float, y_px: float) -> Pair:
         """Target minus boresight of a spot at a sensor pixel."""

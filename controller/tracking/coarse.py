@@ -216,3 +216,8 @@ class CoarseEstimator:
 
 def _pair(values: Array) -> Pair:
     return float(values[0]), float(values[1])
+
+
+def fits_field(estimate_rad: Pair, sigma_rad: Pair, half_field_rad: float) -> bool:
+    """Handover: the coarse error and three sigma of everything around it fit the quad cell's field on both axes."""
+    return all(abs(e) + 3 * s <= half_field_rad for e, s in zip(estimate_rad, sigma_rad, strict=True))

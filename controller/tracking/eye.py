@@ -1,0 +1,90 @@
+"""The camera as the tracking loop uses it: which region at which rate, and the spot of each frame as an angle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from controller.bus.topics import Pair
+from controller.tracking.camera_model import CameraModel, nominal
+from controller.tracking.centroid import Centroid, centroid
+from controller.tracking.settings import TrackingSettings
+from hal.errors import WireTimeout
+from hal.traits import Camera, Frame, Region
+
+PATIENCE_S = 0.15  # the beam board needs its heartbeat every 0.25 s
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """One frame: monotonic mid-exposure time, and what was seen (None: nothing but noise)."""
+
+    t_mid_ns: int
+    spot: Centroid | None
+    error_rad: Pair | None
+    sigma_rad: float
+    dropped: int
+
+
+class Eye:
+    """Owns the camera. Raises what the camera raises."""
+
+    def __init__(
+        self, open_camera: Callable[[], Camera], settings: TrackingSettings, model: CameraModel | None
+    ) -> None:
+        self._open = open_camera
+        self._settings = settings
+        self._camera: Camera | None = None
+        self._view: tuple[Region, float] | None = None
+        self._given = model
+        self.model = model or CameraModel(((1.0, 0.0), (0.0, 1.0)), (0.0, 0.0))
+
+    def open(self) -> None:
+        """Open the camera and look through the narrow region."""
+        camera = self._camera = self._open()
+        self.model = self._given or nominal(camera.sensor, self._settings.pixel_scale_rad)
+        self._view = None
+        self.look(self._settings.narrow_half_extent_rad, self._settings.frame_rate_hz)
+
+    def look(self, half_extent_rad: float, frame_rate_hz: float) -> None:
+        """Use the region that shows errors up to `half_extent_rad`; costs nothing when it is in use already."""
+        camera = self._opened()
+        view = (self.model.region(half_extent_rad, camera.sensor), frame_rate_hz)
+        if view == self._view:
+            return
+        if self._view is not None:
+            camera.stop()
+        camera.configure(self._settings.exposure_s, frame_rate_hz, view[0])
+        camera.start()
+        self._view = view
+
+    def use(self, model: CameraModel) -> None:
+        """Take a measured model; it outlives a lost camera."""
+        self._given = self.model = model
+
+    def read(self) -> Sight | None:
+        """The next frame, or None when none came in the time of two, at most PATIENCE_S."""
+        rate_hz = self._view[1] if self._view is not None else self._settings.frame_rate_hz
+        try:
+            frame = self._opened().read(min(2 / rate_hz, PATIENCE_S))
+        except WireTimeout:
+            return None
+        return self._judge(frame)
+
+    def close(self) -> None:
+        """Release the camera."""
+        camera, self._camera = self._camera, None
+        if camera is not None:
+            camera.close()
+
+    def _opened(self) -> Camera:
+        if self._camera is None:
+            raise RuntimeError("the camera is not open")
+        return self._camera
+
+    def _judge(self, frame: Frame) -> Sight:
+        spot = centroid(frame.image, frame.region)
+        if spot is None:
+            return Sight(frame.t_mid_ns, None, None, 0.0, frame.dropped)
+        error = self.model.error(spot.x_px, spot.y_px)
+        return Sight(frame.t_mid_ns, spot, error, spot.sigma_px * self.model.scale_rad, frame.dropped)
