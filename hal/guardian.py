@@ -15,13 +15,17 @@ import signal
 import subprocess
 import sys
 from argparse import ArgumentParser
+from collections.abc import Callable
 from importlib import import_module
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from hal.clock import NS, Clock, Deadline, RealClock
 from hal.drivers import DRIVERS
 from hal.errors import HalError, ResourceError
 from hal.wires.serial import SerialWire
+
+if TYPE_CHECKING:
+    from hal.rig import Rig
 
 READY = b"R"
 DISMISSED = b"D"
@@ -100,16 +104,20 @@ class Guardian:
             self._process.wait()
 
 
-def stop_when_orphaned(driver: str, resource: str, baud: int, name: str, clock: Clock) -> int:
-    """Wait for the owner's end of the pipe (stdin) to close, then stop the device. Returns the exit code."""
-    # What ends the owner must not end its guardian first: whatever happens, the pipe decides.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    import_module(f"hal.devices.{driver}")  # now, not when it is needed
-    os.write(sys.stdout.fileno(), READY)
-    if os.read(sys.stdin.fileno(), 1) == DISMISSED:
+def guard(rig: Rig, device: str) -> Guardian | None:
+    """Start the guardian of a device of a rig; None for one that stops by itself without a host."""
+    section = getattr(rig, device)
+    if rig.driver(device).stop_axes is None:
+        return None
+    return Guardian.start(section.driver, section.resource, section.baud, device)
+
+
+def watch(owner_fd: int, ready_fd: int, stop: Callable[[], bool]) -> int:
+    """Say that the watch begins; wait until the owner dismisses it or is gone, then `stop`. Returns the exit code."""
+    os.write(ready_fd, READY)
+    if os.read(owner_fd, 1) == DISMISSED:
         return 0
-    return 0 if stop_device(driver, resource, baud, name, clock) else 1
+    return 0 if stop() else 1
 
 
 def stop_device(driver: str, resource: str, baud: int, name: str, clock: Clock, give_up_s: float = GIVE_UP_S) -> bool:
@@ -139,7 +147,15 @@ def main() -> int:
     parser.add_argument("--baud", required=True, type=int)
     parser.add_argument("--name", default="gimbal")
     options = parser.parse_args()
-    return stop_when_orphaned(options.driver, options.resource, options.baud, options.name, RealClock())
+    # What ends the owner must not end its guardian first: whatever happens, the pipe decides.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    import_module(f"hal.devices.{options.driver}")  # now, not when it is needed
+    return watch(
+        sys.stdin.fileno(),
+        sys.stdout.fileno(),
+        lambda: stop_device(options.driver, options.resource, options.baud, options.name, RealClock()),
+    )
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ import pytest
 from hal.clock import NS, RealClock
 from hal.devices.nexstar import NexStar
 from hal.errors import ResourceError
-from hal.guardian import Guardian, stop_device
+from hal.guardian import DISMISSED, READY, Guardian, guard, stop_device, watch
+from hal.rig import DEVICES, load_rig
 
 OWNER = """
 import sys
@@ -103,6 +104,48 @@ def test_a_dismissed_guardian_leaves_the_mount_alone(mount: Any) -> None:
     assert not mount.wait_for(moving=False, seconds=0.3)
     assert mount.rate == [pytest.approx(0.02, abs=1e-6), pytest.approx(-0.01, abs=1e-6)]
     guardian.dismiss()  # twice is no error
+
+
+@pytest.mark.parametrize(("last_words", "stopped", "code"), [(DISMISSED, [], 0), (b"", [True], 0), (b"", [False], 1)])
+def test_only_an_owner_that_goes_without_a_word_is_stood_in_for(
+    last_words: bytes, stopped: list[bool], code: int
+) -> None:
+    owner_end, watch_end = os.pipe()[::-1]
+    ready, say_ready = os.pipe()
+    os.write(owner_end, last_words)
+    os.close(owner_end)
+    asked: list[bool] = []
+
+    def stop() -> bool:
+        asked.append(stopped[0])
+        return stopped[0]
+
+    assert watch(watch_end, say_ready, stop) == code
+    assert asked == stopped
+    assert os.read(ready, 10) == READY
+    for fd in (watch_end, ready, say_ready):
+        os.close(fd)
+
+
+def test_a_rig_s_mount_gets_a_guardian_and_its_beam_board_needs_none(mount: Any, pytestconfig: pytest.Config) -> None:
+    addresses = {device: f"none://{device}" for device in DEVICES} | {"gimbal": mount.port.resource}
+    rig = load_rig(pytestconfig.rootpath / "controller/data/rigs/ogs.toml", addresses)
+
+    assert guard(rig, "beam_board") is None
+    guardian = guard(rig, "gimbal")
+    assert guardian is not None
+    assert guardian.pid > 0
+    guardian.dismiss()
+
+
+def test_a_guardian_that_ended_by_itself_is_noticed_and_can_be_dismissed(mount: Any) -> None:
+    guardian = Guardian.start("nexstar", mount.port.resource, 9600)
+    os.kill(guardian.pid, signal.SIGKILL)
+    while guardian.alive:
+        pass
+
+    guardian.dismiss()
+    assert not guardian.alive
 
 
 def test_a_guardian_that_does_not_come_up_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
