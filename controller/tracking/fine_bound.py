@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Density = Callable[[Floats], Floats]  # frequency in Hz -> one-sided density in rad^2/Hz
 
-GRID = 1 << 18
+GRID = 1 << 16
+FOLDS = 32  # bands above half the sample rate that sampling folds down
 
 
 def jitter_psd(frequency_hz: Floats, at_zero_rad2_hz: float = 160e-12, corner_hz: float = 1.0) -> Floats:
@@ -35,16 +36,17 @@ def predictor_bound_rad(
 
     The sensor gives the disturbance plus white noise of `sensor_noise_rad` a sample. By spectral factorisation
     (Kolmogorov and Szego; see Hannan, Multiple Time Series, III.3): with S = s^2 |1 + h1 z + ...|^2 the n-step error of
-    the sensor's signal is s^2 (1 + h1^2 + ... + h(n-1)^2), and the noise in it is not the disturbance's. `density` is
-    sampled up to half the sample rate; what lies above is left out. Without noise and for 160/(1 + f^2) this is
+    the sensor's signal is s^2 (1 + h1^2 + ... + h(n-1)^2), and the noise in it is not the disturbance's. What `density`
+    has above half the sample rate is folded down, as sampling does. Without noise and for 160/(1 + f^2) this is
     15.85 urad sqrt(1 - exp(-4 pi tau)). Raises ValueError for a delay that is not a whole number of samples.
     """
     steps = round(total_delay_s / sample_s)
     if steps < 1 or abs(steps * sample_s - total_delay_s) > 1e-9:
         raise ValueError(f"total delay {total_delay_s} s is not a positive whole number of samples of {sample_s} s")
     f = np.fft.fftfreq(GRID, sample_s)
+    folded = sum((density(np.abs(f + k / sample_s)) for k in range(-FOLDS, FOLDS + 1)), np.zeros(GRID))
     # Two-sided and scaled so that its mean over the grid is the variance.
-    power = density(np.abs(f)) / (2 * sample_s) + sensor_noise_rad**2
+    power = folded / (2 * sample_s) + sensor_noise_rad**2
     cepstrum = np.fft.ifft(np.log(power)).real
     innovation = np.exp(cepstrum[0])
     impulse = [1.0]

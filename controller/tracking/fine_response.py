@@ -85,7 +85,8 @@ def margins(frequency_hz: Floats, gain: Complex) -> Margins:
     """Gain margin, phase margin and crossover of an open loop L(f), frequencies ascending.
 
     Every crossing counts: the phase margin is the least of all unity-gain crossings, the gain margin the least over
-    all crossings of the negative real axis inside the unit circle.
+    all crossings of the negative real axis. One beyond -1 is no margin at all: the loop is unstable, or stable only as
+    long as its gain stays high.
     """
     size = np.abs(gain)
     unity = np.flatnonzero((size[:-1] >= 1) != (size[1:] >= 1))
@@ -101,6 +102,6 @@ def margins(frequency_hz: Floats, gain: Complex) -> Margins:
         real = float(gain.real[i] + share * (gain.real[i + 1] - gain.real[i]))
         if -1 < real < 0:
             gains.append(-20 * np.log10(-real))
-        elif real <= -1 and frequency_hz[i] >= crossover_hz:
+        elif real <= -1:
             gains.append(0.0)
     return Margins(float(min(gains)), min(phases), crossover_hz, float(np.min(np.abs(1 + gain))))

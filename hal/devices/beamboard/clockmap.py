@@ -60,8 +60,8 @@ class ClockMap:
         mean_tick = sum(tick for tick, _ in good) / n
         mean_ns = sum(ns for _, ns in good) / n
         self._period_ns = self._nominal_ns
-        if n >= FIT_AFTER:
-            spread = sum((tick - mean_tick) ** 2 for tick, _ in good)
+        spread = sum((tick - mean_tick) ** 2 for tick, _ in good)
+        if n >= FIT_AFTER and spread > 0:  # a board whose tick stands still has no rate
             self._period_ns = sum((tick - mean_tick) * (ns - mean_ns) for tick, ns in good) / spread
         self._origin_tick = good[-1][0]
         self._origin_ns = mean_ns + (self._origin_tick - mean_tick) * self._period_ns

@@ -271,6 +271,14 @@ def test_closing_does_not_clear_a_latch(bench: Any) -> None:
     again.close()
 
 
+def test_a_board_whose_tick_stands_still_is_still_asked_for_its_status(bench: Any, driver: BeamBoard) -> None:
+    bench.frozen = True
+    for _ in range(12):
+        bench.sleep(1.0)
+        status = driver.status()
+    assert status.ticks == 0
+
+
 def test_the_clock_map_finds_offset_and_drift_from_noisy_exchanges() -> None:
     rng = np.random.default_rng(4)
     period_ns = 100_000 * (1 + 30e-6)  # a crystal 30 ppm slow
