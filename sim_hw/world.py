@@ -17,7 +17,19 @@ from sim_hw.plant.chain import GRID_TICKS, Chain, FineModel
 from sim_hw.plant.coarse_block import boresight
 from sim_hw.plant.fine import FineParameters, FinePlant
 from sim_hw.plant.gimbal import Gimbal, GimbalParameters
-from sim_hw.plant.light_block import COARSE, EMITTING, FINE, FLAGS, ILLUMINATED, LIT, MIRROR, RECEIVED, TOTAL, TRANSMIT
+from sim_hw.plant.light_block import (
+    COARSE,
+    EMITTING,
+    FINE,
+    FLAGS,
+    ILLUMINATED,
+    LEFT,
+    LIT,
+    MIRROR,
+    RECEIVED,
+    TOTAL,
+    TRANSMIT,
+)
 from sim_hw.scenarios import Scenario
 from sim_hw.scene.disturbances import TICK_S, Disturbances
 from sim_hw.scene.earth import Site
@@ -100,6 +112,8 @@ class World:
         if fine is None:
             self._fine_parameters = FineParameters.draw(stream(seed, "fine parameters"))
             fine = FinePlant(self._fine_parameters, stream(seed, "fine noise"))
+        terminal = Terminal.create(scenario.satellite, TICK_S, stream(seed, "satellite"))
+        self._detector_phase_s = float(terminal.state[LEFT]) * TICK_S
         self._chain = Chain(
             scenario,
             self._tape,
@@ -108,7 +122,7 @@ class World:
             self.mount_terms.array,
             fine,
             self._fine_parameters.range_rad if self._fine_parameters else _MIRROR_RANGE_RAD,
-            Terminal.create(scenario.satellite, TICK_S, stream(seed, "satellite")),
+            terminal,
         )
         sky = Sky(stars, site, utc0_ns, wavelengths.beacon_m) if stars else None
         self._view = CameraView(scenario.camera, self._tape, sky, stream(seed, "camera"), stream(seed, "stars"))
@@ -143,6 +157,7 @@ class World:
             "mount": self.mount_terms.as_dict(),
             "ephemeris_along_track_m": self._along_m,
             "ephemeris_cross_track_m": self._cross_m,
+            "satellite_detector_phase_s": self._detector_phase_s,
             **self.gimbal.drawn(),
             **self._outside.drawn,
             **self._view.mount.drawn(),

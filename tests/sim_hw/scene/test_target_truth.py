@@ -13,7 +13,7 @@ from sim_hw.scene.target import Target, TargetTruth, Wavelengths
 
 WAVELENGTHS = Wavelengths(976e-9, 1550e-9, 1590e-9)
 MIDNIGHT_NS = int(dt.datetime(2025, 10, 4, tzinfo=dt.UTC).timestamp()) * NS
-CULMINATION_S = 45_838.0  # found by this module's own search, checked by the elevation below
+CULMINATION_S = 45_838.0  # near it; `culmination_s` finds the second
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ TARGET = Target(
     "1 44714U 19074B   25276.13107144  .00025038  00000+0  16942-2 0  9995",
     "2 44714  53.0528 173.9279 0001574 105.0028 255.1136 15.06392841325008",
 )
-# 20 s before it culminates at 63 degrees.
+# 28 s before it culminates at 63 degrees.
 NEARLY_HIGH_UTC_NS = int(dt.datetime(2025, 10, 4, 12, 43, 40, tzinfo=dt.UTC).timestamp()) * NS
 
 MakeWorld = Callable[..., World]
@@ -130,7 +130,7 @@ def closed(world: World, lags: bool = True) -> Host:
 
 @pytest.fixture
 def make_world() -> MakeWorld:
-    """A world 20 s before a pass culminates; keyword arguments override sections of the scenario."""
+    """A world 28 s before a pass culminates; keyword arguments override sections of the scenario."""
     return build
 
 

@@ -169,6 +169,31 @@ def test_truth_has_the_fields_of_the_bus_topic(make_world: MakeWorld) -> None:
         assert Truth(**world.truth()).t_utc_ns == world.timeline.utc0_ns + at_ns
 
 
+def test_light_of_a_pass_spans_what_the_quad_cell_is_specified_for(make_world: MakeWorld) -> None:
+    """Noise-equivalent angle 0.5 to 1.5 urad a sample, of issue 2, at 0.34 to 1.7 of nominal power."""
+    calm = {"scale": 0.0}
+    soon_ns = make_world().timeline.utc0_ns
+    low = make_world(utc0_ns=soon_ns - 135 * NS, turbulence=calm)
+    high = make_world(utc0_ns=soon_ns + 28 * NS, turbulence=calm)
+    for world, elevation_deg, gain, sigma_urad in ((low, 20.0, 0.35, 1.5), (high, 63.5, 1.74, 0.5)):
+        world.advance(10 * MS)
+        d = world.directions(np.array([0.01]))
+        assert math.degrees(d.elevation_rad[0]) == pytest.approx(elevation_deg, abs=0.6)
+        assert world._tape.gain[50] == pytest.approx(gain, rel=0.05)
+        plant = world._fine_parameters
+        assert plant is not None
+        assert 1e6 * plant.noise_equivalent_angle_rad(gain) == pytest.approx(sigma_urad, rel=0.06)
+
+
+def test_the_log_goes_on_past_its_first_block(make_world: MakeWorld) -> None:
+    world = make_world()
+    world.advance(61 * NS)
+    rows = world.log.rows([(59_999 * MS, 60_003 * MS)])
+    assert list(rows.t_ns) == [59_999 * MS, 60_000 * MS, 60_001 * MS, 60_002 * MS]
+    assert world.log.count == 61_000
+    assert np.all(np.diff(rows.total_error_rad, axis=0) != 0.0)
+
+
 def test_statistics_count_only_the_windows_asked_for(make_world: MakeWorld) -> None:
     world = make_world()
     world.advance(100 * MS)
