@@ -63,7 +63,7 @@ class HandController:
 
     def ask(self, command: bytes, n: int) -> bytes:
         """The `n` bytes that answer `command`."""
-        if not self._in_step:
+        if self._wire.drain() or not self._in_step:  # what nobody asked for is as bad as what did not come
             self._resynchronise()
         self._in_step = False  # until the whole reply is here
         self.asked_ns = self._clock.now_ns()

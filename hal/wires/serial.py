@@ -19,6 +19,7 @@ from hal.clock import Clock, Deadline
 from hal.errors import ResourceError, WireError, WireTimeout
 
 REAL_PORT = "serial://"
+DRAIN_BYTES = 65_536
 WRITE_TIMEOUT_S = 2.0  # a peer that stops reading must not block a loop for ever
 
 _OPENING = {
@@ -79,7 +80,7 @@ class SerialWire:
         if not self._pending:
             raise self._timed_out("nothing came", timeout_s)
         if len(self._pending) < limit and (waiting := self._waiting()):
-            self._pending += self._take(min(waiting, limit - len(self._pending)), 0)
+            self._pending += self._take_waiting(min(waiting, limit - len(self._pending)))
         data = bytes(self._pending[:limit])
         del self._pending[:limit]
         return data
@@ -106,8 +107,13 @@ class SerialWire:
         """
         dropped = bytes(self._pending)
         self._pending.clear()
-        while (more := self._take(max(1, self._waiting()), quiet_s)) and len(dropped) < 65536:
-            dropped += more
+        while len(dropped) < DRAIN_BYTES:
+            if waiting := self._waiting():
+                dropped += self._take_waiting(waiting)
+            elif quiet_s > 0 and (more := self._take(1, quiet_s)):
+                dropped += more
+            else:
+                break
         return dropped
 
     def close(self) -> None:
@@ -153,6 +159,11 @@ class SerialWire:
         with self._hal_errors():
             if self._port.timeout != timeout_s:
                 self._port.timeout = timeout_s
+            return bytes(self._port.read(n))
+
+    def _take_waiting(self, n: int) -> bytes:
+        """`n` bytes that are there already; leaves the time-out alone, which costs a negotiation on rfc2217."""
+        with self._hal_errors():
             return bytes(self._port.read(n))
 
     def _waiting(self) -> int:

@@ -227,6 +227,13 @@ def test_a_late_acknowledgement_does_not_pass_for_a_position(bench: Bench, gimba
     assert math.degrees(gimbal.position().elevation_rad) == pytest.approx(45.6, abs=1e-4)
 
 
+def test_bytes_that_nobody_asked_for_are_no_answer(bench: Bench, gimbal: NexStar) -> None:
+    bench.line._send(b"#12345678,12345678#")
+    bench.pass_s(0.1)
+
+    assert math.degrees(gimbal.position().azimuth_rad) == pytest.approx(123.4, abs=1e-4)
+
+
 @pytest.mark.parametrize("garbage", [b"\xff" * 18, b"12345678;12345678#", b"1234567G,12345678#"])
 def test_garbage_for_an_angle_is_a_protocol_error_and_the_next_call_recovers(
     bench: Bench, gimbal: NexStar, garbage: bytes
