@@ -5,25 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from controller.bus.topics import CoarseState, FineState, Heartbeat, ModeState, PointingState
 from controller.geometry.bodies import Place
 from hal.traits import LaserStatus
 
+if TYPE_CHECKING:
+    from hal.rig import Rig
+
 T = TypeVar("T", covariant=True)
 
 DAY_S = 86_400.0
-
-
-class RigLike(Protocol):
-    """The parts of `hal.rig.Rig` that set limits; sections are read by attribute."""
-
-    station: object
-    gimbal: object
-    laser: object
-    optics: object
-    safety: object
+POWER_MARGIN = 1.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,24 +70,19 @@ class Limits:
     services: tuple[str, ...] = ("station", "pointing", "tracking")
 
     @classmethod
-    def from_rig(cls, rig: RigLike, laser_emulated: bool) -> Limits:
+    def from_rig(cls, rig: Rig, laser_emulated: bool) -> Limits:
         """Limits of a rig file; without a power cap the measured power may exceed the stated one by a fifth."""
-        station, gimbal, laser, optics, safety = rig.station, rig.gimbal, rig.laser, rig.optics, rig.safety
-
-        def get(section: object, key: str) -> float:
-            return float(getattr(section, key))
-
-        cap_w = getattr(safety, "power_cap_w", None)
+        safety, stated_w = rig.safety, rig.optics.transmit_power_w
         return cls(
             laser_emulated=laser_emulated,
-            current_a=get(laser, "current_a"),
-            current_limit_a=get(laser, "current_limit_a"),
-            power_cap_w=1.2 * get(optics, "transmit_power_w") if cap_w is None else float(cap_w),
-            elevation_mask_rad=math.radians(get(station, "elevation_mask_deg")),
-            sun_cone_rad=math.radians(get(safety, "sun_cone_deg")),
-            moon_cone_rad=math.radians(get(safety, "moon_cone_deg")),
-            enclosed_bench=bool(getattr(safety, "enclosed_bench", False)),
-            rate_max_rad_s=math.radians(get(gimbal, "rate_max_deg_s")),
+            current_a=rig.laser.current_a,
+            current_limit_a=rig.laser.current_limit_a,
+            power_cap_w=POWER_MARGIN * stated_w if safety.power_cap_w is None else safety.power_cap_w,
+            elevation_mask_rad=math.radians(rig.station.elevation_mask_deg),
+            sun_cone_rad=math.radians(safety.sun_cone_deg),
+            moon_cone_rad=math.radians(safety.moon_cone_deg),
+            enclosed_bench=safety.enclosed_bench,
+            rate_max_rad_s=rig.gimbal.rate_max_rad_s,
         )
 
 

@@ -273,7 +273,7 @@ class SafetyService(Service):
         self._commanded_ns = self._enabled_ns = None
         self._laser_due_ns = self.clock.now_ns() + LOST_LASER_NS
         if self._latch.phase is Phase.EMITTING:
-            self._latch = steps.trip(self._latch, self.clock.now_ns() * 1e-9, f"laser: {error}")
+            self._latch = steps.trip(self._latch, self.clock.now_ns() * 1e-9, str(error))
         self.port.publish(SAFETY_ENABLE, EnableState(self.clock.utc_ns(), False))
 
     def _tell(self, before: Latch, votes: Ballot) -> None:

@@ -20,13 +20,17 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import usb.backend.libusb1
+
 from hal.clock import NS, Clock
 from hal.errors import HalError, ProtocolError, ResourceError, WireError, WireTimeout
+from hal.wires.usbip import UsbipBackend
 
 if TYPE_CHECKING:
     import pyvisa
 
 SCHEME = "visa://"
+USBIP = "?usbip="
 OPEN_TIMEOUT_S = 2.0
 
 # USBTMC 1.00, tables 15 and 16
@@ -48,7 +52,8 @@ class VisaWire:
     """One open instrument; messages are lines of Latin-1 text ended by a line feed.
 
     `resource` is `visa://` and a VISA resource, e.g. `visa://USB0::0x1313::0x8078::P0009084::INSTR` or
-    `visa://TCPIP0::192.0.2.7::5025::SOCKET`; `name` is the device's name in messages.
+    `visa://TCPIP0::192.0.2.7::5025::SOCKET`; `name` is the device's name in messages. A USB instrument that another
+    machine (or an emulator) exports is `visa://USB0::...::INSTR?usbip=HOST:PORT/BUSID`.
     Raises ResourceError when it cannot be opened.
     """
 
@@ -57,11 +62,12 @@ class VisaWire:
         self.name = name
         self.timeout_s = timeout_s
         self._clock = clock
-        self._address = resource.removeprefix(SCHEME)
+        self._address, _, self._exporter = resource.removeprefix(SCHEME).partition(USBIP)
         self._socket = self._address.upper().endswith("::SOCKET")
         self._usb = self._address.upper().startswith("USB")
         self._in_step = True
         self._open: Any = None
+        self._bus: UsbipBackend | None = None
         if not resource.startswith(SCHEME):
             raise ResourceError(
                 f'{name}: "{resource}" is no VISA resource; write visa://USB0::0x1313::...::INSTR or '
@@ -98,17 +104,39 @@ class VisaWire:
             with suppress(Exception):  # whatever the library raises for a device that is gone
                 self._open.close()
             self._open = None
+        if self._bus is not None:
+            self._bus.close()
+            self._bus = None
 
     def _connect(self) -> None:
         try:
-            self._open = _manager().open_resource(
-                self._address, open_timeout=round(OPEN_TIMEOUT_S * 1000), read_termination="\n"
-            )
+            with self._on_exporters_bus():
+                self._open = _manager().open_resource(
+                    self._address, open_timeout=round(OPEN_TIMEOUT_S * 1000), read_termination="\n"
+                )
             if self._socket:
                 self._check_connected()
         except Exception as error:  # pyvisa-py raises bare Exceptions as well
             self.close()
             raise ResourceError(self._why_not_open(error)) from error
+
+    @contextmanager
+    def _on_exporters_bus(self) -> Iterator[None]:
+        """Let pyvisa-py, which asks pyusb for its default backend, find the exporter's device while it opens."""
+        if not self._exporter:
+            yield
+            return
+        place, _, busid = self._exporter.partition("/")
+        host, _, port = place.rpartition(":")
+        if not (host and port.isdigit() and busid):
+            raise ValueError("write ?usbip=HOST:PORT/BUSID")
+        self._bus = UsbipBackend(host, int(port), busid, self._clock)
+        before = usb.backend.libusb1._lib_object  # pyusb's own cache of its default backend
+        usb.backend.libusb1._lib_object = self._bus
+        try:
+            yield
+        finally:
+            usb.backend.libusb1._lib_object = before
 
     def _check_connected(self) -> None:
         # pyvisa-py takes a refused connection for an open one

@@ -10,7 +10,7 @@ from sim_hw.devices.scpi.errors import ScpiError
 from sim_hw.devices.scpi.values import mnemonic_forms
 
 _OPTIONAL = re.compile(r"\[([^\[\]]*)\]")
-_MNEMONIC = re.compile(r"([A-Za-z_]+)(\d*)$")
+_MNEMONIC = re.compile(r"([A-Za-z_]+)(\d{0,3})$")
 
 Query = Callable[[list[str]], str]
 Action = Callable[[list[str]], None]

@@ -35,7 +35,7 @@ def boolean(text: str) -> bool:
         return upper == "ON"
     try:
         return round(float(text)) != 0
-    except ValueError:
+    except (ValueError, OverflowError):
         raise ScpiError(-224, text) from None
 
 

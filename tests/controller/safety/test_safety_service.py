@@ -285,6 +285,13 @@ def test_each_loss_switches_off_latches_and_never_resumes(station: Station, name
     station.emit()
 
 
+def test_a_laser_that_is_lost_while_emitting_is_named_in_the_trip(station: Station) -> None:
+    station.emit()
+    station.laser.broken = WireError("laser: gone; check it.")
+    station.turn(10)
+    assert station.state.locked_reason == "laser: gone; check it."
+
+
 def test_off_comes_within_two_cycles_of_a_vote_that_turns_to_no(station: Station) -> None:
     station.emit()
     station.good.pointing = station.good.changed(station.good.pointing, deviation_rad=(0.01, 0.0))

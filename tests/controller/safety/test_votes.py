@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from controller.geometry.bodies import Place
-from controller.safety.inputs import Inputs, Reading, TimeQuality
+from controller.safety.inputs import Inputs, Limits, Reading, TimeQuality
 from controller.safety.votes import VOTERS, Opinion, ballot
+from hal.rig import load_rig
 from hal.traits import LaserStatus
 
 DEG = math.pi / 180
@@ -240,6 +243,16 @@ def test_a_ballot_is_orderly_only_when_every_no_is(good: Any) -> None:
     assert ballot(worse, good.limits).against == (
         "mode: the station is in POINT; time: the clock is not synchronised; start chrony or ntpd"
     )
+
+
+def test_the_limits_of_the_shipped_rig_are_those_of_its_file() -> None:
+    path = files("controller") / "data" / "rigs" / "ogs.toml"
+    devices = ("gimbal", "camera", "beam_board", "laser", "power_meter")
+    limits = Limits.from_rig(load_rig(Path(str(path)), dict.fromkeys(devices, "")), True)
+    assert (limits.current_a, limits.current_limit_a, limits.power_cap_w) == (1.0, 1.2, 1.2)
+    assert limits.elevation_mask_rad == pytest.approx(20 * DEG)
+    assert (limits.sun_cone_rad, limits.moon_cone_rad) == pytest.approx((30 * DEG, 2 * DEG))
+    assert not limits.enclosed_bench
 
 
 def test_the_interlock_trip_of_the_last_switch_off_does_not_forbid_the_next_emission(good: Any) -> None:

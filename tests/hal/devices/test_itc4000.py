@@ -159,3 +159,10 @@ def test_another_instrument_at_the_address_is_refused_and_closed(bench: Bench) -
     bench.emulator.scpi._common_query["*IDN"] = lambda: "Thorlabs,PM100D,P1,1"
     with pytest.raises(DeviceError, match="where a ITC4 or CLD1 is expected"):
         Itc4000.open(RESOURCE, bench.clock)
+
+
+def test_an_output_that_does_not_follow_is_a_device_error(bench: Bench, laser: Itc4000) -> None:
+    laser.configure(1.0, 1.2)
+    bench.emulator.scpi.add("OUTPut[:STATe]", query=lambda _: "0", action=lambda _: None)
+    with pytest.raises(DeviceError, match="OUTP ON was not obeyed"):
+        laser.output(True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import selectors
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
+import usb.backend.libusb1
 
 from controller.services.lockstep import Lockstep
 from hal.clock import RealClock
@@ -18,6 +19,8 @@ from sim_hw.devices.scpi import Exchange
 from sim_hw.timeline import Timeline
 from sim_hw.wires.memory_usb import MemoryUsbBackend, as_default_backend
 from sim_hw.wires.rawsocket import RawSocketServer
+from sim_hw.wires.reactor import Reactor
+from sim_hw.wires.usbip import UsbipServer
 from sim_hw.wires.usbtmc import UsbTmc
 
 USB = "visa://USB0::0x1313::0x8078::P0009084::INSTR"
@@ -46,116 +49,119 @@ class UsbBench:
 
 
 @pytest.fixture(params=[True, False], ids=["drops-interrupted", "keeps-interrupted"])
-def usb(request: pytest.FixtureRequest) -> Iterator[UsbBench]:
+def memory(request: pytest.FixtureRequest) -> Iterator[UsbBench]:
     bench = UsbBench(request.param)
     with as_default_backend(bench.backend):
         yield bench
 
 
-class Selecting:
-    """A reactor of its own in a thread: sockets, and the timeline at the pace of the machine's clock."""
+class RealTime:
+    """A bench's timeline and wires at the machine's pace, in a thread of their own."""
 
-    def __init__(self, timeline: Timeline) -> None:
-        self.timeline = timeline
-        self._selector = selectors.DefaultSelector()
+    def __init__(self) -> None:
+        self.timeline = Timeline()
+        self.reactor = Reactor(self.timeline, RealClock())
+        self.meter = Pm100d(self.timeline, Light(), np.random.default_rng(1))
+        self.exchange = Exchange(self.timeline, self.meter.scpi)
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def add_reader(self, fd: int, callback: Callable[[], None]) -> None:
-        self._selector.register(fd, selectors.EVENT_READ, callback)
-
-    def remove_reader(self, fd: int) -> None:
-        self._selector.unregister(fd)
+        self._thread = threading.Thread(target=self.reactor.run, args=(self._stop.is_set,))
 
     def start(self) -> None:
         self._thread.start()
 
     def stop(self) -> None:
         self._stop.set()
-        self._thread.join()
-
-    def close(self) -> None:
-        self._selector.close()
-
-    def _run(self) -> None:
-        clock = RealClock()
-        start_ns = clock.now_ns()
-        while not self._stop.is_set():
-            for key, _ in self._selector.select(0.001):
-                key.data()
-            self.timeline.advance(clock.now_ns() - start_ns)
+        if self._thread.is_alive():
+            self._thread.join()
 
 
-class SocketBench:
+class SocketBench(RealTime):
     def __init__(self) -> None:
-        self.timeline = Timeline()
-        self.reactor = Selecting(self.timeline)
-        self.meter = Pm100d(self.timeline, Light(), np.random.default_rng(1))
-        self.exchange = Exchange(self.timeline, self.meter.scpi)
+        super().__init__()
         self.server = RawSocketServer(self.reactor, self.exchange)
-        self.reactor.start()
 
     def wire(self) -> VisaWire:
         return VisaWire(f"visa://{self.server.resource}", RealClock(), "power_meter")
 
     def switch_off(self) -> None:
-        self.reactor.stop()
+        self.stop()
         self.server.close()
+
+
+class UsbipBench(RealTime):
+    def __init__(self) -> None:
+        super().__init__()
+        identity = ("Thorlabs", "PM100D", "P0009084")
+        self.device = UsbTmc(self.exchange, 0x1313, 0x8078, identity, discards_interrupted=False)
+        self.server = UsbipServer(self.reactor, {"1-1": self.device})
+        self.resource = f"{USB}?usbip=127.0.0.1:{self.server.port}/1-1"
+
+    def wire(self) -> VisaWire:
+        return VisaWire(self.resource, RealClock(), "power_meter")
 
 
 @pytest.fixture
 def raw() -> Iterator[SocketBench]:
-    bench = SocketBench()
+    yield from run(SocketBench())
+
+
+@pytest.fixture
+def usbip() -> Iterator[UsbipBench]:
+    yield from run(UsbipBench())
+
+
+def run(bench: Any) -> Iterator[Any]:
+    bench.start()
     yield bench
-    bench.reactor.stop()
+    bench.stop()
     bench.server.close()
     bench.reactor.close()
 
 
-def test_a_query_over_usbtmc_takes_simulated_time(usb: UsbBench) -> None:
-    wire = usb.wire()
-    before_ns = usb.clock.now_ns()
+def test_a_query_over_usbtmc_takes_simulated_time(memory: UsbBench) -> None:
+    wire = memory.wire()
+    before_ns = memory.clock.now_ns()
     assert wire.query("*IDN?") == IDENTITY
-    assert usb.clock.now_ns() - before_ns == 1_000_000  # the exchange's latency
+    assert memory.clock.now_ns() - before_ns == 1_000_000  # the exchange's latency
     wire.close()
 
 
-def test_a_long_reply_crosses_packet_borders_whole(usb: UsbBench) -> None:
-    wire = usb.wire()
+def test_a_long_reply_crosses_packet_borders_whole(memory: UsbBench) -> None:
+    wire = memory.wire()
     assert wire.query(";".join(["*IDN?"] * 60)) == ";".join([IDENTITY] * 60)
     wire.close()
 
 
 @pytest.mark.parametrize("size", [499, 500, 501, 1011, 1012, 1013])
-def test_replies_that_end_at_a_packet_border_arrive(usb: UsbBench, size: int) -> None:
-    usb.meter.scpi.add("TEST", query=lambda args: "x" * size)
-    wire = usb.wire()
+def test_replies_that_end_at_a_packet_border_arrive(memory: UsbBench, size: int) -> None:
+    memory.meter.scpi.add("TEST", query=lambda args: "x" * size)
+    wire = memory.wire()
     assert wire.query("TEST?") == "x" * size
     assert wire.query("*IDN?") == IDENTITY
     wire.close()
 
 
-def test_a_late_reply_over_usbtmc_is_never_the_answer_to_the_next_query(usb: UsbBench) -> None:
-    wire = usb.wire()
-    usb.exchange.extra_delay_s = 0.5
-    before_ns = usb.clock.now_ns()
+def test_a_late_reply_over_usbtmc_is_never_the_answer_to_the_next_query(memory: UsbBench) -> None:
+    wire = memory.wire()
+    memory.exchange.extra_delay_s = 0.5
+    before_ns = memory.clock.now_ns()
     with pytest.raises(WireTimeout, match=r"^power_meter: .* did not answer within 0.1 s; check"):
         wire.query("*IDN?", 0.1)
-    assert usb.clock.now_ns() - before_ns >= 100_000_000
-    usb.exchange.extra_delay_s = 0.0
+    assert memory.clock.now_ns() - before_ns >= 100_000_000
+    memory.exchange.extra_delay_s = 0.0
     assert wire.query("SENS:CORR:WAV?") == "1.55000000E+03"
-    usb.timeline.advance(usb.timeline.now_ns + 10**9)
+    memory.timeline.advance(memory.timeline.now_ns + 10**9)
     assert wire.query("SENS:CORR:WAV?") == "1.55000000E+03"
     wire.close()
 
 
-def test_a_reply_that_is_ready_but_unread_is_dropped_by_the_resynchronisation(usb: UsbBench) -> None:
-    wire = usb.wire()
-    usb.exchange.extra_delay_s = 0.101
+def test_a_reply_that_is_ready_but_unread_is_dropped_by_the_resynchronisation(memory: UsbBench) -> None:
+    wire = memory.wire()
+    memory.exchange.extra_delay_s = 0.101
     with pytest.raises(WireTimeout):
         wire.query("*IDN?", 0.1)
-    usb.timeline.advance(usb.timeline.now_ns + 10**9)
-    usb.exchange.extra_delay_s = 0.0
+    memory.timeline.advance(memory.timeline.now_ns + 10**9)
+    memory.exchange.extra_delay_s = 0.0
     assert wire.query("SENS:CORR:WAV?") == "1.55000000E+03"
     wire.close()
 
@@ -174,49 +180,49 @@ def test_without_the_device_clear_the_late_reply_would_answer_the_next_query(mon
         wire.close()
 
 
-def test_a_wire_that_cannot_be_brought_back_in_step_refuses_until_it_can(usb: UsbBench) -> None:
-    wire = usb.wire()
-    clear = usb.device.control
-    usb.exchange.extra_delay_s = 9.0
+def test_a_wire_that_cannot_be_brought_back_in_step_refuses_until_it_can(memory: UsbBench) -> None:
+    wire = memory.wire()
+    clear = memory.device.control
+    memory.exchange.extra_delay_s = 9.0
 
     def no_clear(request_type: int, request: int, value: int, index: int, data: bytes, length: int) -> bytes:
         return b"\x80" if request == 5 else clear(request_type, request, value, index, data, length)
 
-    usb.device.control = no_clear  # type: ignore[method-assign]
+    memory.device.control = no_clear  # type: ignore[method-assign]
     with pytest.raises(WireError):
         wire.query("*IDN?", 0.1)
     with pytest.raises(WireError, match="does not come back in step"):
         wire.query("SENS:CORR:WAV?")
-    usb.device.control = clear  # type: ignore[method-assign]
-    usb.exchange.extra_delay_s = 0.0
+    memory.device.control = clear  # type: ignore[method-assign]
+    memory.exchange.extra_delay_s = 0.0
     assert wire.query("SENS:CORR:WAV?") == "1.55000000E+03"
     wire.close()
 
 
-def test_an_unplugged_instrument_is_a_wire_error_and_works_again_when_it_is_back(usb: UsbBench) -> None:
-    wire = usb.wire()
-    usb.backend.unplug("power_meter")
+def test_an_unplugged_instrument_is_a_wire_error_and_works_again_when_it_is_back(memory: UsbBench) -> None:
+    wire = memory.wire()
+    memory.backend.unplug("power_meter")
     with pytest.raises(WireError, match=r"^power_meter: .* is lost .*check its power and cable"):
         wire.query("*IDN?")
     with pytest.raises(WireError):
         wire.write("*CLS")
-    usb.backend.plug("power_meter", usb.device)
+    memory.backend.plug("power_meter", memory.device)
     assert wire.query("*IDN?") == IDENTITY
     wire.close()
 
 
-def test_bytes_that_are_no_text_are_a_protocol_error(usb: UsbBench) -> None:
-    usb.meter.scpi.add("TEST", query=lambda args: "\xff\xfe")
-    wire = usb.wire()
+def test_bytes_that_are_no_text_are_a_protocol_error(memory: UsbBench) -> None:
+    memory.meter.scpi.add("TEST", query=lambda args: "\xff\xfe")
+    wire = memory.wire()
     with pytest.raises(ProtocolError, match="is no text"):
         wire.query("TEST?")
     assert wire.query("*IDN?") == IDENTITY
     wire.close()
 
 
-def test_a_usb_instrument_that_is_not_there_is_named_with_what_to_do(usb: UsbBench) -> None:
+def test_a_usb_instrument_that_is_not_there_is_named_with_what_to_do(memory: UsbBench) -> None:
     with pytest.raises(ResourceError, match=r"^laser: USB0::.* is not there; plug it in"):
-        VisaWire("visa://USB0::0x1313::0x804a::M1::INSTR", usb.clock, "laser")
+        VisaWire("visa://USB0::0x1313::0x804a::M1::INSTR", memory.clock, "laser")
 
 
 @pytest.mark.parametrize("resource", ["usb://1313:8078", "visa://nonsense", "visa://TCPIP0::127.0.0.1::1::SOCKET"])
@@ -265,3 +271,36 @@ def test_an_instrument_that_has_gone_for_good_stays_an_error(raw: SocketBench) -
             wire.query("*IDN?", 0.05)
         assert isinstance(told.value, WireError)
     wire.close()
+
+
+def test_an_exported_usb_instrument_is_reached_over_usbip(usbip: UsbipBench) -> None:
+    before = usb.backend.libusb1._lib_object
+    wire = usbip.wire()
+    assert usb.backend.libusb1._lib_object is before
+    assert wire.query("*IDN?") == IDENTITY
+    wire.write("SENS:CORR:WAV 1310")
+    assert wire.query("SENS:CORR:WAV?") == "1.31000000E+03"
+    wire.close()
+
+
+def test_a_late_reply_over_usbip_is_never_the_answer_to_the_next_query(usbip: UsbipBench) -> None:
+    wire = usbip.wire()
+    usbip.exchange.extra_delay_s = 0.15
+    with pytest.raises(WireTimeout):
+        wire.query("*IDN?", 0.05)
+    usbip.exchange.extra_delay_s = 0.0
+    assert wire.query("SENS:CORR:WAV?", 2.0) == "1.55000000E+03"
+    wire.close()
+
+
+def test_an_exported_instrument_opens_again_after_it_was_closed(usbip: UsbipBench) -> None:
+    for _ in range(2):
+        wire = usbip.wire()
+        assert wire.query("SYST:VERS?") == "1999.0"
+        wire.close()
+
+
+@pytest.mark.parametrize("exporter", ["127.0.0.1:1/1-1", "nowhere", "127.0.0.1:/1-1"])
+def test_an_exporter_that_is_not_there_is_one_sentence(exporter: str) -> None:
+    with pytest.raises(ResourceError, match=r"^laser: USB0::.*rig file, \[laser\]"):
+        VisaWire(f"{USB}?usbip={exporter}", RealClock(), "laser")

@@ -1,6 +1,8 @@
 """The SCPI core alone; expected answers follow IEEE 488.2-1992 and SCPI-1999 chapters named at each test."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sim_hw.devices.scpi import Choice, Number, Scpi
 
@@ -181,3 +183,23 @@ def test_identity_reset_self_test_and_version_answer(toy: Toy) -> None:
     toy.on = True
     assert toy.scpi.execute("*IDN?;*RST;*TST?;SYST:VERS?") == "Maker,TOY,1,0;0;1999.0"
     assert not toy.on
+
+
+PIECES = st.sampled_from(
+    [
+        *["SENS", ":CORR", ":WAV", "OUTP", "SOUR:CURR", "*IDN", "*ESE", "STAT:QUES:ENAB", "SENS99999999"],
+        *["?", ":", ";", ",", " ", "\t", "'", '"', "@", "-", "."],
+        *["ON", "MIN", "9", "1e", "inf", "nan", "1e999", "#H", "#HZZ"],
+    ]
+)
+LINES = st.lists(PIECES, max_size=12).map("".join) | st.text(st.characters(max_codepoint=255), max_size=40)
+
+
+@settings(max_examples=300, deadline=None)
+@given(LINES)
+def test_no_line_whatever_breaks_the_instrument(line: str) -> None:
+    toy = Toy()
+    toy.scpi.execute(line)
+    toy.scpi.execute("*CLS")
+    assert toy.scpi.execute("*IDN?") == "Maker,TOY,1,0"
+    assert 0 <= toy.current_a <= toy.limit_a
