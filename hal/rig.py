@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import PrivateAttr, ValidationError
+from pydantic import Field, PrivateAttr, ValidationError
 
 from hal.clock import Clock
 from hal.drivers import DRIVERS, Driver
@@ -41,7 +41,7 @@ class Rig(Section):
     station: StationSection
     gimbal: GimbalSection
     camera: CameraSection
-    beam_board: BeamBoardSection
+    beam_board: BeamBoardSection = Field(description="a laser is driven behind the enable line of a beam board only")
     laser: LaserSection
     power_meter: PowerMeterSection
     optics: OpticsSection

@@ -18,6 +18,7 @@ _KINDS = {
     "bool_type": "true or false",
     "finite_number": "a finite number",
     "model_type": "a section",
+    "string_too_short": "a few words",
 }
 
 
@@ -38,7 +39,8 @@ def problems_of(error: ValidationError, model: type[BaseModel], document: Mappin
         location = tuple(item["loc"])
         if item["type"] == "missing":
             if location in missing:
-                sentences.append(f"{_where(location)} is missing")
+                why = _field_at(model, location).description
+                sentences.append(f"{_where(location)} is missing" + (f"; {why}" if why else ""))
         elif item["type"] != "extra_forbidden":
             sentences.append(_wrong(location, dict(item), model, document))
     return sentences

@@ -59,7 +59,9 @@ class GimbalSection(Section):
     command_latency_s: Annotated[float, Field(ge=0, le=2)]
     park_azimuth_deg: Annotated[float, Field(ge=-360, le=360)]
     park_elevation_deg: Annotated[float, Field(ge=-10, le=90)]
-    motion_cut_off: Annotated[str, Field(min_length=3)]  # what a person reaches for when nothing else stops it
+    motion_cut_off: Annotated[
+        str, Field(min_length=3, description="say what a person uses to stop the mount when host or cable is dead")
+    ]
 
     @property
     def rate_max_rad_s(self) -> float:

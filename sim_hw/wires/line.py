@@ -33,6 +33,7 @@ class SerialLine:
         self.timeline = timeline
         self.baud = baud
         self.hung_up = False
+        self.taken = False  # a host has it open
         self.overrun_bytes = 0
         self.changed: Callable[[], None] = lambda: None  # a carrier in real time learns here of bytes and hang-ups
         self.spoil: Callable[[bytes], bytes] | None = None  # fault: what becomes of a reply (silence, half, garbage)

@@ -16,8 +16,6 @@ from sim_hw.wires import memory_serial
 from sim_hw.wires.contract import Waiter
 from sim_hw.wires.line import SerialLine
 
-_busy: set[int] = set()  # lines that are open; a second open is refused, as exclusive ports do
-
 
 class Serial(SerialBase):
     """One open end of a registered line."""
@@ -32,19 +30,19 @@ class Serial(SerialBase):
         if found is None:
             raise SerialException(errno.ENOENT, f"no emulated line is named {name!r}")
         line, waiter = found
-        if id(line) in _busy:
+        if line.taken:  # exclusive, as a port of hal's
             raise SerialException(errno.EBUSY, f"the emulated line {name!r} is open already")
         if line.hung_up:
             raise SerialException(errno.ENXIO, f"nothing is plugged into the emulated line {name!r}")
         self._line, self._waiter = line, waiter
-        _busy.add(id(line))
+        line.taken = True
         self.is_open = True
         self.reset_input_buffer()
 
     def close(self) -> None:
         """Close; a line may be opened again."""
         if self.is_open:
-            _busy.discard(id(self._line))
+            self._line.taken = False
             self.is_open = False
 
     def read(self, size: int = 1, /) -> bytes:

@@ -79,6 +79,8 @@ WRONG = [
     ("enclosed_bench = false", "enclosed_bench = true", "[safety]: enclosed_bench = true needs power_cap_w"),
     ('name = "ogs"', 'name = "OGS 1"', '[station] name = "OGS 1" is not allowed; write small letters'),
     ("height_m = 2393.0", "", "[station] height_m is missing"),
+    ("motion_cut_off", "#", "[gimbal] motion_cut_off is missing; say what a person uses to stop the mount when host"),
+    ("motion_cut_off =", 'motion_cut_off = "" #', '[gimbal] motion_cut_off = "" is not allowed; write a few words'),
     (REAL["gimbal"], "/dev/ttyUSB0", 'resource = "/dev/ttyUSB0" is no address; write serial:///dev/... or socket://'),
     (REAL["gimbal"], "emulated", '[gimbal] resource = "emulated" is no address'),
     (REAL["gimbal"], "usb://1:2/3", 'resource = "usb://1:2/3" is nothing that nexstar opens; write serial://'),
@@ -129,6 +131,13 @@ def test_what_is_no_rig_file_is_told(tmp_path: Path, content: bytes, sentence: s
 
 def test_a_missing_file_names_the_example(tmp_path: Path) -> None:
     assert "no such rig file; controller/data/rigs/ogs.toml" in problems(tmp_path / "rig.toml")[0]
+
+
+def test_a_laser_without_an_enable_line_is_refused(text: str, write: Callable[[str], Path]) -> None:
+    text = text[: text.index("[beam_board]")] + text[text.index("[laser]") :]
+    assert problems(write(text)) == [
+        "[beam_board] is missing; a laser is driven behind the enable line of a beam board only"
+    ]
 
 
 def test_a_section_that_is_no_section_is_told(text: str, write: Callable[[str], Path]) -> None:
