@@ -81,7 +81,8 @@ class Publisher:
 
     def __init__(self, context: zmq.Context[Socket], endpoint: str, owner: str) -> None:
         self._socket = new_socket(context, zmq.XPUB)
-        self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)  # hear of the second subscriber, too
+        # Subscriptions take effect between two messages of ours, so that nobody joins in the middle of a replay.
+        self._socket.setsockopt(zmq.XPUB_MANUAL, 1)
         self._socket.setsockopt(zmq.SNDBUF, BUFFER_BYTES)
         self._kept: dict[bytes, deque[bytes]] = {}
         self.endpoint = bind(self._socket, endpoint, owner)
@@ -96,11 +97,14 @@ class Publisher:
 
     def welcome(self) -> None:
         """Replay what is kept to new subscribers; the others drop it as seen."""
-        for (request,) in receive(self._socket):
-            if request[:1] == b"\x01":
-                prefix = request[1:].rstrip(SEPARATOR)
+        for parts in receive(self._socket):
+            prefix, what = parts[0][1:], parts[0][:1]
+            if what == b"\x00":
+                self._socket.setsockopt(zmq.UNSUBSCRIBE, prefix)
+            elif what == b"\x01":
+                self._socket.setsockopt(zmq.SUBSCRIBE, prefix)
                 for name, kept in self._kept.items():
-                    if name.startswith(prefix):
+                    if (name + SEPARATOR).startswith(prefix):
                         for data in kept:
                             self._socket.send(data, zmq.NOBLOCK)
 

@@ -140,6 +140,61 @@ def test_events_from_before_the_subscription_are_told_once_to_each(port: MakePor
         assert first.store.gaps.total() == 0
 
 
+def test_subscribers_come_and_go_and_the_next_one_is_served(port: MakePort, table: Table) -> None:
+    server = port("link")
+    for _ in range(30):
+        with Client(table) as client:
+            client.subscribe_all()
+            server.publish(LINK_STATE, link())
+            server.requests()
+    with Client(table) as last:
+        last.subscribe(LINK_STATE)
+        eventually(lambda: server.requests() or last.wait_for(LINK_STATE, timeout_s=0.01))
+        server.publish(LINK_STATE, link(99))
+        last.pause(0.05)
+        sample = last.store.latest(LINK_STATE)
+        assert sample is not None
+        assert sample.body == link(99)
+
+
+def test_a_plain_subscriber_to_everything_gets_every_last_value(port: MakePort, table: Table) -> None:
+    server = port("link")
+    server.publish(LINK_STATE, link())
+    server.publish(SERVICE_HEARTBEAT, Heartbeat(1, 2, 3))
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    stranger = context.socket(zmq.SUB)
+    stranger.setsockopt(zmq.RCVTIMEO, 10)
+    stranger.subscribe(b"")
+    stranger.connect(table["link"].tlm)
+    topics: set[bytes] = set()
+
+    def hear() -> bool:
+        server.requests()
+        try:
+            topics.add(stranger.recv().partition(b"\0")[0])
+        except zmq.Again:
+            return False
+        return len(topics) == 3
+
+    try:
+        eventually(hear)
+    finally:
+        stranger.close(0)
+        context.term()
+    assert topics == {b"link/state", b"service/heartbeat", b"bus/gaps"}
+
+
+def test_samples_come_decoded_and_unknown_topics_are_refused(port: MakePort, table: Table) -> None:
+    server = port("link")
+    server.publish(LINK_STATE, link(5))
+    with Client(table) as client:
+        client.subscribe("link/state")
+        got = eventually(lambda: server.requests() or list(client.samples(0.01)))
+        assert got[0].body == link(5)
+        with pytest.raises(BusError, match="no/topic"):
+            client.subscribe("no/topic")
+
+
 def test_a_command_is_executed_and_its_answer_comes_back(table: Table, toy: Callable[[str], Any]) -> None:
     with toy("pointing") as served, Client(table) as client:
         reply = client.call("pointing", "pointing.slew", {"azimuth_rad": 1.0})

@@ -414,6 +414,146 @@ def test_real_time_priority_that_is_not_allowed_is_told(monkeypatch: pytest.Monk
     assert take_priority(10) == ""
 
 
+class AfterTurns:
+    """Says stop when it has been asked often enough."""
+
+    def __init__(self, turns: int) -> None:
+        self.turns = turns
+
+    def __call__(self) -> bool:
+        self.turns -= 1
+        return self.turns < 0
+
+
+def launch_of(toys: str, folder: Path, factory: str, **change: Any) -> Launch:
+    return Launch(
+        service="first",
+        factory=f"{toys}:{factory}",
+        rig="toy.toml",
+        run_dir=str(folder),
+        loader=f"{toys}:rig",
+        base_port=free_base_port(),
+        services=SERVICES,
+        **change,
+    )
+
+
+@pytest.fixture
+def toys_here(toys: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield toys
+    sys.modules.pop(toys, None)
+
+
+def test_a_host_runs_its_service_until_told_to_stop(toys_here: str, tmp_path: Path) -> None:
+    assert host.host(launch_of(toys_here, tmp_path, "toy"), AfterTurns(3)) == 0  # type: ignore[arg-type]
+    assert (tmp_path / "closed").read_text().split() == ["first"]
+
+
+@pytest.mark.parametrize(
+    ("factory", "code", "words"),
+    [
+        ("refuses", host.EXIT_REFUSED, "/dev/ttyUSB7 does not exist"),
+        ("absent", host.EXIT_REFUSED, "is no factory of a service"),
+        ("rig", host.EXIT_CRASHED, "first has a fault of its own (TypeError"),
+    ],
+)
+def test_a_host_says_why_its_service_did_not_run(
+    toys_here: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], factory: str, code: int, words: str
+) -> None:
+    assert host.host(launch_of(toys_here, tmp_path, factory), AfterTurns(3)) == code  # type: ignore[arg-type]
+    assert words in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_host_without_real_time_priority_runs_and_tells(
+    toys_here: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "sched_setscheduler", refuse)
+    launch = launch_of(toys_here, tmp_path, "toy", priority=5)
+    events: list[str] = []
+    with Client(launch.table()) as client:
+
+        def stop() -> bool:
+            client.pause(0.01)
+            events.extend(sample.body.message for sample in client.store.drain(STATION_EVENT))
+            return bool(events)
+
+        assert host.host(launch, stop) == 0  # type: ignore[arg-type]
+    assert "runs without real-time priority" in events[0]
+
+
+def test_a_host_on_taken_ports_refuses(toys_here: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    launch = launch_of(toys_here, tmp_path, "toy")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", launch.base_port + 4))
+        taken.listen()
+        assert host.host(launch, AfterTurns(3)) == host.EXIT_REFUSED  # type: ignore[arg-type]
+    assert "in use: a station is running" in capsys.readouterr().err
+
+
+def test_the_host_process_reads_its_launch_and_ends_on_sigterm(
+    toys_here: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(host, "host", lambda launch, stop: os.kill(os.getpid(), signal.SIGTERM) or 10 + stop())
+    try:
+        assert host.main([launch_of(toys_here, tmp_path, "toy").encode()]) == 11
+    finally:
+        signal.signal(signal.SIGTERM, before[0])
+        signal.signal(signal.SIGINT, before[1])
+
+
+def test_a_station_runs_until_it_is_no_longer_wanted(toys: str, tmp_path: Path) -> None:
+    base_port = free_base_port()
+    table = static_table(base_port=base_port, services=SERVICES)
+    told: list[str] = []
+    with Client(table) as client:
+        client.subscribe(LINK_STATE)
+
+        def stop() -> bool:
+            client.pause(0.001)
+            return client.store.latest(LINK_STATE, "first") is not None
+
+        code = run_station(
+            {"first": f"{toys}:toy"},
+            Path("toy.toml"),
+            {},
+            tmp_path,
+            loader=f"{toys}:rig",
+            base_port=base_port,
+            services=SERVICES,
+            tell=told.append,
+            stop_wanted=stop,
+        )
+        sample = client.store.latest(LINK_STATE, "first")
+    assert (code, told) == (0, [])
+    assert sample is not None
+    assert not sample.simulated, "no emulated device, no mark"
+    assert (tmp_path / "closed").read_text().split() == ["first"]
+
+
+def test_a_station_whose_registry_port_is_taken_is_refused(toys: str, tmp_path: Path) -> None:
+    base_port = free_base_port()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", base_port))
+        taken.listen()
+        with pytest.raises(BusError, match="'registry' is in use"):
+            run_station({"first": f"{toys}:toy"}, Path("x"), {}, tmp_path, base_port=base_port, services=SERVICES)
+
+
+def test_the_supervisor_answers_commands(station: Callable[..., Station]) -> None:
+    running = station(first="toy")
+    obey = running.supervisor._obey
+    assert obey("stop").code == ""
+    assert obey("supervisor.dance").code == "SCHEMA"
+    assert not running.supervisor.stop_told
+    assert obey("supervisor.end").code == ""
+    assert running.supervisor.stop_told
+
+
 def test_an_orphan_is_told_to_stop() -> None:
     parents = [100, 100, 1]
     stop = StopFlag(lambda: parents.pop(0))

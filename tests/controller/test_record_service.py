@@ -1,0 +1,84 @@
+"""The recorder of a running station, in this process."""
+
+from __future__ import annotations
+
+import random
+import socket
+from contextlib import ExitStack
+from pathlib import Path
+
+from controller.bus.endpoints import Table, static_table
+from controller.bus.envelope import Envelope, pack
+from controller.bus.socket_port import SocketPort
+from controller.bus.topics import (
+    LINK_STATE,
+    SERVICE_HEARTBEAT,
+    SIM_TRUTH,
+    Heartbeat,
+    LinkState,
+    Truth,
+)
+from controller.record import Recorder, finished, read_attachments, read_messages, read_metadata
+from controller.record_service import RecorderService
+from hal.clock import NS, Deadline, RealClock
+
+NAMES = ("recorder", "link", "bench")
+PAIR = (0.0, 0.0)
+
+
+def free_table() -> Table:
+    count = 1 + 3 * len(NAMES)
+    while True:
+        base = random.randrange(10000, 30000)
+        with ExitStack() as held:
+            try:
+                for port in range(base, base + count):
+                    held.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return static_table(base_port=base, services=NAMES)
+
+
+def test_every_topic_of_every_service_is_recorded_truth_included(tmp_path: Path) -> None:
+    clock, table = RealClock(), free_table()
+    cut_off = tmp_path / "0.mcap"
+    with Recorder(cut_off) as recorder:
+        recorder.write(
+            LINK_STATE.name,
+            Envelope(v=1, k="tlm", m=LINK_STATE.name, src="x", b=pack(LinkState(1, 1.0, 1.0, above=True))),
+        )
+    cut_off.write_bytes(cut_off.read_bytes()[:-20])
+    with ExitStack() as stack:
+        ports = {name: SocketPort(name, clock, table, simulated=True) for name in NAMES}
+        for port in ports.values():
+            stack.callback(port.close)
+        service = RecorderService(
+            clock, ports["recorder"], table, tmp_path, {"run": {"seed": "1"}}, {"rig.toml": b"[station]"}
+        )
+        service.open()
+        stack.callback(service.close)
+        (path,) = set(tmp_path.glob("*.mcap")) - {cut_off}
+        truth = Truth(1, 1.0, 1.0, 6e5, PAIR, PAIR, PAIR, PAIR, PAIR, 0.0, False, False, False)
+        deadline = Deadline(clock, 10)
+        wanted = {(LINK_STATE.name, "link"), (SIM_TRUTH.name, "bench"), (SERVICE_HEARTBEAT.name, "recorder")}
+        seen: set[tuple[str, str]] = set()
+        while not wanted <= seen:
+            assert not deadline.expired, seen
+            ports["link"].publish(LINK_STATE, LinkState(clock.utc_ns(), 1e-6, 1e-7, above=True))
+            ports["bench"].publish(SIM_TRUTH, truth)
+            ports["recorder"].publish(SERVICE_HEARTBEAT, Heartbeat(1, 1, 0))
+            service.cycle()
+            clock.sleep_until(clock.now_ns() + NS // 50)
+            seen = {(message.topic, message.source) for message in read_messages(path)}
+        request = ports["link"].send("recorder", "recorder.dance", {}, 5.0)
+        while (reply := ports["link"].result(request)) is None:
+            service.cycle()
+            clock.sleep_until(clock.now_ns() + NS // 500)
+        assert reply.code == "SCHEMA"
+    assert finished(path)
+    assert all(message.simulated for message in read_messages(path))
+    assert read_metadata(path) == {"run": {"seed": "1"}}
+    assert read_attachments(path) == {"rig.toml": b"[station]"}
+    assert finished(cut_off), "what an earlier run left has its index again"
+    messages = [message.body.get("message", "") for message in read_messages(path)]
+    assert any("0.mcap had been cut off: 1 messages are readable again" in message for message in messages)
