@@ -44,8 +44,8 @@ from sim_hw.scene.truth_log import MS_NS, Statistics, TruthLog, Window
 from sim_hw.scene.view import CameraView, Spot
 from sim_hw.timeline import Timeline
 
-_GUST_SEARCH_S = 3600.0
-_GUST_ELEVATION_RAD = math.radians(20.0)
+_LOOK_AHEAD_S = 3600.0
+_HIGH_RAD = math.radians(20.0)
 _MIRROR_RANGE_RAD = 2e-3
 
 
@@ -96,6 +96,7 @@ class World:
         self._along_m = scenario.ephemeris.along_track_m * float(track[0])
         self._cross_m = scenario.ephemeris.cross_track_m * float(track[1])
         self._truth = TargetTruth(target, site, utc0_ns, wavelengths, self._along_m, self._cross_m)
+        self._high_s = self._first_high_s()
         self._outside = Disturbances(scenario, seed, self._truth, self._gust_start_s())
         self._tape = Tape()
 
@@ -152,7 +153,7 @@ class World:
 
     @property
     def drawn(self) -> dict[str, Any]:
-        """What the seed drew, for summaries; SI units in the names."""
+        """What the seed drew, and what the air does to the pass above 20 degrees; SI units in the names."""
         drawn: dict[str, Any] = {
             "mount": self.mount_terms.as_dict(),
             "ephemeris_along_track_m": self._along_m,
@@ -162,8 +163,13 @@ class World:
             **self._outside.drawn,
             **self._view.mount.drawn(),
         }
+        air, power = self._outside.over(self._high_s)
+        drawn.update(air)
         if self._fine_parameters is not None:
             drawn["fine"] = self._fine_parameters.summary()
+            noise_rad = [self._fine_parameters.noise_equivalent_angle_rad(float(p)) for p in power]
+            if noise_rad:  # of the quad cell, a sample, in the mean square over the same time
+                drawn["fine"]["noise_equivalent_angle_rad"] = float(np.sqrt(np.mean(np.square(noise_rad))))
         return drawn
 
     def directions(self, t_s: Floats) -> Directions:
@@ -258,16 +264,19 @@ class World:
             for tell in self.on_enable_change:
                 tell(up)
 
-    def _gust_start_s(self) -> float:
-        """Somewhere in the middle of the first time that the target is high."""
-        t_s = np.arange(0.0, _GUST_SEARCH_S, 10.0)
-        high = np.flatnonzero(self._truth.elevation_rad(t_s) > _GUST_ELEVATION_RAD)
-        draw = float(stream(self.seed, "gust").uniform(0.2, 0.8))
-        if len(high) == 0:
-            return draw * 600.0
+    def _first_high_s(self) -> Floats:
+        """The first time that the target is high, every 10 s; empty when that is more than an hour away."""
+        t_s = np.arange(0.0, _LOOK_AHEAD_S, 10.0)
+        high = np.flatnonzero(self._truth.elevation_rad(t_s) > _HIGH_RAD)
         gaps = np.flatnonzero(np.diff(high) > 1)
-        end = high[gaps[0]] if len(gaps) else high[-1]
-        return float(t_s[high[0]] + draw * (t_s[end] - t_s[high[0]]))
+        return np.asarray(t_s[high[: gaps[0] + 1] if len(gaps) else high])
+
+    def _gust_start_s(self) -> float:
+        """Somewhere in the middle of that time."""
+        draw = float(stream(self.seed, "gust").uniform(0.2, 0.8))
+        if len(self._high_s) == 0:
+            return 600.0 * draw
+        return float(self._high_s[0] + draw * (self._high_s[-1] - self._high_s[0]))
 
 
 def _pair(row: Any, column: int) -> tuple[float, float]:

@@ -53,6 +53,27 @@ class Disturbances:
         """For summaries."""
         return {"gust_start_s": self._gust_start_s, "gust_direction_rad": self._gust_angle_rad}
 
+    def over(self, t_s: Floats) -> tuple[dict[str, float], Floats]:
+        """What the air does to a pass, in the mean square over times (s), and the relative power at each in still air.
+
+        `tilt_corner_hz` keeps the mean-square rate of tilt.
+        """
+        if len(t_s) == 0:
+            return {}, np.zeros(0)
+        seen = [self._at_second(float(t)) for t in t_s]
+        tilt, corner, apart, chi = (
+            np.array([getattr(seeing, name) for seeing, _ in seen])
+            for name in ("tilt_rms_rad", "tilt_corner_hz", "anisoplanatic_rms_rad", "log_amplitude_rms")
+        )
+        rate = _rms(tilt * corner)
+        air = {
+            "tilt_rms_rad": _rms(tilt),
+            "tilt_corner_hz": rate / _rms(tilt) if rate > 0.0 else float(corner.mean()),
+            "anisoplanatic_rms_rad": _rms(apart),
+            "scintillation_log_amplitude_rms": _rms(chi),
+        }
+        return air, np.array([clear for _, clear in seen])
+
     def next(self) -> Chunk:
         """The next second."""
         index = self._index
@@ -78,8 +99,8 @@ class Disturbances:
         gain *= self._cloud(start_s + part)
         return Chunk(self._truth.at(ms_s), self._wind_rad(ms_s), shake, apart, gain)
 
-    def _at_second(self, second: int) -> tuple[Seeing, float]:
-        """Seeing, and light at the aperture in clear still air, at a whole second."""
+    def _at_second(self, second: float) -> tuple[Seeing, float]:
+        """Seeing, and light at the aperture in clear still air."""
         d = self._truth.at(np.array([second, second + 0.1]))
         across = float(np.diff(np.unwrap(d.azimuth_rad))[0]) * math.cos(float(d.elevation_rad[0]))
         slew_rad_s = math.hypot(across, float(np.diff(d.elevation_rad)[0])) / 0.1
@@ -104,6 +125,10 @@ class Disturbances:
             inside = (t_s >= start_s) & (t_s < end_s)
             transmission = np.where(inside, self._scenario.cloud.transmission, transmission)
         return transmission
+
+
+def _rms(values: Floats) -> float:
+    return math.sqrt(float(np.mean(values**2)))
 
 
 def _ramp(start: float, end: float, part: Floats) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from typing import Any
@@ -183,6 +184,15 @@ def test_light_of_a_pass_spans_what_the_quad_cell_is_specified_for(make_world: M
         plant = world._fine_parameters
         assert plant is not None
         assert 1e6 * plant.noise_equivalent_angle_rad(gain) == pytest.approx(sigma_urad, rel=0.06)
+
+
+def test_the_summary_says_what_the_air_does_to_the_pass(make_world: MakeWorld) -> None:
+    drawn = make_world().drawn
+    assert 3.2e-6 < drawn["tilt_rms_rad"] < 5.4e-6  # between 63 and 20 degrees, test_turbulence_profile's figures
+    assert 25.0 < drawn["tilt_corner_hz"] < 70.0
+    assert 0.5e-6 < drawn["fine"]["noise_equivalent_angle_rad"] < 1.5e-6
+    assert make_world(turbulence={"scale": 0.0}).drawn["tilt_rms_rad"] == 0.0
+    assert json.loads(json.dumps(drawn)) == drawn  # plain numbers
 
 
 def test_the_log_goes_on_past_its_first_block(make_world: MakeWorld) -> None:
