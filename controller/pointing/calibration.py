@@ -68,9 +68,8 @@ def choose_stars(
 
 
 def visits(chosen: Sequence[tuple[Star, float, float]]) -> list[Visit]:
-    """All stars with both angles growing, then back in reverse order with both falling."""
-    forth = [Visit(star, az, el, (1.0, 1.0)) for star, az, el in chosen]
-    return forth + [Visit(v.star, v.azimuth_rad, v.elevation_rad, (-1.0, -1.0)) for v in reversed(forth)]
+    """Every star twice, one after the other: with both angles growing, then with both falling."""
+    return [Visit(star, az, el, side) for star, az, el in chosen for side in ((1.0, 1.0), (-1.0, -1.0))]
 
 
 def _nearest_rad(units: Floats, index: int, chosen: Sequence[int]) -> float:
@@ -81,9 +80,15 @@ def _nearest_rad(units: Floats, index: int, chosen: Sequence[int]) -> float:
 
 
 def _short_tour(units: Floats, azimuth: Floats, chosen: Sequence[int]) -> list[int]:
-    """Round in azimuth from the star nearest to north, then shortened by exchanging stretches (2-opt)."""
-    tour = sorted(chosen, key=lambda i: float(azimuth[i]))
-    cost = 1.0 - units @ units.T
+    """Once round in azimuth from south to south, then shortened by exchanging stretches (2-opt).
+
+    A way costs what the slower of two axes of equal rate needs. Azimuth does not cross south, so that a mount with
+    little more than one turn never has to unwind.
+    """
+    turn = np.remainder(azimuth + np.pi, 2 * np.pi)  # from south
+    tour = sorted(chosen, key=lambda i: float(turn[i]))
+    elevation = np.arcsin(units[:, 2])
+    cost = np.maximum(np.abs(turn[:, None] - turn[None, :]), np.abs(elevation[:, None] - elevation[None, :]))
     improved = True
     while improved:
         improved = False

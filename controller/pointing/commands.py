@@ -10,7 +10,7 @@ import numpy as np
 from controller.errors import BoresightError
 from controller.geometry.stars import bright_stars, star_trajectory
 from controller.geometry.trajectory import Trajectory
-from controller.pointing.elements import ElementSet, parse_elements
+from controller.pointing.elements import AGE_MAX_DAYS, ElementSet, parse_elements
 from controller.pointing.mount import Signs
 from controller.pointing.plan import LEAD_NS, AxisLimits, demand
 from controller.pointing.prediction import Observer, predict
@@ -40,7 +40,7 @@ def trajectory_of(body: dict[str, Any], observer: Observer, limits: AxisLimits, 
     if "star" in body:
         return _star(str(body["star"]), observer, now_utc_ns)
     elements, start_ns, end_ns = _span(body)
-    elements.check_age(start_ns)
+    elements.check_age(start_ns, float(body.get("age_max_days", AGE_MAX_DAYS)))
     path = predict(elements, observer, start_ns - LEAD_NS, end_ns + LEAD_NS)
     why = demand(path).refusal(limits, margin=1.0)
     if why and not body.get("above_limits", False):

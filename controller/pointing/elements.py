@@ -7,6 +7,7 @@ which a file can be wrong is one sentence with file and line.
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,27 @@ from controller.errors import BoresightError
 
 NS_PER_DAY = 86_400_000_000_000
 JD_1970 = 2440587.5
-AGE_MAX_DAYS = 7.0  # a low orbit's error grows to kilometres in a week
+AGE_MAX_DAYS = 14.0  # a low orbit's error grows to kilometres in a week
+
+_ANGLE, _EXPONENT = r" {0,2}\d{1,3}\.\d{4}", r"[ +-][ \d]{5}[ +-]\d"
+# Column numbers of the fields that SGP4 reads, counted from 1 as in the format's description.
+FIELDS = {
+    "1": (
+        ("the epoch's year", 19, 20, r"\d\d"),
+        ("the epoch's day", 21, 32, r"[ \d]{3}\.\d{8}"),
+        ("the first derivative of mean motion", 34, 43, r"[ +0-]\.\d{8}"),
+        ("the second derivative of mean motion", 45, 52, _EXPONENT),
+        ("the drag term", 54, 61, _EXPONENT),
+    ),
+    "2": (
+        ("the inclination", 9, 16, _ANGLE),
+        ("the right ascension of the node", 18, 25, _ANGLE),
+        ("the eccentricity", 27, 33, r"\d{7}"),
+        ("the argument of perigee", 35, 42, _ANGLE),
+        ("the mean anomaly", 44, 51, _ANGLE),
+        ("the mean motion", 53, 63, r"[ \d]\d\.\d{8}"),
+    ),
+}
 
 
 class ElementsError(BoresightError, ValueError):
@@ -44,10 +65,7 @@ class ElementSet:
     @cached_property
     def satrec(self) -> Satrec:
         """The propagator (WGS 72, as element sets are made). Raises ElementsError when SGP4 refuses the elements."""
-        try:
-            satrec = Satrec.twoline2rv(self.line1, self.line2)
-        except ValueError as error:
-            raise ElementsError(f"{self.source}: {self.name} has a field that is no number ({error}).") from None
+        satrec = Satrec.twoline2rv(self.line1, self.line2)
         if satrec.error:
             reason = SGP4_ERRORS.get(satrec.error, f"error {satrec.error}")
             raise ElementsError(f"{self.source}: SGP4 refuses the elements of {self.name}: {reason}.")
@@ -145,6 +163,7 @@ def find(sets: Sequence[ElementSet], name: str) -> ElementSet:
 
 
 def _check_line(line: str, where: str) -> None:
+    """Length, checksum, and that every field SGP4 reads is a number: its own parser takes what it can make of it."""
     if len(line) != 69:
         raise ElementsError(f"{where}: {len(line)} columns instead of 69; a character is missing or too many.")
     if not line[68].isdigit():
@@ -154,3 +173,6 @@ def _check_line(line: str, where: str) -> None:
         raise ElementsError(
             f"{where}: bad checksum ({line[68]} written, {computed} computed); the line was damaged, fetch it again."
         )
+    for field, first, last, pattern in FIELDS[line[0]]:
+        if re.fullmatch(pattern, line[first - 1 : last]) is None:
+            raise ElementsError(f"{where}: {field} (columns {first}-{last}) is {line[first - 1 : last]!r}, no number.")

@@ -12,6 +12,7 @@ from controller.geometry.timescales import Floats
 from controller.geometry.trajectory import Trajectory
 from controller.pointing.catalogue import highest_passes
 from controller.pointing.elements import ElementSet
+from controller.pointing.keepout import KeepOut
 from controller.pointing.passes import DAY_NS, NS, Pass, PassError, find_passes
 from controller.pointing.prediction import Observer, predict
 
@@ -62,8 +63,12 @@ class Plan:
 
 def plan(target: Pass, observer: Observer, limits: AxisLimits) -> Plan:
     """The trajectory of a pass (with a lead on both sides) and what it asks of the mount."""
-    path = predict(target.elements, observer, target.rise_utc_ns - LEAD_NS, target.set_utc_ns + LEAD_NS)
+    path = _path(target, observer)
     return Plan(target, path, demand(path), outage_s(path, limits))
+
+
+def _path(target: Pass, observer: Observer) -> Trajectory:
+    return predict(target.elements, observer, target.rise_utc_ns - LEAD_NS, target.set_utc_ns + LEAD_NS)
 
 
 def choose(
@@ -72,12 +77,14 @@ def choose(
     limits: AxisLimits,
     mask_rad: float,
     above_limits: bool = False,
+    keep_out: KeepOut | None = None,
 ) -> Plan:
-    """The highest pass within a day of its epoch that the mount can fly.
+    """The highest pass within a day of its epoch that the mount can fly and that stays away from Sun and Moon.
 
-    With `above_limits` the highest of all, with its predicted outage. Raises PassError when nothing rises, or when
-    every pass asks too much of the mount.
+    With `above_limits` the highest that stays away from them, with its predicted outage. `keep_out` has the cones of
+    the rig (default: 30 and 2 degrees). Raises PassError when nothing rises, or when every pass is refused.
     """
+    cones = keep_out or KeepOut()
     site, earth = observer.site, observer.earth
     candidates: Iterable[Pass]
     if len(sets) <= SMALL_CATALOGUE:
@@ -90,17 +97,17 @@ def choose(
         candidates = highest_passes(sets, site, earth, mask_rad, rate_max)
     refusal = ""
     for candidate in candidates:
-        planned = plan(candidate, observer, limits)
-        why = planned.demand.refusal(limits)
-        if above_limits or not why:
-            return planned
-        refusal = (
-            refusal or f"{candidate.elements.name} peaks at {np.degrees(candidate.elevation_max_rad):.1f} deg: {why}"
-        )
+        path = _path(candidate, observer)
+        asked = demand(path)
+        why = ("" if above_limits else asked.refusal(limits)) or cones.refusal(path, site, earth)
+        if not why:
+            return Plan(candidate, path, asked, outage_s(path, limits))
+        peak_deg = np.degrees(candidate.elevation_max_rad)
+        refusal = refusal or f"{candidate.elements.name} peaks at {peak_deg:.1f} deg: {why}"
     if refusal:
         raise PassError(
-            f"No pass over {site.name} within a day of the epoch stays within the gimbal's limits ({refusal}); "
-            "choose another target, or ask for it with its predicted outage."
+            f"No pass over {site.name} within a day of the epoch can be flown ({refusal}); choose another target, or "
+            "ask for one above the gimbal's limits with its predicted outage."
         )
     raise PassError(never_rises(sets, site, mask_rad))
 

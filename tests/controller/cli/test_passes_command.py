@@ -1,0 +1,95 @@
+"""`boresight passes`: the list, JSON, and what a wrong input says."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from controller.cli.passes import passes
+from controller.errors import BoresightError
+from controller.pointing.elements import built_in_elements, find
+
+# GOES 16, CelesTrak 2025-10-03: geostationary at 75 W (figures), 20 degrees up from nowhere near Tenerife.
+GOES = [
+    "GOES 16",
+    "1 41866U 16071A   25276.40000000 -.00000266  00000+0  00000+0 0  999",
+    "2 41866   0.1000 100.0000 0000900 150.0000 200.0000  1.00270000 3240",
+]
+
+
+def with_checksum(line):
+    digits = sum(int(c) if c.isdigit() else c == "-" for c in line) % 10
+    return f"{line:<68}"[:68] + str(digits)
+
+
+def run(*arguments):
+    app = typer.Typer()
+    app.command()(passes)
+    return CliRunner().invoke(app, list(arguments), env={"COLUMNS": "100"})
+
+
+def test_the_passes_of_a_target_are_listed_in_order_of_time():
+    result = run("--target", "STARLINK-1008", "--json")
+    assert result.exit_code == 0
+    answer = json.loads(result.stdout)
+    assert answer["site"] == "ogs"
+    times = [row["rise_utc"] for row in answer["passes"]]
+    assert times == sorted(times)
+    assert len(times) > 2
+    # ephemeris.md, section 6: it culminates at 63.49 deg on 2025-10-04, seen a day and a half before; here at 41.9 deg
+    assert answer["passes"][0]["elevation_max_deg"] == pytest.approx(41.89, abs=0.01)
+    assert all(row["target"] == "STARLINK-1008" for row in answer["passes"])
+
+
+def test_without_a_target_the_highest_come_first_and_say_what_the_mount_cannot_do():
+    rows = json.loads(run("--count", "5", "--json").stdout)["passes"]
+    assert len(rows) == 5
+    peaks = [row["elevation_max_deg"] for row in rows]
+    assert peaks == sorted(peaks, reverse=True)
+    assert peaks[0] > 75
+    assert "azimuth would have to turn" in rows[0]["refusal"]
+    assert rows[0]["predicted_outage_s"] > 5
+
+
+def test_the_table_fits_a_terminal():
+    result = run("--target", "STARLINK-1008")
+    assert result.exit_code == 0
+    assert "STARLINK-1008" in result.stdout
+    assert "…" not in result.stdout
+    assert max(len(line) for line in result.stdout.splitlines()) <= 80
+
+
+def test_a_file_of_elements_is_searched(tmp_path):
+    file = tmp_path / "one.tle"
+    one = find(built_in_elements(), "STARLINK-1048")
+    file.write_text(f"{one.name}\n{one.line1}\n{one.line2}\n")
+    rows = json.loads(run("--tle", str(file), "--json").stdout)["passes"]
+    assert {row["target"] for row in rows} == {"STARLINK-1048"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--target", "STARLINK-108"), "did you mean"),
+        (("--tle", "no/such/file.tle"), "no/such/file.tle does not exist"),
+        (("--rig", "no/such/rig.toml"), "no/such/rig.toml"),
+    ],
+)
+def test_a_wrong_input_is_one_sentence_and_no_list(arguments, words):
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert words in str(result.exception)
+    assert "\n" not in str(result.exception).strip()
+    assert result.stdout == ""
+
+
+def test_a_satellite_that_never_rises_is_said_so(tmp_path):
+    file = tmp_path / "goes.tle"
+    file.write_text("\n".join([GOES[0], with_checksum(GOES[1]), with_checksum(GOES[2])]))
+    result = run("--tle", str(file), "--target", "GOES 16")
+    assert result.exit_code == 1
+    assert isinstance(result.exception, BoresightError)
+    assert "never rises above 20 deg over ogs" in str(result.exception)
