@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import errno
 import socket
+import struct
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -45,6 +47,8 @@ _CLEAR_POLL_S = 0.01
 def _manager() -> pyvisa.ResourceManager:
     import pyvisa  # a third of a second: only where an instrument is opened
 
+    # pyvisa-py warns of a damaged transfer and then guesses at its content; a guess is no measurement
+    warnings.filterwarnings("error", message="Unexpected MsgID", category=UserWarning)
     return pyvisa.ResourceManager("@py")
 
 
@@ -178,6 +182,10 @@ class VisaWire:
         except Exception as error:  # VisaIOError, USBError, ValueError, OSError and bare Exceptions all leak
             late = _timed_out(error)
             self._resynchronise()
+            if isinstance(error, (struct.error, UserWarning)):  # pyvisa-py found no USBTMC header
+                raise ProtocolError(
+                    f"{self.name}: {self._address} sent a damaged USBTMC transfer ({error}); check its cable."
+                ) from error
             if late and self._in_step:
                 raise WireTimeout(
                     f"{self.name}: {self._address} did not answer within {limit_s:g} s; check its power and cable."

@@ -220,6 +220,43 @@ def test_bytes_that_are_no_text_are_a_protocol_error(memory: UsbBench) -> None:
     wire.close()
 
 
+@pytest.mark.parametrize(
+    "transfer",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"\x02\x02\xfd\x00\x05", id="half-a-header"),
+        pytest.param(b"\x7f\x02\xfd\x00\x05\x00\x00\x00\x01\x00\x00\x00hello\n", id="another-message-id"),
+        pytest.param(bytes(range(7, 71)), id="garbage"),
+    ],
+)
+def test_a_damaged_transfer_is_a_protocol_error_and_the_next_query_is_answered(
+    memory: UsbBench, transfer: bytes
+) -> None:
+    wire = memory.wire()
+    whole, damaged = memory.device.bulk_in, [transfer]
+    memory.device.bulk_in = lambda ep, n: damaged.pop() if damaged else whole(ep, n)  # type: ignore[method-assign]
+    with pytest.raises(ProtocolError, match=r"power_meter: .* damaged USBTMC transfer"):
+        wire.query("*IDN?")
+    assert wire.query("SENS:CORR:WAV?") == "1.55000000E+03"
+    wire.close()
+
+
+def test_a_transfer_that_breaks_off_is_a_time_out_and_the_next_query_is_answered(memory: UsbBench) -> None:
+    wire = memory.wire()
+    half = b"\x02\x02\xfd\x00\x1f\x00\x00\x00\x01\x00\x00\x00Thor"  # 31 bytes are announced
+    whole, broken = memory.device.bulk_in, [half]
+
+    def bulk_in(endpoint: int, length: int) -> bytes | None:
+        data = whole(endpoint, length)
+        return broken.pop() if data and broken else data
+
+    memory.device.bulk_in = bulk_in  # type: ignore[method-assign]
+    with pytest.raises(WireTimeout):
+        wire.query("*IDN?", 0.1)
+    assert wire.query("SENS:CORR:WAV?") == "1.55000000E+03"
+    wire.close()
+
+
 def test_a_usb_instrument_that_is_not_there_is_named_with_what_to_do(memory: UsbBench) -> None:
     with pytest.raises(ResourceError, match=r"^laser: USB0::.* is not there; plug it in"):
         VisaWire("visa://USB0::0x1313::0x804a::M1::INSTR", memory.clock, "laser")
