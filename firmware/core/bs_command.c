@@ -122,14 +122,11 @@ static uint8_t start_injection(bs_board_t *board, const uint8_t *q)
     return BS_ERROR_OK;
 }
 
-/* samples u32, then one u8 a channel */
+/* samples u32, then one u8 a channel; takes the place of a capture that still runs */
 static uint8_t start_capture(bs_board_t *board, const uint8_t *q, uint32_t length)
 {
     bs_capture_t *c = &board->capture;
     const uint32_t channels = length - 4, samples = bs_get32(q);
-    if (c->filled < c->wanted) {
-        return BS_ERROR_BUSY;
-    }
     if (channels > BS_CAPTURE_CHANNELS || samples > BS_CAPTURE_FLOATS / channels) {
         return BS_ERROR_RANGE;
     }
@@ -188,8 +185,11 @@ static void reset_latch(bs_board_t *board)
     if (board->mode == BS_MODE_LATCHED) {
         board->mode = BS_MODE_IDLE;
     }
+    if (board->mode == BS_MODE_IDLE) {
+        board->heartbeat_seen = 0; /* the watchdog rests until the next heartbeat; a moving mirror keeps it */
+    }
     board->watchdog_latched = board->emission_latched = 0;
-    board->heartbeat_seen = board->enable_wanted = 0;
+    board->enable_wanted = 0;
 }
 
 static uint8_t set_parameter(bs_board_t *board, uint8_t id, float value)

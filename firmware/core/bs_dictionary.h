@@ -39,8 +39,7 @@
     X(6, QUEUE, "set-point queue is full")                        \
     X(7, ORDER, "set-points must go forward in time")             \
     X(8, UNSET, "loop gain or matrix is zero: calibrate first")   \
-    X(9, BUSY, "capture is running")                              \
-    X(10, UNSTABLE, "filter section is not stable")
+    X(9, UNSTABLE, "filter section is not stable")
 
 /*        NAME          name            unit     minimum  maximum  default */
 #define BS_PARAMETERS(X)                                                            \

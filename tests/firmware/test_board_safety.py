@@ -105,6 +105,21 @@ def test_the_latched_mirror_is_held_and_its_set_points_are_gone(bare: Any) -> No
     assert bare.value("cmd_x") == held
 
 
+def test_a_reset_leaves_the_watchdog_of_a_moving_mirror_running(bare: Any) -> None:
+    bare.beat()
+    bare.do(MODE, b"\x01")
+    bare.do(RESET)
+    bare.board.tick(WATCHDOG_TICKS + 1)
+    assert bare.do(STATUS)[0] == 3  # latched
+
+
+def test_a_reset_of_an_idle_board_lets_the_watchdog_rest(bare: Any) -> None:
+    bare.beat()
+    bare.do(RESET)
+    bare.board.tick(2 * WATCHDOG_TICKS)
+    assert bare.do(STATUS)[0] == 0  # idle
+
+
 def test_without_any_heartbeat_the_watchdog_rests(bare: Any) -> None:
     bare.board.tick(2 * WATCHDOG_TICKS)
     assert bare.do(STATUS)[0] == 0  # idle, not latched

@@ -81,7 +81,10 @@ class BeamBoard:
         self._ask("mode", bytes([self._tables.modes.index(mode)]))
 
     def reset(self) -> None:
-        """Clear the latches. The heartbeat starts anew, emission stays off until one asks for it again."""
+        """Clear the latches; emission stays off until a heartbeat asks for it again.
+
+        A latched board comes back idle. When idle, the watchdog rests until the next heartbeat.
+        """
         self._ask("reset")
 
     def setpoints(self, points: list[tuple[int, float, float]]) -> int:
@@ -135,7 +138,7 @@ class BeamBoard:
         self._ask("inject", struct.pack("<BfffIB", axis, frequency_hz, end_hz, amplitude_rad, ticks, before_filters))
 
     def start_capture(self, channels: tuple[str, ...], duration_s: float) -> None:
-        """Record `channels` at the tick rate from the next tick on, in the board's memory."""
+        """Record `channels` at the tick rate from the next tick on, in the board's memory; ends any capture before."""
         numbers = bytes(self._tables.channel(channel, self.name) for channel in channels)
         samples = round(duration_s * self._tables.tick_rate_hz)
         self._ask("capture", struct.pack("<I", samples) + numbers)

@@ -35,8 +35,7 @@ ERRORS = {
     6: "has no room for more set-points; send fewer at a time",
     7: "was given set-points that do not go forward in time; send them further ahead",
     8: "has no loop gain or matrix yet; calibrate it first",
-    9: "is still capturing; fetch or await that capture first",
-    10: "was given a filter section that is not stable; design the loop again",
+    9: "was given a filter section that is not stable; design the loop again",
 }
 
 
