@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import selectors
 import threading
 from collections.abc import Callable, Iterator
 
@@ -18,6 +17,7 @@ from sim_hw.devices.scpi import Exchange
 from sim_hw.timeline import Timeline
 from sim_hw.wires.memory_usb import MemoryUsbBackend, as_default_backend
 from sim_hw.wires.rawsocket import RawSocketServer
+from sim_hw.wires.reactor import Reactor
 
 pytestmark = pytest.mark.stranger
 
@@ -52,33 +52,18 @@ def usb() -> Iterator[pyvisa.ResourceManager]:
 
 @pytest.fixture
 def lan() -> Iterator[str]:
-    """A power meter on a raw socket, served in real time by a loop of this test's own."""
-    timeline, stop, selector, clock = Timeline(), threading.Event(), selectors.DefaultSelector(), RealClock()
-
-    class Reactor:
-        def add_reader(self, fd: int, callback: Callable[[], None]) -> None:
-            selector.register(fd, selectors.EVENT_READ, callback)
-
-        def remove_reader(self, fd: int) -> None:
-            selector.unregister(fd)
-
+    """A power meter on a raw socket, in real time."""
+    timeline, stop = Timeline(), threading.Event()
+    reactor = Reactor(timeline, RealClock())
     meter = Pm100d(timeline, Plant(), np.random.default_rng(1))
-    server = RawSocketServer(Reactor(), Exchange(timeline, meter.scpi))
-    start_ns = clock.now_ns()
-
-    def serve() -> None:
-        while not stop.is_set():
-            for key, _ in selector.select(0.001):
-                key.data()
-            timeline.advance(clock.now_ns() - start_ns)
-
-    thread = threading.Thread(target=serve)
+    server = RawSocketServer(reactor, Exchange(timeline, meter.scpi))
+    thread = threading.Thread(target=reactor.run, args=(stop.is_set,))
     thread.start()
     yield server.resource
     stop.set()
     thread.join()
     server.close()
-    selector.close()
+    reactor.close()
 
 
 def test_pyvisa_finds_both_instruments_by_their_usb_identity(usb: pyvisa.ResourceManager) -> None:
