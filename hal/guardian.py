@@ -80,6 +80,17 @@ class Guardian:
                 pass
         self._end()
 
+    def release(self, wait_s: float = 2.0) -> bool:
+        """Leave the device to the guardian, as if the owner had died; True when it has finished within `wait_s`.
+
+        The owner's port must be closed.
+        """
+        self._close_pipes()
+        try:
+            return self._process.wait(wait_s) == 0
+        except subprocess.TimeoutExpired:
+            return False
+
     def __enter__(self) -> Self:
         return self
 
@@ -93,10 +104,13 @@ class Guardian:
         ready, _, _ = select.select([out], [], [], START_TIMEOUT_S)
         return bool(ready) and os.read(out.fileno(), 1) == READY
 
-    def _end(self) -> None:
+    def _close_pipes(self) -> None:
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()
+
+    def _end(self) -> None:
+        self._close_pipes()
         try:
             self._process.wait(2.0)
         except subprocess.TimeoutExpired:

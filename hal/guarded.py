@@ -1,0 +1,65 @@
+"""A gimbal that something stops when we are gone: the driver and its guardian as one device.
+
+In simulated time, and for a gimbal that stops by itself without a host, it is the driver alone.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+from hal.clock import Clock
+from hal.errors import DeviceError, HalError
+from hal.guardian import Guardian, guard
+from hal.rig import Rig, open_device
+from hal.traits import AxisPosition, Gimbal
+
+
+def open_gimbal(rig: Rig, clock: Clock) -> Gimbal:
+    """Open the gimbal of a rig, guarded where it needs a guardian.
+
+    Raises ResourceError when gimbal or guardian cannot be had, and whatever the driver raises.
+    """
+    gimbal = cast("Gimbal", open_device(rig, "gimbal", clock))
+    if not (clock.realtime and gimbal.capabilities.keeps_moving_when_silent):
+        return gimbal
+    try:
+        guardian = guard(rig, "gimbal")
+    except HalError:
+        gimbal.close()
+        raise
+    return gimbal if guardian is None else GuardedGimbal(gimbal, guardian)
+
+
+class GuardedGimbal:
+    """A Gimbal that moves only while its guardian watches."""
+
+    def __init__(self, gimbal: Gimbal, guardian: Guardian) -> None:
+        self.capabilities = gimbal.capabilities
+        self._gimbal = gimbal
+        self._guardian = guardian
+
+    def position(self) -> AxisPosition:
+        """Encoder angles of both axes."""
+        return self._gimbal.position()
+
+    def set_rate(self, azimuth_rad_s: float, elevation_rad_s: float) -> None:
+        """Give both axes a rate. Raises DeviceError, after a stop, when the guardian is gone."""
+        if not self._guardian.alive:
+            self._gimbal.stop()
+            raise DeviceError("gimbal: its guardian process is gone, so it was stopped; start its service again.")
+        self._gimbal.set_rate(azimuth_rad_s, elevation_rad_s)
+
+    def stop(self) -> None:
+        """Bring both axes to rest."""
+        self._gimbal.stop()
+
+    def close(self) -> None:
+        """Stop and close. A gimbal that does not acknowledge the stop is left to the guardian."""
+        try:
+            self._gimbal.stop()
+        except HalError:
+            self._gimbal.close()
+            self._guardian.release()
+        else:
+            self._gimbal.close()
+            self._guardian.dismiss()
