@@ -1,0 +1,123 @@
+"""Trajectories: fit, evaluation, rates, ends, and the way over the bus."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+import numpy as np
+import pytest
+
+from controller.geometry import trajectory
+from controller.geometry.earth import load_earth_orientation
+from controller.geometry.frames import Site, azel_to_enu
+from controller.geometry.trajectory import Trajectory, fit
+from controller.pointing.elements import built_in_elements, find
+from controller.pointing.prediction import Observer, apparent_enu_m, predict
+
+NS = 1_000_000_000
+SITE = Site(28.2995, -16.5118, 2393.0, 770.0, 12.0, 0.3, "ogs")
+TOP = int(np.datetime64("2025-10-04T12:44:07.1", "ns").astype(np.int64))  # STARLINK-1008, 63.5 degrees
+
+
+@pytest.fixture(scope="module")
+def observer():
+    return Observer(SITE, load_earth_orientation())
+
+
+@pytest.fixture(scope="module")
+def elements():
+    return find(built_in_elements(), "STARLINK-1008")
+
+
+@pytest.fixture(scope="module")
+def path(elements, observer):
+    return predict(elements, observer, TOP - 200 * NS, TOP + 200 * NS)
+
+
+def units(looks):
+    return azel_to_enu(looks[:, 0], looks[:, 1])
+
+
+def test_one_segment_follows_a_pass_to_ten_nanoradians(path, elements, observer):
+    times = np.linspace(path.start_utc_ns, path.end_utc_ns, 3001).astype(np.int64)
+    receive, transmit = apparent_enu_m(elements, times, observer)
+    assert len(path.segments) == 1
+    looks = path.sample(times)
+    assert np.linalg.norm(units(looks) - receive / np.linalg.norm(receive, axis=1)[:, None], axis=1).max() < 1e-8
+    assert np.abs(looks[:, 2] - np.linalg.norm(receive, axis=1)).max() < 5e-3
+    ahead = np.array([path.transmit(int(t)) for t in times[::100]])
+    unit = transmit[::100] / np.linalg.norm(transmit[::100], axis=1)[:, None]
+    assert np.linalg.norm(units(ahead) - unit, axis=1).max() < 1e-8
+
+
+def test_rates_are_the_derivatives_of_what_is_evaluated(path):
+    for t in range(path.start_utc_ns + NS, path.end_utc_ns - NS, 20 * NS):
+        before, now, after = (path.receive(t + d) for d in (-NS // 100, 0, NS // 100))
+        turned = math.remainder(after.azimuth_rad - before.azimuth_rad, math.tau) / 0.02
+        assert now.azimuth_rate_rad_s == pytest.approx(turned, abs=1e-8)
+        assert now.elevation_rate_rad_s == pytest.approx((after.elevation_rad - before.elevation_rad) / 0.02, abs=1e-8)
+        assert now.range_rate_m_s == pytest.approx((after.range_m - before.range_m) / 0.02, abs=1e-3)
+
+
+def test_point_ahead_is_the_angle_between_both_directions(path):
+    t = TOP - 100 * NS
+    receive, transmit = path.receive(t), path.transmit(t)
+    apart = np.linalg.norm(azel_to_enu(*receive[:2]) - azel_to_enu(*transmit[:2]))
+    x, y = path.point_ahead(t)
+    assert math.hypot(x, y) == pytest.approx(apart, rel=1e-4)
+    # It leads in the direction of apparent motion.
+    motion = (receive.azimuth_rate_rad_s * math.cos(receive.elevation_rad), receive.elevation_rate_rad_s)
+    cosine = (x * motion[0] + y * motion[1]) / math.hypot(x, y) / math.hypot(*motion)
+    assert cosine > 0.99
+
+
+def test_outside_its_span_a_trajectory_stands_still(path):
+    before, first = path.receive(path.start_utc_ns - 100 * NS), path.receive(path.start_utc_ns)
+    assert before[:3] == pytest.approx(first[:3])
+    assert before[3:] == (0.0, 0.0, 0.0)
+    assert path.receive(path.end_utc_ns + NS)[3:] == (0.0, 0.0, 0.0)
+
+
+def test_a_long_span_is_cut_into_segments_that_join(elements, observer, monkeypatch):
+    monkeypatch.setattr(trajectory, "SEGMENT_MAX_S", 150.0)
+    path = predict(elements, observer, TOP - 200 * NS, TOP + 200 * NS)
+    assert len(path.segments) == 3
+    for one, two in zip(path.segments, path.segments[1:], strict=False):
+        assert one.end_utc_ns == two.start_utc_ns
+        left, right = path.receive(one.end_utc_ns - 1), path.receive(one.end_utc_ns)
+        assert left[:2] == pytest.approx(right[:2], abs=2e-8)
+
+
+def test_a_trajectory_survives_the_bus(path):
+    body = msgspec.msgpack.decode(msgspec.msgpack.encode(path.to_body()))
+    again = Trajectory.from_body(body)
+    assert again == path
+    assert again.receive(TOP) == path.receive(TOP)
+
+
+def change(row, **fields):
+    return {**row, **fields}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda r: [], "at least one segment"),
+        (lambda r: [{k: v for k, v in r.items() if k != "receive"}], "receive"),
+        (lambda r: [change(r, end_utc_ns=r["start_utc_ns"])], "follow each other"),
+        (lambda r: [r, r], "follow each other"),
+        (lambda r: [change(r, receive=[[1.0], [1.0]])], "three axes"),
+        (lambda r: [change(r, transmit=[[1.0], [], [1.0]])], "three axes"),
+        (lambda r: [change(r, receive=[[1.0], [math.nan], [1.0]])], "not a finite number"),
+        (lambda r: [change(r, receive=[["x"], [1.0], [1.0]])], "float"),
+    ],
+)
+def test_segments_that_are_wrong_are_refused(path, spoil, words):
+    with pytest.raises(ValueError, match=words):
+        Trajectory.from_body(spoil(path.to_body()[0]))
+
+
+def test_an_empty_span_is_refused():
+    with pytest.raises(ValueError, match="end after it starts"):
+        fit(lambda t: (np.ones((len(t), 3)), np.ones((len(t), 3))), 5, 5)
