@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gc
 import os
+import random
+import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -57,3 +60,21 @@ def nothing_leaks() -> Iterator[None]:
     leaked += [f"open {name}" for name in open_sockets() - sockets]
     leaked += [f"process {pid}" for pid in children() - processes]
     assert not leaked, f"the test leaves behind: {', '.join(leaked)}"
+
+
+@pytest.fixture
+def free_base_port() -> Callable[[int], int]:
+    """Finds a base port with `count` free TCP ports from it, below the range that the kernel draws from."""
+
+    def find(count: int) -> int:
+        while True:
+            base = random.randrange(10000, 30000)
+            with ExitStack() as held:
+                try:
+                    for port in range(base, base + count):
+                        held.enter_context(socket.socket()).bind(("127.0.0.1", port))
+                except OSError:
+                    continue
+            return base
+
+    return find

@@ -16,6 +16,7 @@ from controller.cli.rig import emulated_devices
 from hal.rig import Rig, load_rig
 
 DEFAULT_RIG = Path(__file__).parents[1] / "data" / "rigs" / "ogs.toml"
+ANSWER_S = 2.0  # a running station answers in milliseconds
 RigOption = Annotated[Path, typer.Option("--rig", help="Rig file, TOML; its [bus] says where the station is.")]
 
 
@@ -29,13 +30,13 @@ def connect(rig: Rig, name: str = "cli") -> Client:
     return Client(static_table(rig.bus.host, rig.bus.base_port), name)
 
 
-def station_answers(client: Client, rig: Rig, timeout_s: float = 2.0) -> Sample[ModeState]:
+def station_answers(client: Client, rig: Rig, timeout_s: float | None = None) -> Sample[ModeState]:
     """The station's mode, as proof that it runs.
 
     Raises:
-        BusError: no station sends within `timeout_s`; names the address and the command that starts one.
+        BusError: no station sends within `timeout_s` (2 s); names the address and the command that starts one.
     """
-    sample = client.wait_for(STATION_MODE, "station", timeout_s)
+    sample = client.wait_for(STATION_MODE, "station", ANSWER_S if timeout_s is None else timeout_s)
     if sample is None:
         raise BusError(
             f"no station answers at {rig.bus.host}:{rig.bus.base_port}; start one with `boresight run --rig {rig.path}`"

@@ -14,7 +14,7 @@ GATHER_S = 0.4  # last values come at once; this is for services that send rarel
 def status(
     rig: RigOption = DEFAULT_RIG,
     json_output: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
-    timeout_s: Annotated[float, typer.Option("--timeout", help="Seconds to wait for a station.")] = 2.0,
+    timeout_s: Annotated[float | None, typer.Option("--timeout", help="Seconds to wait for a station.")] = None,
 ) -> None:
     """Show modes, services, loops and safety votes of the running station, once."""
     import json

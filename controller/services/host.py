@@ -28,9 +28,9 @@ EXIT_CRASHED: Final = 4  # a fault of ours: the traceback is on stderr
 class StopFlag:
     """Set by SIGTERM or by the death of the process that started this one."""
 
-    def __init__(self, parent: Callable[[], int] = os.getppid) -> None:
+    def __init__(self, parent_pid: int = 0, parent: Callable[[], int] = os.getppid) -> None:
         self._parent = parent
-        self._parent_pid = parent()
+        self._parent_pid = parent_pid or parent()
         self._told = False
 
     def catch_signals(self) -> None:
@@ -60,7 +60,7 @@ def take_priority(priority: int) -> str:
     return ""
 
 
-def host(launch: Launch, stop: StopFlag) -> int:
+def host(launch: Launch, stop: Callable[[], bool]) -> int:
     """Run one service to its end; returns the exit code."""
     clock: Clock = named(launch.clock)()
     warning = take_priority(launch.priority)  # before the sockets, whose threads inherit it
@@ -92,9 +92,10 @@ def _ended(port: SocketPort | None, service: str, code: str, sentence: str, exit
 
 def main(arguments: list[str]) -> int:
     """Entry point of the process."""
-    stop = StopFlag()
+    launch = decode_launch(arguments[0])
+    stop = StopFlag(launch.parent)
     stop.catch_signals()
-    return host(decode_launch(arguments[0]), stop)
+    return host(launch, stop)
 
 
 if __name__ == "__main__":

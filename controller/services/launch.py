@@ -39,6 +39,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     base_port: int = DEFAULT_BASE_PORT
     services: tuple[str, ...] = STATION_SERVICES
     clock: str = REAL_CLOCK  # called without arguments
+    parent: int = 0  # process id of the supervisor; the service ends when it is gone. 0: whoever started it
     priority: int = 0  # SCHED_FIFO 1 to 99, 0: ordinary scheduling
 
     def table(self) -> dict[str, Endpoints]:

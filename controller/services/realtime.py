@@ -7,6 +7,7 @@ leaves the devices to their own watchdogs.
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -266,6 +267,7 @@ def run_station(
             host=host,
             base_port=base_port,
             services=services,
+            parent=os.getpid(),
             priority=(priorities or {}).get(name, 0),
         )
         for name, factory in factories.items()

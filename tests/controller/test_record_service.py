@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import random
-import socket
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from controller.bus.endpoints import Table, static_table
+from controller.bus.endpoints import static_table
 from controller.bus.envelope import Envelope, pack
 from controller.bus.socket_port import SocketPort
 from controller.bus.topics import (
@@ -26,21 +25,10 @@ NAMES = ("recorder", "link", "bench")
 PAIR = (0.0, 0.0)
 
 
-def free_table() -> Table:
-    count = 1 + 3 * len(NAMES)
-    while True:
-        base = random.randrange(10000, 30000)
-        with ExitStack() as held:
-            try:
-                for port in range(base, base + count):
-                    held.enter_context(socket.socket()).bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        return static_table(base_port=base, services=NAMES)
-
-
-def test_every_topic_of_every_service_is_recorded_truth_included(tmp_path: Path) -> None:
-    clock, table = RealClock(), free_table()
+def test_every_topic_of_every_service_is_recorded_truth_included(
+    tmp_path: Path, free_base_port: Callable[[int], int]
+) -> None:
+    clock, table = RealClock(), static_table(base_port=free_base_port(1 + 3 * len(NAMES)), services=NAMES)
     cut_off = tmp_path / "0.mcap"
     with Recorder(cut_off) as recorder:
         recorder.write(

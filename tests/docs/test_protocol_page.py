@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import random
 import re
-import socket
 import subprocess
 import sys
 import threading
-from contextlib import ExitStack
+from collections.abc import Callable
 from pathlib import Path
 
 from controller.bus.endpoints import STATION_SERVICES, static_table
@@ -20,20 +18,8 @@ from controller.bus.topics import STATION_MODE, ModeState
 from hal.clock import NS, RealClock
 
 ROOT = Path(__file__).parents[2]
+PORTS = 1 + 3 * len(STATION_SERVICES)
 PAGE = ROOT / "docs" / "protocol.md"
-
-
-def free_base_port() -> int:
-    count = 1 + 3 * len(STATION_SERVICES)
-    while True:
-        base = random.randrange(10000, 30000)
-        with ExitStack() as held:
-            try:
-                for port in range(base, base + count):
-                    held.enter_context(socket.socket()).bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        return base
 
 
 def test_the_tables_of_the_page_are_those_of_the_code() -> None:
@@ -66,8 +52,8 @@ def run_example(base_port: int) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
 
 
-def test_the_example_client_sees_telemetry_and_stops_a_station() -> None:
-    base_port, stop, told = free_base_port(), threading.Event(), []
+def test_the_example_client_sees_telemetry_and_stops_a_station(free_base_port: Callable[[int], int]) -> None:
+    base_port, stop, told = free_base_port(PORTS), threading.Event(), []
     ready = threading.Event()
 
     def station() -> None:
@@ -97,7 +83,7 @@ def test_the_example_client_sees_telemetry_and_stops_a_station() -> None:
     assert told == [("example", "stop", True)]
 
 
-def test_the_example_client_says_when_no_station_answers() -> None:
-    result = run_example(free_base_port())
+def test_the_example_client_says_when_no_station_answers(free_base_port: Callable[[int], int]) -> None:
+    result = run_example(free_base_port(PORTS))
     assert result.returncode == 1
     assert "no station answers" in result.stderr

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -19,21 +17,8 @@ from hal.clock import NS, RealClock
 NAMES = ("station", "pointing", "link", "bench")
 
 
-def free_base_port(count: int) -> int:
-    """A base port with `count` free ports from it, below the range that the kernel draws from."""
-    while True:
-        base = random.randrange(10000, 30000)
-        with ExitStack() as held:
-            try:
-                for port in range(base, base + count):
-                    held.enter_context(socket.socket()).bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        return base
-
-
 @pytest.fixture
-def table() -> Table:
+def table(free_base_port: Callable[[int], int]) -> Table:
     return static_table(base_port=free_base_port(1 + 3 * len(NAMES)), services=NAMES)
 
 

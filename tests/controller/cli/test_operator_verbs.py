@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import random
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -59,22 +57,9 @@ ZERO = (0.0, 0.0)
 SERVED = ("station", "pointing", "safety")
 
 
-def free_base_port() -> int:
-    count = 1 + 3 * len(STATION_SERVICES)
-    while True:
-        base = random.randrange(10000, 30000)
-        with ExitStack() as held:
-            try:
-                for port in range(base, base + count):
-                    held.enter_context(socket.socket()).bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        return base
-
-
 @pytest.fixture
-def base_port() -> int:
-    return free_base_port()
+def base_port(free_base_port: Callable[[int], int]) -> int:
+    return free_base_port(1 + 3 * len(STATION_SERVICES))
 
 
 @pytest.fixture
@@ -241,8 +226,13 @@ def test_watch_ends_with_ctrl_c(station: Callable[..., ToyStation], rig: Path, m
     assert run("watch", "--rig", str(rig)).exit_code == 0
 
 
-@pytest.mark.parametrize("verb", [["status", "--timeout", "0.2"], ["park"], ["reset"], ["watch"], ["track", "X"]])
-def test_without_a_station_each_verb_says_so_and_how_to_start_one(rig: Path, base_port: int, verb: list[str]) -> None:
+@pytest.mark.parametrize(
+    "verb", [["status"], ["status", "--timeout", "0.1"], ["park"], ["reset"], ["watch"], ["track", "X"]]
+)
+def test_without_a_station_each_verb_says_so_and_how_to_start_one(
+    rig: Path, base_port: int, verb: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("controller.cli.connect.ANSWER_S", 0.2)
     result = run(*verb, "--rig", str(rig))
     assert result.exit_code != 0
     assert isinstance(result.exception, BusError)

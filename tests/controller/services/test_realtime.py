@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import socket
 import subprocess
@@ -83,19 +82,6 @@ SERVICES = ("supervisor", "first", "second", "recorder")
 SERVICES = ("supervisor", "first", "second", "recorder")
 
 
-def free_base_port() -> int:
-    count = 1 + 3 * len(SERVICES)
-    while True:
-        base = random.randrange(10000, 30000)
-        with ExitStack() as held:
-            try:
-                for port in range(base, base + count):
-                    held.enter_context(socket.socket()).bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        return base
-
-
 @pytest.fixture
 def toys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The toys' module, importable in this process and its children."""
@@ -105,11 +91,18 @@ def toys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "boresight_toys"
 
 
+@pytest.fixture
+def base_port(free_base_port: Callable[[int], int]) -> int:
+    return free_base_port(1 + 3 * len(SERVICES))
+
+
 class Station:
     """A supervisor that the test turns by hand."""
 
-    def __init__(self, folder: Path, toys: str, factories: dict[str, str], restart: tuple[str, ...] = ()) -> None:
-        self.base_port = free_base_port()
+    def __init__(
+        self, folder: Path, toys: str, base_port: int, factories: dict[str, str], restart: tuple[str, ...] = ()
+    ) -> None:
+        self.base_port = base_port
         self.told: list[str] = []
         self.run_dir = folder / "run"
         self.clock = RealClock()
@@ -153,11 +146,11 @@ class Station:
 
 
 @pytest.fixture
-def station(tmp_path: Path, toys: str) -> Iterator[Callable[..., Station]]:
+def station(tmp_path: Path, toys: str, base_port: int) -> Iterator[Callable[..., Station]]:
     with ExitStack() as stack:
 
         def make(restart: tuple[str, ...] = (), **factories: str) -> Station:
-            made = Station(tmp_path, toys, factories, restart)
+            made = Station(tmp_path, toys, base_port, factories, restart)
             stack.callback(made.close)
             return made
 
@@ -295,9 +288,8 @@ raise SystemExit(
 
 
 @pytest.fixture
-def whole_station(tmp_path: Path, toys: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+def whole_station(tmp_path: Path, toys: str, base_port: int) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """A supervisor in a process of its own, in a process group of its own."""
-    base_port = free_base_port()
     command = [sys.executable, "-c", STATION, str(tmp_path / "run"), str(base_port)]
     with subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE) as process:
         try:
@@ -366,8 +358,7 @@ def test_services_end_when_their_supervisor_is_killed(
     assert (tmp_path / "run" / "closed").read_text().split() == ["first"], "its devices were left safe"
 
 
-def test_a_second_station_on_the_same_ports_is_refused(toys: str, tmp_path: Path) -> None:
-    base_port = free_base_port()
+def test_a_second_station_on_the_same_ports_is_refused(toys: str, tmp_path: Path, base_port: int) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", base_port + 1))
         taken.listen()
@@ -425,14 +416,14 @@ class AfterTurns:
         return self.turns < 0
 
 
-def launch_of(toys: str, folder: Path, factory: str, **change: Any) -> Launch:
+def launch_of(toys: str, folder: Path, factory: str, base_port: int, **change: Any) -> Launch:
     return Launch(
         service="first",
         factory=f"{toys}:{factory}",
         rig="toy.toml",
         run_dir=str(folder),
         loader=f"{toys}:rig",
-        base_port=free_base_port(),
+        base_port=base_port,
         services=SERVICES,
         **change,
     )
@@ -445,8 +436,8 @@ def toys_here(toys: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     sys.modules.pop(toys, None)
 
 
-def test_a_host_runs_its_service_until_told_to_stop(toys_here: str, tmp_path: Path) -> None:
-    assert host.host(launch_of(toys_here, tmp_path, "toy"), AfterTurns(3)) == 0  # type: ignore[arg-type]
+def test_a_host_runs_its_service_until_told_to_stop(toys_here: str, tmp_path: Path, base_port: int) -> None:
+    assert host.host(launch_of(toys_here, tmp_path, "toy", base_port), AfterTurns(3)) == 0
     assert (tmp_path / "closed").read_text().split() == ["first"]
 
 
@@ -459,20 +450,26 @@ def test_a_host_runs_its_service_until_told_to_stop(toys_here: str, tmp_path: Pa
     ],
 )
 def test_a_host_says_why_its_service_did_not_run(
-    toys_here: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], factory: str, code: int, words: str
+    toys_here: str,
+    tmp_path: Path,
+    base_port: int,
+    capsys: pytest.CaptureFixture[str],
+    factory: str,
+    code: int,
+    words: str,
 ) -> None:
-    assert host.host(launch_of(toys_here, tmp_path, factory), AfterTurns(3)) == code  # type: ignore[arg-type]
+    assert host.host(launch_of(toys_here, tmp_path, factory, base_port), AfterTurns(3)) == code
     assert words in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_a_host_without_real_time_priority_runs_and_tells(
-    toys_here: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    toys_here: str, tmp_path: Path, base_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*arguments: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(os, "sched_setscheduler", refuse)
-    launch = launch_of(toys_here, tmp_path, "toy", priority=5)
+    launch = launch_of(toys_here, tmp_path, "toy", base_port, priority=5)
     events: list[str] = []
     with Client(launch.table()) as client:
 
@@ -481,33 +478,34 @@ def test_a_host_without_real_time_priority_runs_and_tells(
             events.extend(sample.body.message for sample in client.store.drain(STATION_EVENT))
             return bool(events)
 
-        assert host.host(launch, stop) == 0  # type: ignore[arg-type]
+        assert host.host(launch, stop) == 0
     assert "runs without real-time priority" in events[0]
 
 
-def test_a_host_on_taken_ports_refuses(toys_here: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    launch = launch_of(toys_here, tmp_path, "toy")
+def test_a_host_on_taken_ports_refuses(
+    toys_here: str, tmp_path: Path, base_port: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    launch = launch_of(toys_here, tmp_path, "toy", base_port)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", launch.base_port + 4))
         taken.listen()
-        assert host.host(launch, AfterTurns(3)) == host.EXIT_REFUSED  # type: ignore[arg-type]
+        assert host.host(launch, AfterTurns(3)) == host.EXIT_REFUSED
     assert "in use: a station is running" in capsys.readouterr().err
 
 
 def test_the_host_process_reads_its_launch_and_ends_on_sigterm(
-    toys_here: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    toys_here: str, tmp_path: Path, base_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
     monkeypatch.setattr(host, "host", lambda launch, stop: os.kill(os.getpid(), signal.SIGTERM) or 10 + stop())
     try:
-        assert host.main([launch_of(toys_here, tmp_path, "toy").encode()]) == 11
+        assert host.main([launch_of(toys_here, tmp_path, "toy", base_port).encode()]) == 11
     finally:
         signal.signal(signal.SIGTERM, before[0])
         signal.signal(signal.SIGINT, before[1])
 
 
-def test_a_station_runs_until_it_is_no_longer_wanted(toys: str, tmp_path: Path) -> None:
-    base_port = free_base_port()
+def test_a_station_runs_until_it_is_no_longer_wanted(toys: str, tmp_path: Path, base_port: int) -> None:
     table = static_table(base_port=base_port, services=SERVICES)
     told: list[str] = []
     with Client(table) as client:
@@ -535,8 +533,7 @@ def test_a_station_runs_until_it_is_no_longer_wanted(toys: str, tmp_path: Path) 
     assert (tmp_path / "closed").read_text().split() == ["first"]
 
 
-def test_a_station_whose_registry_port_is_taken_is_refused(toys: str, tmp_path: Path) -> None:
-    base_port = free_base_port()
+def test_a_station_whose_registry_port_is_taken_is_refused(toys: str, tmp_path: Path, base_port: int) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", base_port))
         taken.listen()
@@ -556,9 +553,10 @@ def test_the_supervisor_answers_commands(station: Callable[..., Station]) -> Non
 
 def test_an_orphan_is_told_to_stop() -> None:
     parents = [100, 100, 1]
-    stop = StopFlag(lambda: parents.pop(0))
+    stop = StopFlag(parent=lambda: parents.pop(0))
     assert not stop()
     assert stop()
+    assert StopFlag(100, lambda: 1)(), "the supervisor died before its service had begun"
 
 
 def test_an_announcement_holds_for_three_seconds() -> None:
@@ -584,6 +582,6 @@ def test_an_announcement_holds_for_three_seconds() -> None:
     assert item.endpoints == Endpoints("a", "b", "c")
 
 
-def test_nobody_at_the_registry_is_a_sentence() -> None:
+def test_nobody_at_the_registry_is_a_sentence(base_port: int) -> None:
     with pytest.raises(BusError, match="boresight run"):
-        RegistryClient(f"tcp://127.0.0.1:{free_base_port()}", RealClock()).lookup(0.1)
+        RegistryClient(f"tcp://127.0.0.1:{base_port}", RealClock()).lookup(0.1)
