@@ -46,7 +46,6 @@ from sim_hw.timeline import Timeline
 
 _LOOK_AHEAD_S = 3600.0
 _HIGH_RAD = math.radians(20.0)
-_MIRROR_RANGE_RAD = 2e-3
 
 
 class Board(Protocol):
@@ -111,7 +110,9 @@ class World:
         self.mount_terms = MountTerms.draw(scenario.misalignment, stream(seed, "misalignment"))
         self._fine_parameters: FineParameters | None = None
         if fine is None:
-            self._fine_parameters = FineParameters.draw(stream(seed, "fine parameters"))
+            self._fine_parameters = FineParameters.draw(
+                stream(seed, "fine parameters"), FineParameters(**scenario.fine.model_dump())
+            )
             fine = FinePlant(self._fine_parameters, stream(seed, "fine noise"))
         terminal = Terminal.create(scenario.satellite, TICK_S, stream(seed, "satellite"))
         self._detector_phase_s = float(terminal.state[LEFT]) * TICK_S
@@ -122,7 +123,7 @@ class World:
             self.gimbal,
             self.mount_terms.array,
             fine,
-            self._fine_parameters.range_rad if self._fine_parameters else _MIRROR_RANGE_RAD,
+            scenario.fine.range_rad,
             terminal,
         )
         sky = Sky(stars, site, utc0_ns, wavelengths.beacon_m) if stars else None

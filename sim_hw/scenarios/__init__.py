@@ -93,6 +93,21 @@ class Camera(_Section):
     field_deg: PositiveFloat
 
 
+class Fine(_Section):
+    """Steering mirror and quad cell as designed; names as in sim_hw.plant.fine.FineParameters."""
+
+    resonance_hz: tuple[PositiveFloat, PositiveFloat]
+    second_mode_hz: tuple[PositiveFloat, PositiveFloat]
+    damping: PositiveFloat
+    hysteresis: NonNegativeFloat
+    range_rad: PositiveFloat
+    position_noise_rad: NonNegativeFloat
+    half_field_rad: PositiveFloat
+    shot_nea_rad: NonNegativeFloat
+    floor_nea_rad: NonNegativeFloat
+    crosstalk: tuple[NonNegativeFloat, NonNegativeFloat, NonNegativeFloat, NonNegativeFloat]
+
+
 class Satellite(_Section):
     """The cooperative terminal."""
 
@@ -143,6 +158,7 @@ class Scenario(_Section):
     jitter: Jitter
     turbulence: Turbulence
     camera: Camera
+    fine: Fine
     satellite: Satellite
     laser: Laser
     link: Link

@@ -46,6 +46,12 @@ OFF: dict[str, tuple[dict[str, dict[str, object]], str, float, float]] = {
     "jitter": ({"jitter": {"psd_at_zero_urad2_hz": 0.0}}, "fine_rms_rad", 0.0, 0.8),
     "tilt": ({"turbulence": {"tilt": False}}, "fine_rms_rad", 0.5, 0.99),
     "anisoplanatism": ({"turbulence": {"tilt": False}}, "transmit_rms_rad", 0.3, 0.97),
+    "hysteresis and quad noise": (
+        {"fine": {"hysteresis": 0.0, "shot_nea_rad": 0.0, "floor_nea_rad": 0.0}},
+        "fine_rms_rad",
+        0.9,
+        0.9999,
+    ),
     "ephemeris": ({"ephemeris": {"along_track_m": 0.0, "cross_track_m": 0.0}}, "nominal_rms_rad", 0.0, 0.8),
 }
 
