@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from controller.bus.topics import POINTING_STATE, TRACKING_COARSE, CoarseState, 
 from controller.errors import BoresightError
 from controller.geometry.stars import Star, observed
 from controller.pointing.calibration import Visit, choose_stars, visits
-from controller.pointing.mount import Signs
+from controller.pointing.mount import MountModel, Signs
 from controller.pointing.mount_fit import Fit, Observation, fit, sky_offset
 from controller.pointing.prediction import Observer
 from controller.tracking.camera_model import CameraModel, poke_offsets
@@ -26,9 +26,12 @@ from hal.clock import NS, Clock
 
 POKE_RAD = math.radians(0.2)  # well inside a one degree field, with room for an uncalibrated mount
 POKE_SIDE: Signs = (1.0, 1.0)  # always from the same side, so that the play does not show
+WIDE_RAD = 8e-3  # nearly the whole field: a mount set up by hand
+NARROW_RAD = 2.5e-3  # once the zero points are known roughly: tilts of half a degree of arc remain
+FRAME_RATE_HZ = 10.0
 SLEW_TIMEOUT_S = 150.0
 LOOK_TIMEOUT_S = 5.0
-LOOKS = 4
+LOOKS = 10  # a second of frames, against jitter
 CALL_TIMEOUT_S = 1.0
 POLL_NS = NS // 20
 STARS_MIN = 8
@@ -73,18 +76,19 @@ class Calibration:
         self._observer = observer
         self._camera = camera
         self._wavelength_um = wavelength_um
+        self._model = MountModel()
         self._tell = tell
 
     def run(self) -> Calibrated:
         """Calibrate. Raises CalibrationError, PokeError, MountModelError; the mount keeps its old model then."""
         observer = self._observer
         before = self._call("pointing", "pointing.model", {})
-        self._call("pointing", "pointing.model", dict.fromkeys(before, 0.0))
         try:
+            self._use(MountModel())
             chosen = choose_stars(self._clock.utc_ns(), observer.site, observer.earth, self._wavelength_um)
             self._camera = self._poke(chosen[0][0])
             observations = self._visit_all(visits(chosen))
-            fitted = fit(observations)
+            fitted = fit(observations, self._model)
         except BoresightError:
             self._call("pointing", "pointing.model", before)
             raise
@@ -94,6 +98,7 @@ class Calibration:
     def _poke(self, star: Star) -> CameraModel:
         """Where one star appears while the gimbal stands off by known angles."""
         self._tell("camera poke", 0.0)
+        self._call("tracking", "tracking.look", {"half_extent_rad": WIDE_RAD, "frame_rate_hz": FRAME_RATE_HZ})
         offsets, pixels = [], []
         for offset in poke_offsets(POKE_RAD):
             azimuth, elevation = self._place(star, self._clock.utc_ns())
@@ -103,8 +108,18 @@ class Calibration:
             offsets.append(sky_offset(self._place(star, look.t_utc_ns), look.encoder))
             pixels.append(self._camera.pixel(look.offset_rad))
         model = fit_camera(offsets, pixels, self._camera)
-        self._call("tracking", "tracking.camera", asdict(model))
+        self._call("tracking", "tracking.camera", {"matrix": model.matrix, "origin_px": model.origin_px})
+        # The zero points, roughly: the other stars then appear near the middle, and a smaller region is enough.
+        x, y = model.error(*pixels[0])
+        _, elevation = self._place(star, self._clock.utc_ns())
+        x, y = x + offsets[0][0], y + offsets[0][1]
+        self._use(MountModel(IA=x / math.cos(elevation), IE=y))
+        self._call("tracking", "tracking.look", {"half_extent_rad": NARROW_RAD, "frame_rate_hz": FRAME_RATE_HZ})
         return model
+
+    def _use(self, model: MountModel) -> None:
+        self._call("pointing", "pointing.model", model.to_body())
+        self._model = model
 
     def _visit_all(self, tour: list[Visit]) -> list[Observation]:
         observations = []
@@ -147,7 +162,8 @@ class Calibration:
         t_utc_ns = int(np.mean([frame.t_utc_ns - held.t_utc_ns for frame in frames])) + held.t_utc_ns
         x, y = np.mean([frame.error_rad for frame in frames], axis=0)
         state = self._port.fresh(POINTING_STATE) or held
-        return _Look(t_utc_ns, (state.azimuth_rad, state.elevation_rad), (float(x), float(y)))
+        encoder = self._model.encoder(state.azimuth_rad, state.elevation_rad)
+        return _Look(t_utc_ns, encoder, (float(x), float(y)))
 
     def _holding(self, since_utc_ns: int) -> PointingState | None:
         state: PointingState | None = self._port.fresh(POINTING_STATE)

@@ -1,4 +1,4 @@
-"""The `boresight` command, one file a verb. Verbs import what they need when they run, so the command starts at once."""
+"""The `boresight` command, one file a verb. A verb imports what it needs when it runs, so that the start is quick."""
 
 from __future__ import annotations
 

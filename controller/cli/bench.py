@@ -1,0 +1,193 @@
+"""Puts an emulated bench together: the one place of the controller that knows sim_hw, and imports it only when asked.
+
+There is one world; its devices are reached over in-memory wires in lockstep, over ptys and sockets in real time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from controller.cli.rig import emulated_devices
+from hal.rig import Rig, load_rig
+
+if TYPE_CHECKING:
+    from controller.pointing.elements import ElementSet
+    from controller.services.lockstep import Lockstep
+    from sim_hw.scenarios import Scenario
+    from sim_hw.world import World
+
+_numbers = count(1)  # benches of one process have names of their own
+
+
+@dataclass
+class Devices:
+    """The emulators of a bench, by the names of the rig's sections."""
+
+    gimbal: Any
+    camera: Any
+    beam_board: Any
+    laser: Any
+    power_meter: Any
+
+
+@dataclass
+class Bench:
+    """A running world with its devices and where each is reached."""
+
+    world: World
+    devices: Devices
+    rig: Rig
+    addresses: dict[str, str]
+    lockstep: Lockstep | None = None  # the clock, in lockstep
+    reactor: Any = None  # what drives the world in real time
+    _stack: ExitStack = field(default_factory=ExitStack)
+
+    def close(self) -> None:
+        """Unplug every device."""
+        self._stack.close()
+
+    def __enter__(self) -> Bench:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+def open_bench(
+    rig_path: Path,
+    target: ElementSet,
+    utc0_ns: int,
+    scenario: str | Path = "default",
+    seed: int = 1,
+    wires: Literal["memory", "pty"] = "memory",
+    overrides: dict[str, dict[str, object]] | None = None,
+    now_ns: Callable[[], int] | None = None,
+) -> Bench:
+    """Build the world at UTC `utc0_ns` with `target` in its sky, and emulators of the rig's emulated devices.
+
+    `overrides` replaces keys of the scenario, section by section. `now_ns` drives the world in real time (pty).
+    Raises RigError, and sim_hw's errors for a wrong scenario or a missing firmware library.
+    """
+    wanted = emulated_devices(rig_path)
+    checked = load_rig(rig_path, dict.fromkeys(wanted, ""))
+    world = _world(checked, target, utc0_ns, _scenario(scenario, overrides), seed)
+    devices = _devices(checked, world, seed)
+    if wires == "memory":
+        return _in_memory(rig_path, wanted, world, devices, utc0_ns)
+    if now_ns is None:
+        raise ValueError("a bench in real time needs a clock")
+    return _in_real_time(rig_path, wanted, world, devices, now_ns)
+
+
+def _scenario(scenario: str | Path, overrides: dict[str, dict[str, object]] | None) -> Scenario:
+    from sim_hw.scenarios import load_scenario
+
+    return load_scenario(scenario, overrides)
+
+
+def _world(rig: Rig, target: ElementSet, utc0_ns: int, scenario: Scenario, seed: int) -> World:
+    from controller.geometry.stars import bright_stars
+    from sim_hw.scene.earth import Site
+    from sim_hw.scene.sky import CatalogueStar
+    from sim_hw.scene.target import Target
+    from sim_hw.world import World
+
+    station = rig.station
+    site = Site(
+        station.latitude_deg,
+        station.longitude_deg,
+        station.height_m,
+        station.pressure_hpa,
+        station.temperature_c,
+        station.relative_humidity,
+    )
+    stars = [
+        CatalogueStar(
+            star.right_ascension_deg,
+            star.declination_deg,
+            star.motion_ra_mas_yr,
+            star.motion_dec_mas_yr,
+            star.magnitude,
+        )
+        for star in bright_stars()
+    ]
+    return World(scenario, seed, utc0_ns, site, Target(target.name, target.line1, target.line2), stars)
+
+
+def _devices(rig: Rig, world: World, seed: int) -> Devices:
+    from sim_hw.devices.beamboard import BeamBoard
+    from sim_hw.devices.itc4000 import Itc4000
+    from sim_hw.devices.nexstar import NexStar
+    from sim_hw.devices.pm100d import Pm100d
+    from sim_hw.devices.u3v import U3vCamera
+    from sim_hw.scene.noise import stream
+
+    board = BeamBoard()
+    world.attach(board)
+    laser = Itc4000(world.timeline, world)
+    return Devices(
+        gimbal=NexStar(
+            world.timeline,
+            world.gimbal,
+            stream(seed, "mount electronics"),
+            rate_max_rad_s=rig.gimbal.rate_max_rad_s,
+            acceleration_max_rad_s2=rig.gimbal.acceleration_max_rad_s2,
+            latitude_deg=rig.station.latitude_deg,
+            longitude_deg=rig.station.longitude_deg,
+        ),
+        camera=U3vCamera(world.timeline, world.camera_spots, stream(seed, "camera noise")),
+        beam_board=board,
+        laser=laser,
+        power_meter=Pm100d(world.timeline, world, stream(seed, "power meter"), rig.power_meter.wavelength_nm),
+    )
+
+
+def _in_memory(rig_path: Path, wanted: list[str], world: World, devices: Devices, utc0_ns: int) -> Bench:
+    """Lockstep: pyserial by a registered URL, pyusb and pyvisa-py by an in-process backend."""
+    from controller.services.lockstep import Lockstep
+    from hal.wires.usb import register_backend
+    from sim_hw.wires import memory_serial
+    from sim_hw.wires.line import SerialLine
+    from sim_hw.wires.memory_usb import MemoryUsbBackend, as_default_backend
+
+    number = next(_numbers)
+    lockstep = Lockstep(world, utc0_ns)
+    checked = load_rig(rig_path, dict.fromkeys(wanted, ""))
+    usb = MemoryUsbBackend(lockstep)
+    usb.plug("camera", devices.camera)
+    instruments = {"laser": devices.laser.usb(), "power_meter": devices.power_meter.usb()}
+    for name, instrument in instruments.items():
+        usb.plug(name, instrument)
+    lines = {
+        f"gimbal-{number}": SerialLine(world.timeline, devices.gimbal, checked.gimbal.baud),
+        f"beamboard-{number}": SerialLine(world.timeline, devices.beam_board, checked.beam_board.baud),
+    }
+    stack = ExitStack()
+    resources = stack.enter_context(memory_serial.serving(lines, lockstep))
+    stack.enter_context(as_default_backend(usb))
+    register_backend("simusb", lambda location, clock: usb.at(location))
+    addresses = {
+        "gimbal": resources[f"gimbal-{number}"],
+        "beam_board": resources[f"beamboard-{number}"],
+        "camera": "simusb://camera",
+        **{name: _usbtmc(instrument) for name, instrument in instruments.items()},
+    }
+    rig = load_rig(rig_path, {device: addresses[device] for device in wanted})
+    return Bench(world, devices, rig, addresses, lockstep=lockstep, _stack=stack)
+
+
+def _usbtmc(device: Any) -> str:
+    """VISA's name of a USBTMC device, from its own descriptor."""
+    vendor, product = (int.from_bytes(device.device_descriptor[i : i + 2], "little") for i in (8, 10))
+    return f"visa://USB0::0x{vendor:04x}::0x{product:04x}::{device.strings[3]}::INSTR"
+
+
+def _in_real_time(
+    rig_path: Path, wanted: list[str], world: World, devices: Devices, now_ns: Callable[[], int]
+) -> Bench:
+    raise NotImplementedError

@@ -1,0 +1,173 @@
+"""`boresight demo`: one pass of a real satellite on an emulated terminal, from rise to set, in lockstep."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from controller.errors import BoresightError
+
+if TYPE_CHECKING:
+    from controller.pointing.plan import Plan
+    from hal.rig import Rig
+
+DEFAULT_RIG = Path(__file__).parent.parent / "data" / "rigs" / "ogs.toml"
+STAGES = 1000  # of the progress bar
+
+
+def demo(
+    json_output: Annotated[bool, typer.Option("--json", help="Print summary.json and nothing else.")] = False,
+    seed: Annotated[int, typer.Option(help="Draws misalignment, ephemeris error, jitter, turbulence and noise.")] = 1,
+    out: Annotated[Path | None, typer.Option(help="Folder for recording, report and summary; default runs/.")] = None,
+    tle: Annotated[Path | None, typer.Option(help="File of element sets; default: those that are built in.")] = None,
+    target: Annotated[str, typer.Option(help="Satellite by name or catalogue number; default: the best pass.")] = "",
+    rig: Annotated[Path, typer.Option(help="Rig file.")] = DEFAULT_RIG,
+    scenario: Annotated[str, typer.Option(help="World to put it in: a name or a TOML file.")] = "default",
+    arc: Annotated[float | None, typer.Option(help="Fly only this many seconds of the pass.")] = None,
+    above_limits: Annotated[bool, typer.Option(help="Fly a pass that asks too much of the gimbal.")] = False,
+) -> None:
+    """Fly one pass of a real satellite on an emulated terminal and show it."""
+    from rich.console import Console
+
+    console = Console(stderr=True, quiet=json_output)
+    summary = run_demo(console, seed, out, tle, target, rig, scenario, arc, above_limits)
+    if json_output:
+        typer.echo(json.dumps(summary, indent=2))
+
+
+def run_demo(
+    console: Any,
+    seed: int,
+    out: Path | None,
+    tle: Path | None,
+    target: str,
+    rig_path: Path,
+    scenario: str,
+    arc_s: float | None,
+    above_limits: bool,
+) -> dict[str, Any]:
+    """Plan, fly, report; returns the summary. Raises BoresightError and HalError with a sentence."""
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    from controller.cli.flight import Flight
+    from controller.cli.rig import emulated_devices
+    from controller.cli.summary import summarise
+    from hal.rig import load_rig
+
+    rig = load_rig(rig_path, dict.fromkeys(emulated_devices(rig_path), ""))
+    columns = (SpinnerColumn(), TextColumn("{task.fields[mode]:<10}"), BarColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
+        bar = progress.add_task("choosing the pass", total=STAGES, mode="PLAN")
+        plan = choose_pass(rig, tle, target, above_limits)
+        folder = _folder(out, plan, seed)
+        progress.update(bar, description="compiling the world (once; the next start is quick)", mode="COMPILE")
+        flight = Flight(
+            rig_path,
+            plan,
+            folder,
+            seed,
+            scenario,
+            arc_s,
+            tell=lambda mode, what, share: progress.update(
+                bar, completed=share * STAGES, description=what or plan.target.elements.name, mode=mode
+            ),
+        )
+        try:
+            flown = flight.fly(_metadata(rig_path, scenario, seed))
+            progress.update(bar, completed=STAGES, description="drawing the report", mode="REPORT")
+            summary = summarise(flown, seed, rig.link.received_power_threshold_w)
+            _write_report(folder, summary, flown)
+        finally:
+            flight.close()
+    show(console, summary, folder)
+    return summary
+
+
+def choose_pass(rig: Rig, tle: Path | None, name: str, above_limits: bool) -> Plan:
+    """The pass to fly. Raises ElementsError, PassError."""
+    import math
+
+    from controller.cli.factories import observer_of
+    from controller.pointing.elements import built_in_elements, find, load_elements
+    from controller.pointing.plan import AxisLimits, choose
+
+    sets = load_elements(tle) if tle is not None else built_in_elements()
+    if name:
+        sets = [find(sets, name)]
+    limits = AxisLimits(rig.gimbal.rate_max_rad_s, rig.gimbal.acceleration_max_rad_s2)
+    return choose(sets, observer_of(rig), limits, math.radians(rig.station.elevation_mask_deg), above_limits)
+
+
+def _folder(out: Path | None, plan: Plan, seed: int) -> Path:
+    if out is None:
+        start = datetime.fromtimestamp(plan.target.rise_utc_ns * 1e-9, UTC).strftime("%Y%m%dT%H%M%S")
+        stem = f"{start}-{plan.target.elements.name.replace(' ', '-')}-seed{seed}"
+        out = next(
+            p for n in range(1, 10_000) if not (p := Path("runs") / (stem if n == 1 else f"{stem}-{n}")).exists()
+        )
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BoresightError(f"{out}: cannot be made ({error.strerror}); choose another folder with --out.") from None
+    if (out / "recording.mcap").exists():
+        raise BoresightError(
+            f"{out} holds a recording already; choose another folder with --out, nothing is overwritten."
+        )
+    return out
+
+
+def _metadata(rig_path: Path, scenario: str, seed: int) -> dict[str, dict[str, str]]:
+    from importlib.metadata import version
+
+    return {
+        "boresight": {"version": version("boresight"), "seed": str(seed), "scenario": scenario},
+        "rig": {"toml": rig_path.read_text(encoding="utf-8")},
+    }
+
+
+def _write_report(folder: Path, summary: dict[str, Any], flown: Any) -> None:
+    (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    import numpy as np
+
+    from controller.report import write_report
+
+    np.savez_compressed(folder / "truth.npz", fine_10khz_rad=flown.bench.world.fine_capture_rad().astype(np.float32))
+    write_report(folder)
+
+
+def show(console: Any, summary: dict[str, Any], folder: Path) -> None:
+    """The summary as a person reads it."""
+    from rich.table import Table
+
+    def micro(pair: list[float | None] | None) -> str:
+        return " / ".join("-" if v is None else f"{v * 1e6:.2f}" for v in pair or [None]) + " µrad"
+
+    def number(value: float | None, unit: str, digits: int = 1) -> str:
+        return "-" if value is None else f"{value:.{digits}f} {unit}"
+
+    modes = ", ".join(f"{mode} {seconds:.0f} s" for mode, seconds in summary["mode_times_s"].items())
+    before, after = micro(summary["open_loop_error_before_rms_rad"]), micro(summary["open_loop_error_after_rms_rad"])
+    found = number(summary["acquisition_time_s"], "s")
+    predicted = number(summary["acquisition_time_predicted_s"], "s")
+    table = Table(title=f"{summary['target']}, simulated, seed {summary['seed']}", show_header=False)
+    for what, value in (
+        ("pass", f"{summary['pass_start_utc']}, up to {summary['max_elevation_deg']:.1f}°"),
+        ("modes", modes),
+        ("open loop before / after calibration", f"{before}; {after} rms"),
+        ("acquisition", f"{found}, {predicted} predicted"),
+        ("coarse error", f"{micro(summary['coarse_error_rms_rad'])} rms"),
+        ("fine error", f"{micro(summary['fine_error_rms_rad'])} rms, bound {micro([summary['predictor_bound_rad']])}"),
+        ("transmit error", f"{micro(summary['transmit_error_rms_rad'])} rms"),
+        ("link", f"{(summary['link_fraction'] or 0) * 100:.1f} % of the time after first light"),
+        ("speed", f"{number(summary['realtime_factor'], 'times real time')}"),
+        ("ended", f"{summary['final_mode']}: {summary['final_reason']}"),
+    ):
+        table.add_row(what, value)
+    console.print(table)
+    for name, why in summary["failures"].items():
+        console.print(f"[red]{name} died: {why}[/red]")
+    console.print(f"report: {folder / 'report.html'}")

@@ -1,0 +1,121 @@
+"""How each service of a station is made from the rig: `(clock, port, rig, run_dir) -> Service`, the same everywhere.
+
+Called on the service's own thread (lockstep) or in its own process (real time), since opening a device takes time.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from controller.acquisition.planner import Planner
+from controller.bus.port import Port
+from controller.geometry.bodies import sun_and_moon
+from controller.geometry.earth import load_earth_orientation
+from controller.geometry.frames import Site
+from controller.link.service import LinkService
+from controller.pointing.mount import MountModel
+from controller.pointing.prediction import Observer
+from controller.pointing.service import PointingService
+from controller.pointing.targets import Fixed
+from controller.safety.inputs import Limits
+from controller.safety.service import SafetyService
+from controller.safety.timesync import bench_time, kernel_time
+from controller.services.service import Service
+from controller.station_service import StationService
+from controller.tracking.camera_model import CameraModel, nominal
+from controller.tracking.service import TrackingService
+from controller.tracking.settings import TrackingSettings
+from hal.clock import Clock
+from hal.rig import Rig, emission_lock, open_device
+from hal.traits import Region
+
+SERVICES = ("safety", "station", "pointing", "tracking", "link")
+MODEL_FILE = "mount.toml"  # in the run directory: the last calibration
+PLAN_FILE = "pass.json"  # the pass under way, for a station that is cut off in it
+
+
+def factories() -> dict[str, str]:
+    """Service name -> "module:function", in the order of starting."""
+    return {name: f"{__name__}:{name}" for name in SERVICES}
+
+
+def site_of(rig: Rig) -> Site:
+    """Where the rig stands."""
+    s = rig.station
+    return Site(
+        s.latitude_deg, s.longitude_deg, s.height_m, s.pressure_hpa, s.temperature_c, s.relative_humidity, s.name
+    )
+
+
+def observer_of(rig: Rig) -> Observer:
+    """The site with Earth orientation and the wavelengths of both legs."""
+    optics = rig.optics
+    receive_um, transmit_um = optics.receive_wavelength_nm * 1e-3, optics.transmit_wavelength_nm * 1e-3
+    return Observer(site_of(rig), load_earth_orientation(), receive_um, transmit_um)
+
+
+def nominal_camera(rig: Rig) -> CameraModel:
+    """What the rig file says of the camera."""
+    scale_rad = rig.camera.pixel_scale_urad * 1e-6
+    side = round(math.radians(rig.camera.field_deg) / scale_rad)
+    return nominal(Region(0, 0, side, side), scale_rad)
+
+
+def station(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
+    """The mode machine; the pass under way is remembered in the run directory."""
+    half_field_rad = rig.optics.quad_half_field_urad * 1e-6
+    return StationService(clock, port, rig.station.elevation_mask_deg, half_field_rad, run_dir / PLAN_FILE)
+
+
+def pointing(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
+    """The gimbal loop, with the last calibration when there is one."""
+    park = Fixed(math.radians(rig.gimbal.park_azimuth_deg), math.radians(rig.gimbal.park_elevation_deg))
+    file = run_dir / MODEL_FILE
+    model = MountModel.load(file) if file.exists() else None
+    return PointingService(clock, port, lambda: open_device(rig, "gimbal", clock), observer_of(rig), park, model)
+
+
+def link(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
+    """The power meter."""
+    meter = open_device(rig, "power_meter", clock)
+    wavelength_m = rig.power_meter.wavelength_nm * 1e-9
+    return LinkService(clock, port, meter, wavelength_m, rig.link.received_power_threshold_w)
+
+
+def safety(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
+    """The votes and the laser. UTC of a bench is its own; UTC of a station is what the kernel says of it."""
+    site, earth = site_of(rig), load_earth_orientation()
+    bench = not clock.realtime
+    return SafetyService(
+        clock,
+        port,
+        open_device(rig, "laser", clock),
+        Limits.from_rig(rig, "laser" in rig.emulated),
+        lambda t_utc_ns: sun_and_moon(t_utc_ns, site, earth),
+        bench_time if bench else kernel_time,
+        time_simulated=bench,
+        locks=tuple(emission_lock(rig, clock.realtime)),
+    )
+
+
+def tracking(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
+    """Camera, beam board and the loops between them."""
+    acquisition, optics = rig.acquisition, rig.optics
+    planner = Planner(
+        along_track_m=acquisition.ephemeris_along_track_m,
+        cross_track_m=acquisition.ephemeris_cross_track_m,
+        capture_rad=optics.transmit_divergence_urad / 2 * 1e-6,
+        frame_s=acquisition.dwell_s,
+        response_s=acquisition.response_s,
+        success=acquisition.success_probability,
+        mirror_range_rad=optics.mirror_range_urad * 1e-6,
+    )
+    return TrackingService(
+        clock,
+        port,
+        lambda: open_device(rig, "camera", clock),
+        lambda: open_device(rig, "beam_board", clock),
+        planner,
+        TrackingSettings.from_rig(rig),
+    )

@@ -1,0 +1,177 @@
+"""One pass in lockstep: bench, services, operator and recording together, as fast as the machine can."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from controller.bus.envelope import Envelope, body_of
+from controller.bus.local import LocalBus
+from controller.bus.topics import SIM_TRUTH, Truth
+from controller.cli.bench import Bench, open_bench
+from controller.operate import Ending, Operator
+from controller.record import Recorder
+from hal.clock import NS, RealClock
+
+if TYPE_CHECKING:
+    from controller.calibrate import Calibrated
+    from controller.pointing.plan import Plan
+
+LEAD_NS = 450 * NS  # for the calibration before the pass
+SHORT_LEAD_NS = 60 * NS  # without it: to slew there
+TRUTH_PERIOD_NS = NS // 50
+AFTER_NS = 3 * NS  # after the pass: the station parks
+
+
+@dataclass
+class Flown:
+    """What a flight leaves behind, beside its recording."""
+
+    bench: Bench
+    plan: Plan
+    end_utc_ns: int
+    calibrated: Calibrated | None = None
+    ending: Ending | None = None
+    modes: list[tuple[str, int]] = field(default_factory=list)  # mode and when it was entered, ns of the bench
+    acquisition_predicted_s: float = float("nan")
+    telemetry_gaps: int = 0
+    late_steps: int = 0
+    wall_s: float = 0.0
+    pass_wall_s: float = 0.0  # of that, from rise on
+    failures: dict[str, BaseException] = field(default_factory=dict)
+
+    def windows(self, *modes: str) -> list[tuple[int, int]]:
+        """Spans of time spent in any of the modes."""
+        ends = [t_ns for _, t_ns in self.modes[1:]] + [self.bench.world.now_ns]
+        return [(t, end) for (mode, t), end in zip(self.modes, ends, strict=True) if mode in modes]
+
+    def entered_ns(self, mode: str) -> int | None:
+        """When a mode was entered first."""
+        return next((t_ns for name, t_ns in self.modes if name == mode), None)
+
+
+Tell = Callable[[str, str, float], None]  # mode, what goes on, share of the whole from 0 to 1
+
+
+class Flight:
+    """`fly` runs it; the bench stays open for questions until `close`."""
+
+    def __init__(
+        self,
+        rig_path: Path,
+        plan: Plan,
+        out: Path,
+        seed: int = 1,
+        scenario: str | Path = "default",
+        arc_s: float | None = None,
+        overrides: dict[str, dict[str, object]] | None = None,
+        calibrate: bool = True,
+        tell: Tell = lambda mode, what, share: None,
+    ) -> None:
+        target = plan.target
+        self._calibrate = calibrate
+        self._start_utc_ns = target.rise_utc_ns - (LEAD_NS if calibrate else SHORT_LEAD_NS)
+        end_utc_ns = (
+            target.set_utc_ns if arc_s is None else min(target.set_utc_ns, target.rise_utc_ns + round(arc_s * NS))
+        )
+        self.out = out
+        self._tell = tell
+        self._wall = RealClock()
+        self._bench = open_bench(rig_path, target.elements, self._start_utc_ns, scenario, seed, overrides=overrides)
+        if self._bench.lockstep is None:
+            raise ValueError("a flight is in lockstep")
+        self._lockstep = self._bench.lockstep
+        self._bus = LocalBus(self._lockstep, seed)
+        self._flown = Flown(self._bench, plan, end_utc_ns)
+        self._late: dict[str, int] = {}
+        self._mode = ""
+        self._rise_wall_ns: int | None = None
+
+    def fly(self, metadata: dict[str, dict[str, str]]) -> Flown:
+        """Run to the end of the pass. Raises what stopped the operator; a service that died is in `failures`."""
+        flown, lockstep = self._flown, self._lockstep
+        factories = import_module("controller.cli.factories")
+        began_ns = self._wall.now_ns()
+        with Recorder(self.out / "recording.mcap", metadata) as recorder:
+            self._bus.tap(recorder.write)
+            self._bus.tap(self._listen)
+            for name in factories.SERVICES:
+                lockstep.spawn(name, partial(self._serve, getattr(factories, name), name))
+            lockstep.spawn("bench", self._publish_truth)
+            lockstep.spawn("operator", partial(self._operate, factories))
+            lockstep.run()
+        ended_ns = self._wall.now_ns()
+        flown.wall_s = (ended_ns - began_ns) / NS
+        flown.pass_wall_s = (ended_ns - self._rise_wall_ns) / NS if self._rise_wall_ns is not None else float("nan")
+        flown.telemetry_gaps = self._bus.gaps()
+        flown.late_steps = sum(self._late.values())
+        flown.failures = dict(lockstep.failures)
+        if (error := flown.failures.pop("operator", None)) is not None:
+            raise error
+        return flown
+
+    def close(self) -> None:
+        """Unplug the bench."""
+        self._bench.close()
+
+    def _serve(self, factory: Callable[..., Any], name: str) -> None:
+        factory(self._lockstep, self._bus.port(name), self._bench.rig, self.out).run()
+
+    def _operate(self, factories: Any) -> None:
+        from controller.calibrate import Calibration
+
+        flown, clock = self._flown, self._lockstep
+        port = self._bus.port("operator")
+        rig = self._bench.rig
+        operator = Operator(clock, port, factories.SERVICES)
+        try:
+            operator.wait_for_services()
+            if self._calibrate:
+                calibration = Calibration(
+                    clock,
+                    port,
+                    factories.observer_of(rig),
+                    factories.nominal_camera(rig),
+                    rig.optics.beacon_wavelength_nm * 1e-3,
+                    lambda what, share: self._progress("CALIBRATE", what),
+                )
+                flown.calibrated = operator.calibrate(calibration)
+                flown.calibrated.fit.model.save(self.out / factories.MODEL_FILE, "simulated")
+            operator.track(flown.plan, flown.end_utc_ns)
+            operator.arm()
+            flown.ending = operator.watch(flown.end_utc_ns + AFTER_NS)
+        finally:
+            self._bus.stop()
+
+    def _publish_truth(self) -> None:
+        port, clock, world = self._bus.port("bench"), self._lockstep, self._bench.world
+        due_ns = clock.now_ns()
+        while not self._bus.stopped:
+            port.publish(SIM_TRUTH, Truth(**world.truth()))
+            due_ns += TRUTH_PERIOD_NS
+            clock.sleep_until(due_ns)
+
+    def _listen(self, topic: str, envelope: Envelope) -> None:
+        flown = self._flown
+        if topic == "station/mode":
+            mode = body_of(envelope).mode  # type: ignore[attr-defined]
+            if mode != self._mode:
+                self._mode = mode
+                flown.modes.append((mode, self._lockstep.now_ns()))
+            self._progress(mode, "")
+            if self._rise_wall_ns is None and self._lockstep.utc_ns() >= flown.plan.target.rise_utc_ns:
+                self._rise_wall_ns = self._wall.now_ns()
+        elif topic == "service/heartbeat":
+            self._late[envelope.src] = body_of(envelope).late_steps  # type: ignore[attr-defined]
+        elif topic == "acquisition/state" and flown.acquisition_predicted_s != flown.acquisition_predicted_s:
+            predicted_s = body_of(envelope).predicted_mean_s  # type: ignore[attr-defined]
+            if predicted_s > 0:
+                flown.acquisition_predicted_s = predicted_s
+
+    def _progress(self, mode: str, what: str) -> None:
+        whole_ns = self._flown.end_utc_ns - self._start_utc_ns
+        self._tell(mode, what, min(1.0, self._lockstep.now_ns() / whole_ns))
