@@ -24,7 +24,7 @@ REPLY = 0x80
 EXECUTED = struct.Struct("<IB")  # tick of execution, error code
 ATTEMPTS = 3
 BITS_PER_BYTE = 10
-ANSWER_TIMEOUT_S = 0.04  # beside the time that the bytes take: three attempts fit the board's watchdog
+ANSWER_TIMEOUT_S = 0.06  # beside the time that the bytes take: three attempts fit the board's watchdog
 
 ERRORS = {
     1: "does not know the command; update its firmware",
