@@ -118,6 +118,8 @@ def next_pass(
         "line2": elements.line2,
         "start_utc_ns": coming[0].rise_utc_ns,
         "end_utc_ns": coming[0].set_utc_ns,
+        "age_max_days": age_max_days,
+        "above_limits": above_limits,
     }
 
 
