@@ -55,7 +55,7 @@ class Reactor:
         self._world = world
         self._time = time
         self._offset_ns = time.now_ns() - world.now_ns
-        self._selector = selectors.DefaultSelector()
+        self._selector = selectors.SelectSelector()  # epoll would round every wait up to a millisecond
 
     def add_reader(self, fd: int, callback: Callback) -> None:
         """Call back whenever `fd` can be read (or has hung up)."""
