@@ -225,6 +225,13 @@ def test_the_design_is_stable_keeps_its_margins_and_has_unit_gain_filters(first_
         assert (b0 + b1 + b2) / (1 + a1 + a2) == pytest.approx(1.0)
 
 
+def test_a_mirror_that_no_gain_within_reach_can_steady_is_refused() -> None:
+    model = synthetic_mirror()
+    wild = MirrorModel(100 * model.numerator, model.denominator, RATE, 0.0)
+    with pytest.raises(DeviceError, match="no loop for a mirror at 1000 Hz"):
+        design_loop(wild, jitter_psd, 0.7e-6)
+
+
 def test_a_noisier_quad_gets_a_slower_loop() -> None:
     model = synthetic_mirror()
     quiet, noisy = (design_loop(model, jitter_psd, noise) for noise in (0.3e-6, 3e-6))
