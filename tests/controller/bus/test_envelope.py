@@ -9,7 +9,7 @@ from typing import get_args
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.bus.envelope import (
@@ -76,16 +76,19 @@ class FixedClock:
         self.t_ns = max(self.t_ns, t_ns)
 
 
+@settings(deadline=None, max_examples=60)  # wall time is not what these are about
 @given(ENVELOPES)
 def test_an_envelope_survives_its_bytes(envelope: Envelope) -> None:
     assert decode(encode(envelope)) == envelope
 
 
+@settings(deadline=None, max_examples=60)  # wall time is not what these are about
 @given(ENVELOPES.filter(lambda envelope: "\0" not in envelope.m))
 def test_a_telemetry_frame_survives_its_bytes(envelope: Envelope) -> None:
     assert unframe(frame(envelope)) == envelope
 
 
+@settings(deadline=None, max_examples=60)  # wall time is not what these are about
 @given(st.binary(max_size=200))
 def test_garbage_raises_a_bus_error_and_nothing_else(data: bytes) -> None:
     for read in (decode, unframe):
@@ -93,6 +96,7 @@ def test_garbage_raises_a_bus_error_and_nothing_else(data: bytes) -> None:
             read(data)
 
 
+@settings(deadline=None, max_examples=60)  # wall time is not what these are about
 @given(ENVELOPES, st.integers(0, 200))
 def test_half_a_message_is_refused(envelope: Envelope, length: int) -> None:
     data = encode(envelope)
