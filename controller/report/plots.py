@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from controller.report.load import Array, Pass, Series
-from controller.report.style import FAINT, FIRST, INK, MODE_COLOURS, SECOND, THIRD, figure, ribbon, thinned
+from controller.report.style import FAINT, FIRST, INK, MODE_COLOURS, SECOND, THIRD, figure, legend, ribbon, thinned
 
 TRUTH = "sim/truth/line_of_sight"
 TRACKING = ("COARSE", "FINE", "LINK")
@@ -125,7 +125,7 @@ def takeover(flown: Pass) -> Figure | None:
         axes.plot(*thinned(truth.t_s, size, span), color=colour, label=label, lw=0.8)
     axes.set_yscale("log")
     axes.set_ylabel("error (µrad)")
-    axes.legend(ncols=2, loc="upper right")
+    legend(axes, 4)
     ribbon(axes, flown.modes, span)
     _time_axis(axes)
     return made
@@ -151,7 +151,7 @@ def coarse(flown: Pass) -> Figure | None:
         reference = truth["coarse_error_rad"][:, axis] * 1e6 if truth is not None else measured
         t_s = truth.t_s if truth is not None else seen.t_s
         _fit_y(axes, t_s, reference, (span[0] + 3, span[1]), least=60.0)
-    rows[0].legend(ncols=3, loc="upper right")
+    legend(rows[0], 3)
     ribbon(rows[0], flown.modes, span)
     _time_axis(rows[1])
     return made
@@ -176,7 +176,7 @@ def fine(flown: Pass) -> Figure | None:
                 *thinned(board.t_s, board["quad_rms_rad"][:, axis] * 1e6, span), color=THIRD, label="quad cell rms"
             )
         axes.set_ylabel(f"{AXES[axis]}\n(µrad)")
-    rows[0].legend(ncols=2, loc="upper right")
+    legend(rows[0], 2)
     ribbon(rows[0], flown.modes, span)
     _time_axis(rows[1])
     return made
@@ -198,7 +198,7 @@ def mirror(flown: Pass) -> Figure | None:
     if saturated.any():
         axes.plot(board.t_s[saturated], np.zeros(saturated.sum()), "|", color="#d64545", ms=14, label="saturated")
     axes.set_ylabel("line-of-sight angle (µrad)")
-    axes.legend(ncols=3, loc="upper right")
+    legend(axes, 5)
     ribbon(axes, flown.modes, span)
     _time_axis(axes)
     return made
@@ -223,7 +223,7 @@ def power(flown: Pass) -> Figure | None:
                       xytext=(-4, 3), textcoords="offset points", color="#b03030", fontsize=8.5)  # fmt: skip
     axes.set_yscale("log")
     axes.set_ylabel("received power (nW)")
-    axes.legend(ncols=2, loc="lower right")
+    legend(axes, 4)
     ribbon(axes, flown.modes, span)
     _time_axis(axes)
     return made

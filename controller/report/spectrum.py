@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from controller.report.load import Array, Pass
 from controller.report.plots import AXES, TRACKING, TRUTH, within
-from controller.report.style import FAINT, FIRST, SECOND, THIRD, figure
+from controller.report.style import FAINT, FIRST, SECOND, THIRD, figure, legend
 
 TICK_HZ = 10_000.0
 
@@ -22,9 +22,9 @@ def density(samples: Array, rate_hz: float, length: int = 8192) -> tuple[Array, 
     starts = range(0, len(samples) - length + 1, length // 2)
     samples = samples - samples.mean()
     pieces = np.array([samples[s : s + length] * window for s in starts])
-    scale = 2 / (rate_hz * float(np.sum(window**2)))
+    scale = float(2 / (rate_hz * np.sum(window**2)))
     power: Array = np.asarray(np.mean(np.abs(np.fft.rfft(pieces)) ** 2, axis=0) * scale, dtype=np.float64)
-    frequency: Array = np.fft.rfftfreq(length, 1 / rate_hz)
+    frequency: Array = np.asarray(np.fft.rfftfreq(length, 1 / rate_hz), dtype=np.float64)
     return frequency[1:], power[1:]
 
 
@@ -48,7 +48,7 @@ def residual_spectrum(flown: Pass) -> Figure | None:
     axes.set_ylabel("density (µrad²/Hz)")
     right.set_ylabel("dashed: rms up to f (µrad)")
     right.set_ylim(0, None)
-    axes.legend(loc="upper right")
+    legend(axes, 3)
     return made
 
 

@@ -96,6 +96,11 @@ def ribbon(axes: Any, modes: Sequence[Span], limits: tuple[float, float]) -> Non
     axes.set_xlim(limits)
 
 
+def legend(axes: Any, columns: int) -> None:
+    """Above the axes, where it hides nothing."""
+    axes.legend(ncols=columns, loc="lower left", bbox_to_anchor=(0.0, 1.03), borderaxespad=0.3, columnspacing=1.4)
+
+
 def thinned(t_s: Array, y: Array, limits: tuple[float, float]) -> tuple[Array, Array]:
     """Smallest and largest value of each of many equal pieces of the shown span, so that no peak is lost."""
     inside = (t_s >= limits[0]) & (t_s <= limits[1])
@@ -103,8 +108,11 @@ def thinned(t_s: Array, y: Array, limits: tuple[float, float]) -> tuple[Array, A
     pieces = POINTS_MAX // 2
     if len(t_s) <= POINTS_MAX:
         return t_s, y
-    each = len(t_s) // pieces
-    t_s, y = t_s[: each * pieces].reshape(pieces, each), y[: each * pieces].reshape(pieces, each)
+    each = -(-len(t_s) // pieces)
+    pieces = -(-len(t_s) // each)
+    missing = each * pieces - len(t_s)  # the last piece repeats its last sample
+    t_s = np.pad(t_s, (0, missing), mode="edge").reshape(pieces, each)
+    y = np.pad(y, (0, missing), mode="edge").reshape(pieces, each)
     low, high = np.nan_to_num(y, nan=np.inf).argmin(1), np.nan_to_num(y, nan=-np.inf).argmax(1)
     order = np.sort(np.stack([low, high], axis=1), axis=1)
     row = np.arange(pieces)[:, None]

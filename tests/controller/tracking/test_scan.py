@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -39,7 +40,7 @@ def run(state: Scan, seconds: float, emitting=lambda t_s: True, detected=lambda 
 def test_set_points_go_forward_in_time_without_a_gap_and_lie_on_the_path() -> None:
     _, points = run(begin(Circle(), 0), 1.0)
     times = [t for t, _, _ in points]
-    assert {b - a for a, b in zip(times, times[1:], strict=False)} == {scan.SPACING_NS}
+    assert {b - a for a, b in itertools.pairwise(times)} == {scan.SPACING_NS}
     start_ns = round(10.0 * NS) + scan.LEAD_NS
     for t_ns, x, y in points:
         assert (x, y) == pytest.approx(Circle().position((t_ns - start_ns) / NS))
