@@ -45,7 +45,7 @@ def _descriptors() -> tuple[bytes, bytes]:
     device = struct.pack(
         "<BBHBBBBHHHBBBB", 18, 1, 0x0200, 0xEF, 0x02, 0x01, 64, VENDOR_ID, PRODUCT_ID, 0x0100, 1, 2, 3, 1
     )
-    info = struct.pack("<BBBHHHHBBBBBBBBB", 20, 0x24, 0x01, 3, 1, 0, 1, 3, 1, 2, 0, 4, 0, 3, 0, 1 << 2)
+    info = struct.pack("<BBBHHHHBBBBBBBBB", 20, 0x24, 0x01, 3, 1, 0, 1, 5, 1, 2, 0, 4, 0, 3, 0, 1 << 2)
     body = (
         bytes([8, 0x0B, 0, 2, 0xEF, 0x05, 0x00, 0])  # both interfaces are one USB3 Vision function
         + bytes([9, 4, 0, 0, 2, 0xEF, 0x05, 0x00, 0])
@@ -76,7 +76,7 @@ class U3vCamera:
     ) -> None:
         self.sensor = sensor or Sensor()
         identity = identity or Identity()
-        self.strings = {1: identity.manufacturer, 2: identity.model, 3: identity.serial, 4: "1.0"}
+        self.strings = {1: identity.manufacturer, 2: identity.model, 3: identity.serial, 4: "1.0", 5: identity.guid}
         self.changed: Callable[[], None] = lambda: None
         noise, self._jitter, clock = rng.spawn(3)
         self.clock_offset_ns = int(clock.integers(0, 1000 * NS))

@@ -45,6 +45,7 @@ class Identity:
     manufacturer: str = "Boresight"
     model: str = "BTC1024"
     serial: str = "B0001"
+    guid: str = "1209000B0001"  # twelve hexadecimal digits: maker and device
 
 
 class Memory:
