@@ -81,7 +81,12 @@ void bs_tick(bs_board_t *board, bs_io_t *io)
         const int before = board->injection.before_cascade;
         const float wanted =
             bs_cascade(&board->axis[i], board->axis[i].target + (before ? injected : 0.0f)) + (before ? 0.0f : injected);
-        command[i] = bs_clamp(wanted, range);
+        if (wanted != wanted) { /* filters that overflowed: start them afresh, hold the mirror meanwhile */
+            bs_cascade_settle(&board->axis[i], board->axis[i].target);
+            command[i] = i == 0 ? io->cmd_x : io->cmd_y;
+        } else {
+            command[i] = bs_clamp(wanted, range);
+        }
         saturated |= command[i] != wanted;
     }
     board->statistics.saturated += (uint32_t)saturated;

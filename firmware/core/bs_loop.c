@@ -59,13 +59,16 @@ void bs_sense(bs_board_t *board, const bs_io_t *io)
     const float *p = board->parameter;
     const float sum = io->quad_a + io->quad_b + io->quad_c + io->quad_d;
     board->quad_sum = sum;
-    board->quad_lost = !(sum >= p[BS_P_SUM_MIN] && sum > 0.0f);
+    const float x = ((io->quad_a + io->quad_d) - (io->quad_b + io->quad_c)) / sum;
+    const float y = ((io->quad_a + io->quad_b) - (io->quad_c + io->quad_d)) / sum;
+    /* Signals beyond 2 are no light but a broken converter; a NaN fails every comparison. */
+    board->quad_lost = !(sum >= p[BS_P_SUM_MIN] && sum > 0.0f && bs_clamp(x, 2.0f) == x && bs_clamp(y, 2.0f) == y);
     if (board->quad_lost) {
         board->quad_x = board->quad_y = board->error_x = board->error_y = 0.0f;
         return;
     }
-    board->quad_x = ((io->quad_a + io->quad_d) - (io->quad_b + io->quad_c)) / sum;
-    board->quad_y = ((io->quad_a + io->quad_b) - (io->quad_c + io->quad_d)) / sum;
+    board->quad_x = x;
+    board->quad_y = y;
     board->error_x = p[BS_P_MATRIX_XX] * board->quad_x + p[BS_P_MATRIX_XY] * board->quad_y;
     board->error_y = p[BS_P_MATRIX_YX] * board->quad_x + p[BS_P_MATRIX_YY] * board->quad_y;
 }

@@ -106,6 +106,20 @@ def test_a_lost_quad_holds_the_mirror_and_is_reported(bare: Any) -> None:
     assert (ticks, lost) == (20, 20)
 
 
+@pytest.mark.parametrize("current", [float("nan"), float("inf"), -5.0])
+def test_an_impossible_photocurrent_holds_the_mirror(bare: Any, current: float) -> None:
+    close_loop(bare)
+    bare.light(0.5, 0.0)
+    bare.board.tick(10)
+    held = bare.value("cmd_x")
+    bare.io[0] = current
+    bare.board.tick(20)
+    assert bare.value("cmd_x") == held
+    bare.light(0.5, 0.0)
+    bare.board.tick()
+    assert bare.value("cmd_x") > held
+
+
 def test_the_command_saturates_at_the_range_without_winding_up(bare: Any) -> None:
     close_loop(bare, gain=1.0)
     bare.light(1.0, 0.0)

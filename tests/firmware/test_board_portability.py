@@ -35,5 +35,19 @@ def test_the_core_compiles_strictly_and_needs_no_heap_no_libm_and_no_io(tmp_path
     assert needed - own <= FREESTANDING
 
 
+def test_random_requests_and_light_never_break_the_board(tmp_path: Path) -> None:
+    program = tmp_path / "fuzz"
+    sources = [str(Path(__file__).parent / "fuzz_board.c"), *map(str, sorted(CORE.glob("*.c")))]
+    checks = ["-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all"]
+    subprocess.run(
+        ["cc", "-std=c11", "-O1", "-ffp-contract=off", *checks, f"-I{CORE}", *sources, "-o", str(program)],
+        check=True,
+        timeout=60,
+    )
+    ran = subprocess.run([str(program)], capture_output=True, text=True, timeout=60, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert int(ran.stdout.split()[0]) > 20_000  # most of them did something
+
+
 def test_the_host_library_is_built_without_fused_arithmetic() -> None:
     assert '"-ffp-contract=off"' in (ROOT / "setup.py").read_text()
