@@ -120,11 +120,7 @@ class UsbWire:
 
     def close(self) -> None:
         """Release the device; a second call does nothing."""
-        with suppress(usb.core.USBError, OSError):
-            usb.util.dispose_resources(self.device)
-        finalize = getattr(self.device.backend, "close", None)
-        if finalize is not None:
-            finalize()
+        _release(self.device)
 
     @contextmanager
     def _hal_errors(self) -> Iterator[None]:
@@ -146,8 +142,12 @@ def open_usb(resource: str, name: str, clock: Clock) -> UsbWire:
     device = _find(resource, name, clock)
     try:
         return UsbWire(device, name, resource)
-    except WireError as error:
+    except (WireError, DeviceError) as error:
+        _release(device)
         raise ResourceError(str(error)) from error
+    except BaseException:
+        _release(device)
+        raise
 
 
 def _find(resource: str, name: str, clock: Clock) -> Any:
@@ -194,6 +194,14 @@ def _identity(location: str) -> dict[str, Any]:
 
 def _has_serial(device: Any, serial: str) -> bool:
     return bool(device.serial_number == serial)
+
+
+def _release(device: Any) -> None:
+    with suppress(usb.core.USBError, OSError):
+        usb.util.dispose_resources(device)
+    close = getattr(device.backend, "close", None)  # of a backend with one device; libusb's own stays open
+    if close is not None:
+        close()
 
 
 def _configured(device: Any) -> Any:

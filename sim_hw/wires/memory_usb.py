@@ -9,7 +9,7 @@ from __future__ import annotations
 import array
 import errno
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -23,44 +23,18 @@ from sim_hw.wires.usb_standard import ENDPOINT, INTERFACE, DeviceOnBus, split_de
 
 NS_PER_MS = 1_000_000
 
-_DEVICE_FIELDS = [
-    "bLength",
-    "bDescriptorType",
-    "bcdUSB",
-    "bDeviceClass",
-    "bDeviceSubClass",
-    "bDeviceProtocol",
-    "bMaxPacketSize0",
-    "idVendor",
-    "idProduct",
-    "bcdDevice",
-    "iManufacturer",
-    "iProduct",
-    "iSerialNumber",
-    "bNumConfigurations",
-]
-_CONFIGURATION_FIELDS = [
-    "bLength",
-    "bDescriptorType",
-    "wTotalLength",
-    "bNumInterfaces",
-    "bConfigurationValue",
-    "iConfiguration",
-    "bmAttributes",
-    "bMaxPower",
-]
-_INTERFACE_FIELDS = [
-    "bLength",
-    "bDescriptorType",
-    "bInterfaceNumber",
-    "bAlternateSetting",
-    "bNumEndpoints",
-    "bInterfaceClass",
-    "bInterfaceSubClass",
-    "bInterfaceProtocol",
-    "iInterface",
-]
-_ENDPOINT_FIELDS = ["bLength", "bDescriptorType", "bEndpointAddress", "bmAttributes", "wMaxPacketSize", "bInterval"]
+_DEVICE_FIELDS = (
+    "bLength bDescriptorType bcdUSB bDeviceClass bDeviceSubClass bDeviceProtocol bMaxPacketSize0 "
+    "idVendor idProduct bcdDevice iManufacturer iProduct iSerialNumber bNumConfigurations"
+)
+_CONFIGURATION_FIELDS = (
+    "bLength bDescriptorType wTotalLength bNumInterfaces bConfigurationValue iConfiguration bmAttributes bMaxPower"
+)
+_INTERFACE_FIELDS = (
+    "bLength bDescriptorType bInterfaceNumber bAlternateSetting bNumEndpoints bInterfaceClass "
+    "bInterfaceSubClass bInterfaceProtocol iInterface"
+)
+_ENDPOINT_FIELDS = "bLength bDescriptorType bEndpointAddress bmAttributes wMaxPacketSize bInterval"
 
 
 class _Plugged:
@@ -125,7 +99,7 @@ class MemoryUsbBackend(IBackend):  # type: ignore[misc]
             "port_numbers": (dev.address,),
             "speed": 4,
         }
-        return SimpleNamespace(**dict(zip(_DEVICE_FIELDS, fields, strict=True)), **place)
+        return _named(_DEVICE_FIELDS, fields, **place)
 
     def get_configuration_descriptor(self, dev: _Plugged, config: int) -> SimpleNamespace:
         """The only configuration; IndexError for another."""
@@ -137,8 +111,7 @@ class MemoryUsbBackend(IBackend):  # type: ignore[misc]
             if found[1] == INTERFACE:
                 break
             extra += found
-        fields = dict(zip(_CONFIGURATION_FIELDS, struct.unpack("<BBHBBBBB", data[:9]), strict=True))
-        return SimpleNamespace(**fields, extra_descriptors=extra)
+        return _named(_CONFIGURATION_FIELDS, struct.unpack("<BBHBBBBB", data[:9]), extra_descriptors=extra)
 
     def get_interface_descriptor(self, dev: _Plugged, intf: int, alt: int, config: int) -> SimpleNamespace:
         """One alternate setting of an interface, by index; IndexError where there is none."""
@@ -269,6 +242,10 @@ def _pipe(dev: _Plugged, stall: UsbStall) -> USBError:
     return USBError(f"Pipe error: {dev.name}: {stall}", error_code=-9, errno=errno.EPIPE)
 
 
+def _named(names: str, values: Iterable[int], **more: object) -> SimpleNamespace:
+    return SimpleNamespace(**dict(zip(names.split(), values, strict=True)), **more)
+
+
 def _fill(buffer: array.array[int], data: bytes) -> int:
     n = min(len(data), len(buffer))
     buffer[:n] = array.array("B", data[:n])
@@ -282,15 +259,14 @@ def _interfaces(dev: _Plugged) -> list[list[tuple[SimpleNamespace, list[SimpleNa
     latest: SimpleNamespace | None = None
     for data in split_descriptors(dev.bus.device.configuration_descriptor):
         if data[1] == INTERFACE:
-            fields = dict(zip(_INTERFACE_FIELDS, data[:9], strict=True))
-            latest = SimpleNamespace(**fields, extra_descriptors=[])
+            latest = _named(_INTERFACE_FIELDS, data[:9], extra_descriptors=[])
             if data[2] not in numbers:
                 numbers.append(data[2])
                 found.append([])
             found[numbers.index(data[2])].append((latest, []))
         elif data[1] == ENDPOINT and found:
-            fields = dict(zip(_ENDPOINT_FIELDS, struct.unpack("<BBBBHB", data[:7]), strict=True))
-            latest = SimpleNamespace(**fields, bRefresh=0, bSynchAddress=0, extra_descriptors=[])
+            values = struct.unpack("<BBBBHB", data[:7])
+            latest = _named(_ENDPOINT_FIELDS, values, bRefresh=0, bSynchAddress=0, extra_descriptors=[])
             found[-1][-1][1].append(latest)
         elif latest is not None:
             latest.extra_descriptors += list(data)

@@ -16,7 +16,7 @@ from usb.backend import IBackend
 
 from hal.clock import RealClock
 from hal.errors import DeviceError, ResourceError, WireError, WireTimeout
-from hal.wires import usbip
+from hal.wires import usbip_link
 from hal.wires.usb import UsbWire, open_usb, register_backend
 from sim_hw.wires.memory_usb import MemoryUsbBackend, as_default_backend
 
@@ -188,7 +188,7 @@ def test_a_stall_is_a_refusal_of_the_device(wire: UsbWire, exporter: Exporter) -
 def test_nonsense_and_hang_ups_are_wire_errors(
     wire: UsbWire, exporter: Exporter, reply: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(usbip, "UNLINK_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(usbip_link, "UNLINK_TIMEOUT_S", 0.05)
     exporter.answer = lambda request: reply
     with pytest.raises(WireError, match="plug the device in again"):
         wire.bulk_in(0x81, 64, 1.0)
@@ -220,7 +220,7 @@ def test_a_peer_that_speaks_something_else_is_told_apart(exporter: Exporter) -> 
 
 
 def test_a_silent_peer_is_nobody(exporter: Exporter, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(usbip, "CONNECT_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(usbip_link, "CONNECT_TIMEOUT_S", 0.05)
     exporter.greeting = b"\x01"
     assert "nobody answers" in opening(f"usbip://127.0.0.1:{exporter.port}/3-2")
 

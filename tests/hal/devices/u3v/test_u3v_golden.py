@@ -10,9 +10,12 @@ from __future__ import annotations
 import struct
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from controller.services.lockstep import Lockstep
 from hal.devices.u3v import stream
@@ -248,3 +251,14 @@ def test_a_leader_that_is_none_of_a_mono16_image_is_refused(change: Callable[[by
         stream.parse_leader(change(LEADER), "camera")
     with pytest.raises(ProtocolError, match="camera"):
         stream.parse_trailer(TRAILER[:20], "camera")
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=80), st.integers(0, len(READ_SBRM)))
+def test_no_bytes_do_worse_than_a_protocol_error(data: bytes, kept: int) -> None:
+    for parse, golden in ((stream.parse_leader, LEADER), (stream.parse_trailer, TRAILER)):
+        for attempt in (data, golden[:kept] + data):
+            with suppress(ProtocolError):
+                parse(attempt, "camera")
+    answer = execute(Memory(Identity()), READ_SBRM[:kept] + data)
+    assert answer is None or answer[:4] == b"U3VC"
