@@ -2,6 +2,7 @@
  * what it must never do: emit with the interlock open or while latched, or command the mirror beyond its range. */
 #include "bs_frame.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -21,14 +22,18 @@ static uint32_t draw(void) /* xorshift64 (Marsaglia 2003) */
 static float draw_float(void)
 {
     static const float usual[] = {0.0f, 1e-4f, -1e-3f, 4900.0f, 1.0f, 0.5f};
-    const uint32_t which = draw() % 8;
+    static const float extreme[] = {3e38f, -3e38f, INFINITY, -INFINITY, NAN, 1e-44f};
+    const uint32_t which = draw() % 200;
     if (which < 6) {
-        return usual[which];
+        return extreme[which];
     }
-    if (which == 6) {
+    if (which < 100) {
+        return usual[which % 6];
+    }
+    if (which < 175) {
         return (float)(draw() % 1000) / 1000.0f;
     }
-    const uint32_t bits = draw(); /* any pattern: infinities, NaN, denormals */
+    const uint32_t bits = draw(); /* any pattern */
     float value;
     memcpy(&value, &bits, sizeof value);
     return value;

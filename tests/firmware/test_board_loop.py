@@ -163,6 +163,21 @@ def test_taking_over_filters_does_not_bump_the_mirror(bare: Any) -> None:
     assert bare.value("cmd_x") == pytest.approx(5e-4, rel=1e-5)
 
 
+def test_filters_that_overflow_hold_the_mirror_and_better_ones_free_it(bare: Any) -> None:
+    bare.beat()
+    bare.do(MODE, SETPOINT)
+    for index in range(8):
+        bare.do(SECTION, struct.pack("<BB5f", 0, index, 1000.0, 0.0, 0.0, -1.9, 0.91))  # DC gain 1e5 each
+    bare.do(COMMIT, bytes([8, 0]))
+    bare.do(SETPOINTS, points((20, 1e-3, 0.0), (40, -1e-3, 0.0)))
+    for _ in range(100):
+        bare.board.tick()
+        assert abs(bare.value("cmd_x")) <= 2e-3  # a NaN would fail
+    bare.do(COMMIT, bytes([0, 0]))
+    bare.board.tick()
+    assert bare.value("cmd_x") == pytest.approx(-1e-3)
+
+
 def test_the_injected_sine_is_a_sine(bare: Any) -> None:
     bare.beat()
     bare.do(MODE, SETPOINT)
