@@ -24,6 +24,7 @@ from controller.bus.topics import (
 from controller.errors import BoresightError
 from controller.geometry.trajectory import Trajectory
 from controller.pointing.commands import CommandError, fixed_of, trajectory_of
+from controller.pointing.keepout import SunGuard
 from controller.pointing.loop import GimbalLoop
 from controller.pointing.mount import MountModel
 from controller.pointing.plan import AxisLimits
@@ -41,6 +42,7 @@ IDLE_NS = NS // 20
 RETRY_NS = NS // 2
 STRIKES = 2  # a single reply that is late or garbled is passed over; the second in a row is a fault
 STOP_TRIES = 3
+SUN_PERIOD_NS = NS // 2  # 1.5 degrees of the fastest slew
 
 
 class PointingService(Service):
@@ -56,12 +58,15 @@ class PointingService(Service):
         observer: Observer,
         park: Fixed,
         model: MountModel | None = None,
+        sun_cone_rad: float = 0.0,
     ) -> None:
         super().__init__(clock, port)
         self._open_gimbal = open_gimbal
         self._observer = observer
         self._park = park
         self._model = model or MountModel()
+        self._sun = SunGuard(sun_cone_rad, observer.site, observer.earth)
+        self._sun_due_ns = 0
         self._gimbal: Gimbal | None = None
         self._loop: GimbalLoop | None = None
         self._accepted_utc_ns = 0  # modes that were sent before the last command do not end it
@@ -146,6 +151,8 @@ class PointingService(Service):
         target = target_of()
         if isinstance(target, Trajectory) and target.end_utc_ns <= self.clock.utc_ns():
             return Reply("LIMIT", "that pass is over", "choose a later one: boresight passes")
+        if why := self._sun.refusal(target, self.clock.utc_ns()):
+            return Reply("LIMIT", f"that is {why}")
         loop.follow(target)
         self._fault = ""
         self._accepted_utc_ns = self.clock.utc_ns()
@@ -180,6 +187,13 @@ class PointingService(Service):
         correction = self.port.latest(TRACKING_CORRECTION)
         body, age_s = (correction.body, correction.age_s(begin_ns)) if correction else (None, 0.0)
         rates, state = loop.step(begin_ns, offset_ns, sample, body, age_s)
+        if begin_ns >= self._sun_due_ns:
+            self._sun_due_ns = begin_ns + SUN_PERIOD_NS
+            why = self._sun.entering(state.t_utc_ns, state.azimuth_rad, state.elevation_rad)
+            if why and loop.target is not None:
+                self._tell("error", "SUN", f"the telescope looks {why}: the axes are held")
+                loop.follow(None)
+                rates = (0.0, 0.0)
         if loop.target is None and loop.at_rest:
             self._publish(state)
             self.clock.sleep_until(begin_ns + IDLE_NS)

@@ -20,13 +20,16 @@ from controller.pointing.targets import Fixed
 from hal.clock import NS
 from hal.errors import DeviceError, WireError, WireTimeout
 
+EVENING = int(np.datetime64("2025-10-04T21:00:00", "ns").astype(np.int64))
+
 
 class Bench:
     """A service, its mount and its port; `turn` runs cycles while a station tells its mode at 10 Hz."""
 
     def __init__(self, clock, mount, port, observer):
         self.clock, self.mount, self.port = clock, mount, port
-        self.service = PointingService(clock, port, lambda: mount, observer, Fixed(0.0, math.radians(30)))
+        park, cone = Fixed(0.0, math.radians(30)), math.radians(30)
+        self.service = PointingService(clock, port, lambda: mount, observer, park, sun_cone_rad=cone)
         self.mode: str | None = "SLEW"
         self.service.open()
 
@@ -61,7 +64,7 @@ class Bench:
 
 @pytest.fixture
 def make_bench(fake_clock, simulated_mount, recording_port, observer):
-    def make(utc_ns=0, start=(0.0, 0.5)):
+    def make(utc_ns=EVENING, start=(0.0, 0.5)):
         clock = fake_clock(utc_ns)
         mount = simulated_mount(clock, np.random.default_rng(7), start=start)
         return Bench(clock, mount, recording_port(clock), observer)
@@ -273,6 +276,34 @@ def test_a_mount_model_is_taken_and_told(make_bench):
     assert bench.ask("pointing.model").body["IA"] == 0.01
     assert bench.turn(0.2).azimuth_rad == pytest.approx(-0.01, abs=1e-5)
     assert bench.ask("pointing.model", {"XX": 1.0}).code == "SCHEMA"
+
+
+NOON = int(np.datetime64("2025-10-04T12:44:00", "ns").astype(np.int64))  # the Sun at azimuth 175, elevation 57 deg
+
+
+def test_nothing_is_pointed_into_the_cone_of_the_sun(make_bench):
+    bench = make_bench(NOON)
+    reply = bench.ask("pointing.slew", {"azimuth_rad": math.radians(180), "elevation_rad": math.radians(50)})
+    assert reply.code == "LIMIT"
+    assert "from the Sun" in reply.message
+    assert not bench.moving
+
+
+def test_a_slew_that_would_cross_the_sun_is_held_and_may_go_back(make_bench):
+    bench = make_bench(NOON, start=(math.radians(100), math.radians(50)))
+    there = {"azimuth_rad": math.radians(250), "elevation_rad": math.radians(50)}
+    assert bench.ask("pointing.slew", there).code == ""
+    bench.turn(30)
+    assert any(e.code == "SUN" for e in bench.events)
+    assert not bench.moving
+    assert math.degrees(bench.mount.angle[0]) < 145
+    assert bench.ask("pointing.slew", {"azimuth_rad": math.radians(90), "elevation_rad": math.radians(50)}).code == ""
+    assert bench.turn(30).activity == "hold"
+
+
+def test_at_night_the_sun_is_in_nobodys_way(make_bench):
+    bench = make_bench(NOON + 9 * 3600 * NS)
+    assert bench.ask("pointing.slew", {"azimuth_rad": math.radians(180), "elevation_rad": 0.5}).code == ""
 
 
 def test_an_unknown_method_is_named(make_bench):
