@@ -93,13 +93,15 @@ def choose_pass(rig: Rig, tle: Path | None, name: str, above_limits: bool) -> Pl
 
     from controller.cli.factories import observer_of
     from controller.pointing.elements import built_in_elements, find, load_elements
+    from controller.pointing.keepout import KeepOut
     from controller.pointing.plan import AxisLimits, choose
 
     sets = load_elements(tle) if tle is not None else built_in_elements()
     if name:
         sets = [find(sets, name)]
     limits = AxisLimits(rig.gimbal.rate_max_rad_s, rig.gimbal.acceleration_max_rad_s2)
-    return choose(sets, observer_of(rig), limits, math.radians(rig.station.elevation_mask_deg), above_limits)
+    cones = KeepOut(math.radians(rig.safety.sun_cone_deg), math.radians(rig.safety.moon_cone_deg))
+    return choose(sets, observer_of(rig), limits, math.radians(rig.station.elevation_mask_deg), above_limits, cones)
 
 
 def _folder(out: Path | None, plan: Plan, seed: int) -> Path:

@@ -6,6 +6,7 @@ Called on the service's own thread (lockstep) or in its own process (real time),
 from __future__ import annotations
 
 import math
+from functools import partial
 from pathlib import Path
 
 from controller.acquisition.planner import Planner
@@ -73,7 +74,8 @@ def pointing(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
     park = Fixed(math.radians(rig.gimbal.park_azimuth_deg), math.radians(rig.gimbal.park_elevation_deg))
     file = run_dir / MODEL_FILE
     model = MountModel.load(file) if file.exists() else None
-    return PointingService(clock, port, lambda: open_device(rig, "gimbal", clock), observer_of(rig), park, model)
+    gimbal, sun_cone_rad = partial(open_device, rig, "gimbal", clock), math.radians(rig.safety.sun_cone_deg)
+    return PointingService(clock, port, gimbal, observer_of(rig), park, model, sun_cone_rad)
 
 
 def link(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
