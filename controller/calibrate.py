@@ -60,21 +60,19 @@ class _Look:
 
 
 class Calibration:
-    """`tell(what, share)` is called as it goes on; `camera` is what the rig file says of the camera."""
+    """`tell(what, share)` is called as it goes on; stars are seen at `wavelength_um`."""
 
     def __init__(
         self,
         clock: Clock,
         port: Port,
         observer: Observer,
-        camera: CameraModel,
         wavelength_um: float,
         tell: Callable[[str, float], None] = lambda what, share: None,
     ) -> None:
         self._clock = clock
         self._port = port
         self._observer = observer
-        self._camera = camera
         self._wavelength_um = wavelength_um
         self._model = MountModel()
         self._tell = tell
@@ -83,7 +81,9 @@ class Calibration:
         """Calibrate. Raises CalibrationError, PokeError, MountModelError; the mount keeps its old model then."""
         observer = self._observer
         before = self._call("pointing", "pointing.model", {})
+        self._camera = CameraModel.from_body(self._call("tracking", "tracking.model", {}))
         try:
+            self._camera = CameraModel.from_body(self._call("tracking", "tracking.model", {}))
             self._use(MountModel())
             chosen = choose_stars(self._clock.utc_ns(), observer.site, observer.earth, self._wavelength_um)
             self._camera = self._poke(chosen[0][0])

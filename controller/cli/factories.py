@@ -24,12 +24,10 @@ from controller.safety.service import SafetyService
 from controller.safety.timesync import bench_time, kernel_time
 from controller.services.service import Service
 from controller.station_service import StationService
-from controller.tracking.camera_model import CameraModel, nominal
 from controller.tracking.service import TrackingService
 from controller.tracking.settings import TrackingSettings
 from hal.clock import Clock
 from hal.rig import Rig, emission_lock, open_device
-from hal.traits import Region
 
 SERVICES = ("safety", "station", "pointing", "tracking", "link")
 MODEL_FILE = "mount.toml"  # in the run directory: the last calibration
@@ -54,13 +52,6 @@ def observer_of(rig: Rig) -> Observer:
     optics = rig.optics
     receive_um, transmit_um = optics.receive_wavelength_nm * 1e-3, optics.transmit_wavelength_nm * 1e-3
     return Observer(site_of(rig), load_earth_orientation(), receive_um, transmit_um)
-
-
-def nominal_camera(rig: Rig) -> CameraModel:
-    """What the rig file says of the camera."""
-    scale_rad = rig.camera.pixel_scale_urad * 1e-6
-    side = round(math.radians(rig.camera.field_deg) / scale_rad)
-    return nominal(Region(0, 0, side, side), scale_rad)
 
 
 def station(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:

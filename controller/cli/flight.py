@@ -135,7 +135,6 @@ class Flight:
                     clock,
                     port,
                     factories.observer_of(rig),
-                    factories.nominal_camera(rig),
                     rig.optics.beacon_wavelength_nm * 1e-3,
                     lambda what, share: self._progress("CALIBRATE", what),
                 )
