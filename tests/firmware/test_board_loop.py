@@ -167,12 +167,12 @@ def test_filters_that_overflow_hold_the_mirror_and_better_ones_free_it(bare: Any
     bare.beat()
     bare.do(MODE, SETPOINT)
     for index in range(8):
-        bare.do(SECTION, struct.pack("<BB5f", 0, index, 1000.0, 0.0, 0.0, -1.9, 0.91))  # DC gain 1e5 each
+        bare.do(SECTION, struct.pack("<BB5f", 0, index, 1000.0, -900.0, 0.0, -1.9, 0.9001))  # DC gain 1e6 each
     bare.do(COMMIT, bytes([8, 0]))
-    bare.do(SETPOINTS, points((20, 1e-3, 0.0), (40, -1e-3, 0.0)))
-    for _ in range(100):
+    bare.do(SETPOINTS, points((200, 1e-3, 0.0), (400, -1e-3, 0.0)))
+    for _ in range(1000):
         bare.board.tick()
-        assert abs(bare.value("cmd_x")) <= 2e-3  # a NaN would fail
+        assert abs(bare.value("cmd_x")) <= 2.001e-3  # a NaN would fail
     bare.do(COMMIT, bytes([0, 0]))
     bare.board.tick()
     assert bare.value("cmd_x") == pytest.approx(-1e-3)
