@@ -141,7 +141,7 @@ class U3vCamera:
         width, height = sensor.width_px, sensor.height_px
         memory.put(m.WIDTH, "<IIIIIII", width, height, 0, 0, MONO16, width, height)
         memory.put(m.EXPOSURE, "<dd", 5000.0, 50.0)
-        memory.put(m.MODE, "<I", 2)
+        memory.put(m.MODE, "<III", 2, 0, 1)  # continuous; as delivered: free-running rate, but on trigger
         memory.put(m.SIRM + m.SI_REQUIRED_LEADER, "<II", LEADER_SIZE, TRAILER_SIZE)
         memory.writable(m.TIMESTAMP_LATCH, "<I", lambda _: self._latch())
         memory.writable(m.SIRM + m.SI_CONTROL, "<I", self._enable)
@@ -157,6 +157,8 @@ class U3vCamera:
         memory.writable(m.MODE, "<I", lambda v: _within(v, 2, 2))
         memory.writable(m.EXPOSURE, "<d", lambda v: _within(v, 10.0, 1e7))
         memory.writable(m.FRAME_RATE, "<d", lambda v: _within(v, 0.1, 2000.0))
+        memory.writable(m.FRAME_RATE_ENABLE, "<I", lambda v: _within(v, 0, 1))
+        memory.writable(m.TRIGGER_MODE, "<I", lambda v: _within(v, 0, 1))
         memory.writable(m.START, "<I", lambda _: self._start())
         memory.writable(m.STOP, "<I", lambda _: self._stop())
         self.memory = memory
@@ -202,6 +204,8 @@ class U3vCamera:
             return
         self._running = True
         self._run += 1
+        if self.memory.integer(m.TRIGGER_MODE):
+            return  # and no trigger ever comes
         x, y, width, height = (self.memory.integer(a) for a in (m.OFFSET_X, m.OFFSET_Y, m.WIDTH, m.HEIGHT))
         self._region_px, self._pieces = (x, y, width, height), self._payload_sizes()
         self._expose(self._run, 0, self._timeline.now_ns + round(START_S * NS))
@@ -229,7 +233,8 @@ class U3vCamera:
         rows_ns = round((READOUT_S + height * ROW_S) * NS)
         leave_ns = now_ns + rows_ns + round(image.nbytes * BUS_BYTE_S * NS)
         self._timeline.schedule(leave_ns, lambda: self._leave(run, leader, image.tobytes(), trailer))
-        period_ns = max(round(NS / memory.real(m.FRAME_RATE)), exposure_ns, rows_ns)
+        wanted_ns = round(NS / memory.real(m.FRAME_RATE)) if memory.integer(m.FRAME_RATE_ENABLE) else 0
+        period_ns = max(wanted_ns, exposure_ns, rows_ns)
         self._expose(run, block + 1, t0_ns + period_ns)
 
     def _leave(self, run: int, leader: bytes, payload: bytes, trailer: bytes) -> None:

@@ -26,6 +26,7 @@ SI_MAXIMUM_LEADER, SI_TRANSFER_SIZE, SI_TRANSFER_COUNT = 0x18, 0x1C, 0x20
 SI_FINAL1, SI_FINAL2, SI_MAXIMUM_TRAILER = 0x24, 0x28, 0x2C
 WIDTH, HEIGHT, OFFSET_X, OFFSET_Y, PIXEL_FORMAT, SENSOR_WIDTH, SENSOR_HEIGHT, PAYLOAD = range(0x30000, 0x30020, 4)
 EXPOSURE, FRAME_RATE, START, STOP, MODE = 0x30020, 0x30028, 0x30030, 0x30034, 0x30038
+FRAME_RATE_ENABLE, TRIGGER_MODE = 0x3003C, 0x30040
 
 GENICAM_FILE = Path(__file__).with_name("u3v_camera.xml")
 
@@ -59,7 +60,7 @@ class Memory:
             SIRM: bytearray(0x0030),
             MANIFEST: bytearray(8 + 64),
             XML: bytearray(xml),
-            FEATURES: bytearray(0x40),
+            FEATURES: bytearray(0x44),
         }
         self._rules: dict[tuple[int, int], tuple[str, Callable[[float], None]]] = {}
         for address, text in ((0x04, identity.manufacturer), (0x44, identity.model), (0x144, identity.serial)):

@@ -14,6 +14,7 @@ from gi.repository import Aravis  # noqa: E402
 camera = Aravis.Camera.new(None)
 camera.set_region(96, 64, 64, 48)
 camera.set_exposure_time(4000.0)
+camera.clear_triggers()
 camera.set_frame_rate(50.0)
 stream = camera.create_stream(None, None)
 for _ in range(4):

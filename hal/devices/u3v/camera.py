@@ -22,6 +22,8 @@ LEADER_MAX = TRAILER_MAX = 1024
 FIRST_LATCHES = 16
 LATCH_EVERY_S = 2.0
 RESYNC_TRANSFERS = 4096
+FREE_RUNNING = ("TriggerMode", "ExposureAuto", "GainAuto")  # off, where a camera has them
+RATE_ENABLE = "AcquisitionFrameRateEnable"
 
 
 class U3vCamera:
@@ -60,6 +62,11 @@ class U3vCamera:
         self.stop()
         self._features.choose("PixelFormat", "Mono16")
         self._features.choose("AcquisitionMode", "Continuous")
+        for feature in FREE_RUNNING:
+            if self._features.has(feature):
+                self._features.choose(feature, "Off")
+        if self._features.has(RATE_ENABLE):
+            self._features.set(RATE_ENABLE, 1)
         self._exposure_s = 0.0
         self._plan = stream.plan_transfers(0, 1)
         for _ in range(FIRST_LATCHES):

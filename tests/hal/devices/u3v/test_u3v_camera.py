@@ -178,6 +178,16 @@ def test_it_streams_with_its_own_settings_when_none_are_made(camera: U3vCamera) 
     assert (frame.region, frame.exposure_s) == (camera.sensor, pytest.approx(0.005))
 
 
+def test_a_camera_left_on_trigger_and_without_a_rate_runs_freely_at_the_rate_asked_for(
+    camera: U3vCamera, bench: Any
+) -> None:
+    assert bench.emulated.memory.read(0x3003C, 8) == struct.pack("<II", 1, 0)  # it was delivered as 0 and 1
+    camera.configure(0.001, 100.0, REGION)
+    camera.start()
+    frames = [camera.read(1.0) for _ in range(3)]
+    assert frames[2].t_mid_ns - frames[1].t_mid_ns == pytest.approx(10_000_000, abs=100_000)
+
+
 def test_a_device_that_is_no_camera_is_refused_and_released(bench: Any) -> None:
     emulated = bench.emulated
     plain = emulated.configuration_descriptor.replace(bytes([0xEF, 0x05, 0x02]), bytes([0xFF, 0x00, 0x00]))

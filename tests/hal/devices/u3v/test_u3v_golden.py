@@ -150,6 +150,7 @@ def test_the_emulator_sends_the_golden_leader_and_trailer() -> None:
     for register, value in enumerate((64, 48, 96, 64)):
         camera.memory.write(0x30000 + 4 * register, struct.pack("<I", value))
     camera.memory.put(0x30028, "<d", 100.0)  # frames a second
+    camera.memory.put(0x3003C, "<II", 1, 0)  # at that rate, without a trigger
     camera.memory.put(0x201C, "<II", 8192, 1)  # one payload transfer
     camera.memory.write(0x2004, struct.pack("<I", 1))
     timeline.advance(123456789 - 71_000_000)  # the first exposure begins 1 ms after the start, block 7 70 ms later
