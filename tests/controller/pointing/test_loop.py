@@ -9,8 +9,11 @@ import pytest
 
 from controller.bus.topics import Correction
 from controller.pointing.correction import COAST_S, FADE_S, correction_at
+from controller.pointing.elements import built_in_elements
 from controller.pointing.loop import GimbalLoop
 from controller.pointing.mount import MountModel
+from controller.pointing.passes import find_passes
+from controller.pointing.plan import plan
 from controller.pointing.targets import Fixed
 from hal.clock import NS
 
@@ -186,3 +189,24 @@ def test_without_a_target_nothing_moves(fake_clock, simulated_mount):
     assert rates == (0.0, 0.0)
     assert state.activity == "idle"
     assert loop.at_rest
+
+
+def test_a_keyhole_pass_is_flown_with_the_outage_that_was_predicted(observer, limits, fake_clock, simulated_mount):
+    one = next(s for s in built_in_elements() if s.name == "STARLINK-2436")  # 86.1 degrees over the OGS
+    day = (one.epoch_utc_ns, one.epoch_utc_ns + 86_400 * NS)
+    found = find_passes(one, observer.site, observer.earth, *day, math.radians(20))
+    planned = plan(max(found, key=lambda p: p.elevation_max_rad), observer, limits)
+    path, top = planned.trajectory, planned.target.culmination_utc_ns
+    clock = fake_clock(top - 40 * NS)
+    look = path.receive(top - 40 * NS)
+    model = MountModel(IA=1e-3, CA=1e-4, NPAE=-1e-4, AN=5e-4, AW=3e-4)
+    start = model.encoder(look.azimuth_rad, look.elevation_rad)
+    mount = simulated_mount(clock, np.random.default_rng(3), start=start)
+    loop = GimbalLoop(mount.capabilities, model, WIDE)
+    loop.follow(path)
+    states = fly(clock, mount, loop, 110)
+    errors = sky_errors(mount, path, clock, model, top - 35 * NS)
+    lost_s = np.count_nonzero(np.hypot(errors[:, 1], errors[:, 2]) > 1e-3) * 0.01
+    assert lost_s == pytest.approx(planned.outage_s, rel=0.1)
+    assert np.hypot(errors[-500:, 1], errors[-500:, 2]).max() < 15e-6  # caught up
+    assert states[-1].settled
