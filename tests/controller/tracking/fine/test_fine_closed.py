@@ -107,6 +107,24 @@ def test_a_fade_holds_the_mirror_and_the_loop_comes_back(fine_bench: Callable[..
     assert rms.max() < 1.5e-6
 
 
+def test_the_loop_pulls_in_from_the_edge_of_the_quads_field_in_milliseconds(fine_bench: Callable[..., Any]) -> None:
+    bench = fine_bench(4)
+    closed(bench)
+    bench.los[bench.ticks + 100 :] += (80e-6, -80e-6)  # a gust's worth, at once
+    residual = np.abs(bench.residual(0.5))
+    assert residual[100:105].max() > 60e-6
+    assert residual[200:].max() < 6e-6  # 10 ms later; 6 sigma of the steady residual
+
+
+def test_the_point_ahead_reaches_the_sky_through_the_measured_matrix(fine_bench: Callable[..., Any]) -> None:
+    bench = fine_bench(4)
+    poke = closed(bench)
+    wanted = np.array([45e-6, -20e-6])
+    bench.board.point_ahead(*np.linalg.solve(poke.mirror_to_sky, wanted))
+    bench.residual(0.1)
+    assert np.allclose(bench.record[-1].point_ahead[-1], wanted, atol=2e-6)
+
+
 def test_a_loop_designed_for_another_mirror_fails_its_measured_margins(fine_bench: Callable[..., Any]) -> None:
     """The measurement can fail: a mirror 5 % off what was identified eats the margins."""
     drawn = FineParameters(resonance_hz=(1050.0, 1050.0), second_mode_hz=(2730.0, 2730.0))

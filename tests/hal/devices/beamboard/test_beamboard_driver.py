@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -211,14 +212,47 @@ def test_an_unreadable_dictionary_is_a_protocol_error(text: bytes) -> None:
         Dictionary.parse(text, "beam_board")
 
 
-def test_another_protocol_version_is_refused(bench: Any) -> None:
-    def newer(reply: bytes) -> bytes:
-        body = bytearray(reply[7:-2])
-        body[5:7] = struct.pack("<H", 9)
-        (sequence,) = struct.unpack_from("<H", reply, 4)
-        return encode(sequence, reply[6], bytes(body))
+def rewritten(change: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
+    """Replies with another payload, in a frame that is right."""
 
-    bench.line.spoil = newer
+    def spoil(reply: bytes) -> bytes:
+        (sequence,) = struct.unpack_from("<H", reply, 4)
+        return encode(sequence, reply[6], change(reply[7:-2]))
+
+    return spoil
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda body: body[:3], "reply of 3 bytes"),
+        (lambda body: body[:5], "too short"),
+        (lambda body: body[:5] + b"\x07" + body[6:], "reports mode 7"),
+    ],
+)
+def test_a_reply_of_another_shape_is_a_protocol_error(
+    bench: Any, driver: BeamBoard, change: Any, sentence: str
+) -> None:
+    bench.line.spoil = rewritten(change)
+    with pytest.raises(ProtocolError, match=sentence):
+        driver.status()
+
+
+def test_a_dictionary_that_ends_early_is_refused(bench: Any) -> None:
+    bench.line.spoil = rewritten(lambda body: body[:5] if len(body) > 20 else body)
+    with pytest.raises(ProtocolError, match="ends early"):
+        bench.driver()
+
+
+def test_a_board_without_a_needed_command_is_refused() -> None:
+    rows = '[{"id":"0x01","name":"hello"},null]'
+    text = f'{{"commands":{rows},"modes":[null],"parameters":[null],"channels":[null],"tick_rate_hz":10000}}'
+    with pytest.raises(ProtocolError, match="lacks the commands capture, commit"):
+        Dictionary.parse(text.encode(), "beam_board")
+
+
+def test_another_protocol_version_is_refused(bench: Any) -> None:
+    bench.line.spoil = rewritten(lambda body: body[:5] + struct.pack("<H", 9) + body[7:])
     with pytest.raises(ProtocolError, match="version 9"):
         bench.driver()
 
