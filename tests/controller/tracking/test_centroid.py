@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from controller.tracking import centroid as code
 from controller.tracking.centroid import centroid, detect, threshold
 from hal.traits import Region
 from sim_hw.scene.frame import FrameRenderer, Sensor
@@ -143,3 +144,30 @@ def test_a_read_only_frame_as_the_camera_gives_it_is_accepted() -> None:
     read_only = np.frombuffer(image.tobytes(), dtype="<u2").reshape(image.shape)
     assert centroid(read_only) == centroid(image)
     assert detect(read_only, 1) == [centroid(image)]
+
+
+def test_compiled_and_plain_python_agree() -> None:
+    small = FrameRenderer(Sensor(width_px=24, height_px=24), np.random.default_rng(10))
+    image = frame(small, [(9.3, 14.2, 20_000), (18.0, 4.0, 6_000)], 24)
+    background, variance = code._background(image)
+    assert code._background.py_func(image) == pytest.approx((background, variance), rel=1e-12)
+    arguments = image, 1.5, 1.0, 6.0
+    assert code._brightest.py_func(*arguments) == pytest.approx(code._brightest(*arguments), rel=1e-12)
+    several = code._several(image, 3, 1.5, 1.0, 6.0)
+    assert np.count_nonzero(several[:, 3]) == 2
+    assert code._several.py_func(image, 3, 1.5, 1.0, 6.0) == pytest.approx(several, rel=1e-12)
+    place = image, 9, 14, background, variance, 1.5, 1.0
+    assert code._refine.py_func(*place) == pytest.approx(code._refine(*place), rel=1e-12)
+    shares = [np.zeros((2, 9)), np.zeros((2, 9))]
+    for profile, out in zip((code._profile, code._profile.py_func), shares, strict=True):
+        profile(out[0], out[1], 5, 9.3, 1.5)
+    assert shares[0] == pytest.approx(shares[1], rel=1e-12)
+
+
+def test_light_that_is_no_spot_is_none() -> None:
+    ramp = np.tile(np.arange(64, dtype=np.uint16) * 40, (64, 1))  # brightest at its edge, and nowhere a centre
+    found = centroid(ramp)
+    assert found is None or found.x_px > 55
+    full = np.full((32, 32), 100, dtype=np.uint16)
+    full[8:24, 8:24] = 65535
+    assert centroid(full) is None  # nothing but saturated pixels around its middle
