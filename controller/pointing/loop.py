@@ -106,7 +106,8 @@ class GimbalLoop:
         deviation = (turn, boresight[1] - look.elevation_rad)
         wanted = correction_at(correction, age_s, t_utc_ns)
         off_rad = math.hypot(deviation[0] - wanted[0], deviation[1] - wanted[1])
-        target = self._arrive(self.target, off_rad, sample.t_ns)
+        axes_off_rad = max(abs(boresight[0] - look.azimuth_rad), abs(deviation[1]))
+        target = self._arrive(self.target, off_rad, axes_off_rad, sample.t_ns)
         rates = self._rates(target, now_ns, utc_offset_ns, sample.t_ns, encoder, correction, age_s)
         if isinstance(target, Fixed) and self._goal is None and off_rad < STILL_RAD:
             rates = (0.0, 0.0)
@@ -160,9 +161,9 @@ class GimbalLoop:
             self._plays[1].update(encoder[1], self.model.BE),
         )
 
-    def _arrive(self, target: Target, off_rad: float, t_ns: int) -> Target:
-        """Note how near the target is; a way-point that is reached gives way to the goal."""
-        if self._goal is not None and off_rad < APPROACH_RAD / 6:
+    def _arrive(self, target: Target, off_rad: float, axes_off_rad: float, t_ns: int) -> Target:
+        """Note how near the target is; a way-point that both axes have reached gives way to the goal."""
+        if self._goal is not None and axes_off_rad < APPROACH_RAD / 6:
             target, self._goal = self._goal, None
             self._begin(target)
             return target
