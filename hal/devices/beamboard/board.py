@@ -181,7 +181,7 @@ class BeamBoard:
         """Emission off, mirror to zero, watchdog at rest; then close the port."""
         try:
             self._ask("heartbeat", b"\x00")
-            if self.status().mode != "latched":
+            if not self.status().latches:  # a latch is for an operator to clear
                 self.set_mode("idle")
                 self.reset()
         except HalError:

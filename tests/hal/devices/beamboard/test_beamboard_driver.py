@@ -295,13 +295,20 @@ def test_closing_leaves_the_line_down_and_nothing_latched(bench: Any) -> None:
     again.close()
 
 
-def test_closing_does_not_clear_a_latch(bench: Any) -> None:
+@pytest.mark.parametrize("cause", ["watchdog", "interlock"])
+def test_closing_does_not_clear_a_latch(bench: Any, cause: str) -> None:
     driver = bench.driver()
     driver.heartbeat(True)
-    bench.sleep(0.3)
+    bench.sleep(0.001)
+    if cause == "watchdog":
+        bench.sleep(0.3)
+    else:
+        bench.board.set_interlock(False)
+        bench.sleep(0.001)
+        bench.board.set_interlock(True)
     driver.close()
     again = bench.driver()
-    assert again.status().latches == ("watchdog",)
+    assert cause in again.status().latches
     again.close()
 
 
