@@ -115,10 +115,10 @@ def takeover(flown: Pass) -> Figure | None:
     span = limits(flown)
     made, (axes,) = figure(1, 3.1)
     lines = (
-        ("total_error_rad", "target to gimbal, with jitter and tilt", "#c9d3de"),
-        ("coarse_error_rad", "target to gimbal (coarse error)", FIRST),
-        ("transmit_error_rad", "transmit direction to beam", SECOND),
-        ("fine_error_rad", "target to mirror (fine error)", THIRD),
+        ("total_error_rad", "gimbal, with jitter and tilt", "#c9d3de"),
+        ("coarse_error_rad", "gimbal (coarse error)", FIRST),
+        ("transmit_error_rad", "transmitted beam", SECOND),
+        ("fine_error_rad", "mirror (fine error)", THIRD),
     )
     for name, label, colour in lines:
         size = np.maximum(np.hypot(truth[name][:, 0], truth[name][:, 1]) * 1e6, 1e-2)

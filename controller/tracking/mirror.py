@@ -41,11 +41,13 @@ class Mirror:
         self._board.reset()
         self._mode = ""
 
-    def use(self, mode: str) -> None:
-        """idle, setpoint or track."""
-        if mode != self._mode:
-            self._board.set_mode(mode)
-            self._mode = mode
+    def use(self, mode: str) -> bool:
+        """idle, setpoint or track; True when that is a change."""
+        if mode == self._mode:
+            return False
+        self._board.set_mode(mode)
+        self._mode = mode
+        return True
 
     def follow(self, points: list[tuple[int, float, float]]) -> None:
         """Queue set-points in the mirror's frame."""

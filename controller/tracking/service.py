@@ -162,7 +162,8 @@ class TrackingService(Service):
             mirror.use("setpoint")
             self._acquire(mirror, status, pointing)
         elif self._mode == "COARSE":
-            mirror.use("setpoint")
+            if mirror.use("setpoint"):
+                mirror.follow(scan.rest_point(now_ns))  # from wherever the loop or the scan left it
             if self._track.centred(now_utc_ns):
                 self._eye.look(self._settings.narrow_half_extent_rad, self._settings.frame_rate_hz)
             if self._track.fits(now_utc_ns):
