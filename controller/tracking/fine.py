@@ -17,7 +17,7 @@ from typing import TypeVar
 from controller.tracking.fine_design import LoopDesign
 from controller.tracking.fine_mirror import MirrorModel, identify_mirror
 from controller.tracking.fine_poke import Poke, QuadOptics, measure_poke
-from controller.tracking.fine_response import Margins, channel, margins, open_loop
+from controller.tracking.fine_response import Margins, SweepLostError, channel, margins, open_loop
 from hal.traits import Capture, FineLoop
 
 T = TypeVar("T")
@@ -29,7 +29,7 @@ SWEEP_S = 0.35
 MIRROR_SWEEP_HZ = (30.0, 4700.0)
 MIRROR_SWEEP_RAD = 20e-6  # the first mode makes 200 urad of it
 LOOP_SWEEP_HZ = (30.0, 4500.0)
-LOOP_SWEEP_RAD = 3e-6
+LOOP_SWEEPS_RAD = (3e-6, 6e-6, 12e-6)  # the weakest that stands out of the noise, so that a good link is hardly moved
 LOOP_SWEEP_S = 0.95
 LOOP_RECORD_S = 1.024
 LOOP_BAND_HZ = (60.0, 4000.0)
@@ -88,15 +88,25 @@ def load_loop(board: FineLoop, designs: tuple[LoopDesign, LoopDesign], poke: Pok
 
 
 def measure_loop(board: FineLoop) -> Steps[tuple[Margins, Margins]]:
-    """Sweep each axis of the closed loop. Raises DeviceError when the sweep is lost in noise."""
+    """Sweep each axis of the closed loop, harder until it shows. Raises SweepLostError when it does not even then."""
     found: list[Margins] = []
     for axis, letter in zip(AXES, "xy", strict=True):
-        board.start_capture(("injection", f"target_{letter}"), LOOP_RECORD_S)
-        board.inject(axis, LOOP_SWEEP_HZ[0], LOOP_SWEEP_RAD, LOOP_SWEEP_S, LOOP_SWEEP_HZ[1], before_filters=True)
-        sweep = yield from _await_capture(board)
-        seen = open_loop(channel(sweep, "injection"), channel(sweep, f"target_{letter}"), sweep.rate_hz, LOOP_BAND_HZ)
-        found.append(margins(seen.frequency_hz, seen.value))
+        for amplitude_rad in LOOP_SWEEPS_RAD:
+            try:
+                found.append((yield from _measure_axis(board, axis, letter, amplitude_rad)))
+                break
+            except SweepLostError:
+                if amplitude_rad == LOOP_SWEEPS_RAD[-1]:
+                    raise
     return found[0], found[1]
+
+
+def _measure_axis(board: FineLoop, axis: int, letter: str, amplitude_rad: float) -> Steps[Margins]:
+    board.start_capture(("injection", f"target_{letter}"), LOOP_RECORD_S)
+    board.inject(axis, LOOP_SWEEP_HZ[0], amplitude_rad, LOOP_SWEEP_S, LOOP_SWEEP_HZ[1], before_filters=True)
+    sweep = yield from _await_capture(board)
+    seen = open_loop(channel(sweep, "injection"), channel(sweep, f"target_{letter}"), sweep.rate_hz, LOOP_BAND_HZ)
+    return margins(seen.frequency_hz, seen.value)
 
 
 def _await_capture(board: FineLoop) -> Steps[Capture]:

@@ -17,6 +17,10 @@ SMOOTHING_HZ = 50.0  # finer than anything that a damped loop shows
 COHERENCE_MIN = 0.5  # a bin below says more about noise than about the loop
 
 
+class SweepLostError(DeviceError):
+    """The sweep does not stand out of the noise; a stronger one may."""
+
+
 @dataclass(frozen=True, slots=True)
 class Response:
     """Output over input at some frequencies; coherence is 1 where all of the output comes from the input."""
@@ -68,15 +72,12 @@ def response(source: Floats, result: Floats, rate_hz: float, band_hz: tuple[floa
 def open_loop(injection: Floats, target: Floats, rate_hz: float, band_hz: tuple[float, float]) -> Response:
     """Open-loop gain L from a sweep that was added to the integrator's output in the closed loop.
 
-    target = -L (target + injection), so with r = target/injection L = -r/(1 + r). Raises DeviceError when the sweep is
-    lost in noise.
+    target = -L (target + injection), so with r = target/injection L = -r/(1 + r). Raises SweepLostError.
     """
     seen = response(injection, target, rate_hz, band_hz)
     good = seen.coherence > COHERENCE_MIN
     if np.count_nonzero(good) < 0.8 * len(good) or not len(good):
-        raise DeviceError(
-            "beam board: the injected sweep is lost in noise; inject more, or wait for a steadier beacon."
-        )
+        raise SweepLostError("beam board: the injected sweep is lost in noise; wait for a steadier or brighter beacon.")
     closed = seen.value[good]
     return Response(seen.frequency_hz[good], -closed / (1 + closed), seen.coherence[good])
 
