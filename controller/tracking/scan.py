@@ -102,7 +102,9 @@ def step(
         return replace(scan, phase="found"), []
     if not emitting:
         return replace(scan, start_ns=None), []
-    start_ns = now_ns + LEAD_NS if scan.start_ns is None else scan.start_ns
+    # A sweep that begins anew starts after what is still in the mirror's queue.
+    first_ns = max(now_ns + LEAD_NS, scan.filled_ns + SPACING_NS)
+    start_ns = first_ns if scan.start_ns is None else scan.start_ns
     if (now_ns - start_ns) / NS > path.duration_s + GRACE_S:
         return replace(scan, phase="failed"), []
     filled_ns = start_ns - SPACING_NS if scan.start_ns is None else max(scan.filled_ns, now_ns)
