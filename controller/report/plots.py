@@ -19,10 +19,10 @@ Limits = tuple[float, float]
 
 
 def limits(flown: Pass) -> Limits:
-    """From a little before the target is followed to the end of the last mode that follows it."""
+    """From a little before the target is followed to just before the last mode that follows it ends."""
     followed = [s for s in flown.modes if s.mode in {"POINT", "ACQUIRE", *TRACKING}]
     if followed:
-        return followed[0].start_s - 2.0, followed[-1].end_s + 2.0
+        return followed[0].start_s - 2.0, followed[-1].end_s - 0.1
     every = [s for s in flown.series.values() if len(s.t_s) > 1]
     return (min(s.t_s[0] for s in every), max(s.t_s[-1] for s in every)) if every else (0.0, 1.0)
 
