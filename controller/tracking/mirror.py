@@ -9,8 +9,8 @@ from controller.tracking.commission import Commission
 from hal.traits import FineLoop, FineStatus
 
 NS = 1_000_000_000
-RETRY_NS = NS
-TRIES = 3
+RETRY_MAX_S = 10.0
+OFTEN = 3  # refusals after which the operator should look
 POINTS_A_TURN = 64
 
 
@@ -101,16 +101,16 @@ class Mirror:
             work.close()
 
     def refused(self, now_ns: int) -> bool:
-        """After a DeviceError: forget the step; False when it has been tried often enough."""
+        """After a DeviceError: forget the step and wait, longer each time; False when that happens often."""
         self._work = None
         self._mode = ""
         self._refusals += 1
-        self._retry_ns = now_ns + RETRY_NS
-        return self._refusals < TRIES
+        self._retry_ns = now_ns + round(min(2.0 ** (self._refusals - 1), RETRY_MAX_S) * NS)
+        return self._refusals < OFTEN
 
     def again(self) -> None:
-        """A new pass: what was refused before may be tried again."""
-        self._refusals = 0
+        """A new pass: what was refused before may be tried at once."""
+        self._refusals = self._retry_ns = 0
 
     def close(self) -> None:
         """Emission off, mirror to rest, port closed."""
@@ -118,4 +118,4 @@ class Mirror:
         self._board.close()
 
     def _may(self, now_ns: int) -> bool:
-        return self._work is None and now_ns >= self._retry_ns and self._refusals < TRIES
+        return self._work is None and now_ns >= self._retry_ns

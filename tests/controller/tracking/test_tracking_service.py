@@ -350,16 +350,17 @@ def test_the_mirrors_mean_moves_the_set_point_of_the_camera(bench: Bench) -> Non
     assert bench.last(TRACKING_CORRECTION).offset_rad[1] > 15 * URAD
 
 
-def test_a_refused_poke_is_tried_again_and_then_left_to_the_operator(bench: Bench) -> None:
+def test_a_refused_poke_is_tried_again_ever_more_rarely_and_becomes_an_error(bench: Bench) -> None:
     bench.refuse = [DeviceError("beam board: wrong way round; swap it.") for _ in range(9)]
     bench.camera.error_rad = (2 * URAD, 0.0)
-    bench.run(8.0, "COARSE")
-    assert bench.commissioned == 3
-    assert bench.events().count("REFUSED") == 3
+    bench.run(9.0, "COARSE")  # tried at 0, 1, 3 and 7 s
+    assert bench.commissioned == 4
+    told = [s.body.level for s in bench.ear.drain(STATION_EVENT) if s.body.code == "REFUSED"]
+    assert told == ["warning", "warning", "error", "error"]
     assert bench.last(TRACKING_FINE).phase == "poke"
     bench.run(0.1, "SLEW")
-    bench.run(1.5, "COARSE")
-    assert bench.commissioned > 3  # a new pass, a new chance
+    bench.run(1.0, "COARSE")
+    assert bench.commissioned == 5  # a new pass, a new chance
 
 
 def test_a_lost_camera_stops_the_heartbeat_until_it_is_back(bench: Bench) -> None:
