@@ -1,0 +1,149 @@
+"""What is too long for CI: full passes of twenty seeds, acquisition over a hundred, ten minutes in real time.
+
+`python -m benchmarks.campaign [--seeds N] [--acquisitions N] [--no-realtime]` writes docs/campaign.md, dated, naming
+the commit it ran on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import statistics
+import subprocess
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from controller.cli.demo import DEFAULT_RIG, choose_pass
+from controller.cli.factories import MODEL_FILE
+from controller.cli.flight import Flight
+from controller.cli.rig import emulated_devices
+from controller.cli.summary import summarise
+from controller.pointing.mount import MountModel
+from hal.clock import RealClock
+from hal.rig import load_rig
+
+PAGE = Path(__file__).parent.parent / "docs" / "campaign.md"
+BACKLASH_RAD = 75e-6  # half the scenario's play, which a calibration finds
+MISALIGNMENT = ("index_azimuth_urad", "index_elevation_urad", "collimation_urad", "axis_north_urad", "axis_west_urad")
+LIMITS = (  # key of summary.json, and the largest value that is allowed
+    ("open_loop_error_after_rms_rad", 100e-6),
+    ("coarse_error_rms_rad", 15e-6),
+    ("coarse_error_peak_rad", 200e-6),
+    ("fine_error_rms_rad", 1.5e-6),
+)
+
+
+def full_pass(seed: int) -> dict[str, Any]:
+    """One whole pass as the command flies it."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [
+            str(Path(sys.executable).parent / "boresight"),
+            "demo",
+            "--json",
+            "--seed",
+            str(seed),
+            "--out",
+            folder,
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    summary: dict[str, Any] = json.loads(done.stdout)
+    return summary
+
+
+def acquisition(seed: int) -> dict[str, Any]:
+    """The acquisition phase alone: a calibrated mount, a few seconds of the pass."""
+    rig = load_rig(DEFAULT_RIG, dict.fromkeys(emulated_devices(DEFAULT_RIG), ""))
+    plan = choose_pass(rig, None, "", above_limits=False)
+    with tempfile.TemporaryDirectory() as folder:
+        MountModel(BA=BACKLASH_RAD, BE=BACKLASH_RAD).save(Path(folder) / MODEL_FILE)
+        flight = Flight(
+            DEFAULT_RIG,
+            plan,
+            Path(folder),
+            seed=seed,
+            arc_s=15.0,
+            calibrate=False,
+            overrides={"misalignment": dict.fromkeys(MISALIGNMENT, 0.0)},
+        )
+        try:
+            return summarise(flight.fly({}), seed, rig.link.received_power_threshold_w)
+        finally:
+            flight.close()
+
+
+def worst(summary: dict[str, Any], key: str) -> float:
+    values = summary[key] if isinstance(summary[key], list) else [summary[key]]
+    return max(math.inf if value is None else abs(value) for value in values)
+
+
+def passes_table(summaries: list[dict[str, Any]]) -> list[str]:
+    rows = [
+        "| seed | LINK | open loop | coarse | peak | fine | bound | ratio | transmit | link | x real time |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for s in summaries:
+        fine, bound = worst(s, "fine_error_rms_rad"), s["predictor_bound_rad"]
+        cells = [
+            str(s["seed"]),
+            "yes" if "LINK" in s["mode_times_s"] else "NO",
+            *(f"{worst(s, key) * 1e6:.2f}" for key, _ in LIMITS),
+            f"{bound * 1e6:.2f}",
+            f"{fine / bound:.2f}",
+            f"{worst(s, 'transmit_error_rms_rad') * 1e6:.2f}",
+            f"{(s['link_fraction'] or 0) * 100:.1f} %",
+            f"{s['realtime_factor'] or 0:.1f}",
+        ]
+        rows.append(f"| {' | '.join(cells)} |")
+    return rows
+
+
+def acquisition_lines(summaries: list[dict[str, Any]]) -> list[str]:
+    found = [s["acquisition_time_s"] for s in summaries if s["acquisition_time_s"] is not None]
+    predicted = statistics.fmean(s["acquisition_time_predicted_s"] for s in summaries)
+    mean, spread = statistics.fmean(found), statistics.stdev(found) / math.sqrt(len(found))
+    ratio = f"ratio {mean / predicted:.2f}"
+    return [
+        f"- {len(found)} of {len(summaries)} found the satellite (first or later sweep)",
+        f"- mean time {mean:.2f} ± {spread:.2f} s (one sigma of the mean), predicted {predicted:.2f} s: {ratio}",
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--acquisitions", type=int, default=100)
+    options = parser.parse_args()
+    began_ns = RealClock().utc_ns()
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout
+    date = datetime.fromtimestamp(began_ns * 1e-9, UTC)
+    full = []
+    for seed in range(1, options.seeds + 1):
+        full.append(full_pass(seed))
+        print(passes_table(full)[-1], flush=True)
+    scans = []
+    for seed in range(1, options.acquisitions + 1):
+        scans.append(acquisition(seed))
+        print(f"acquisition {seed}: {scans[-1]['acquisition_time_s']} s", flush=True)
+    lines = [
+        "# Campaign",
+        "",
+        f"Run on {date:%Y-%m-%d} at commit {commit.strip()} by `make campaign`.",
+        "Every figure is simulated. Angles in µrad, the worse axis.",
+        "",
+        "## Full passes",
+        "",
+        *passes_table(full),
+        "",
+    ]
+    if scans:
+        lines += ["## Acquisition alone", "", *acquisition_lines(scans), ""]
+    PAGE.write_text("\n".join(lines), encoding="utf-8")
+    print(f"written: {PAGE}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""The demo as a user runs it, on short arcs of the pass; full passes of more seeds are the campaign's."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.record import read
+
+ARC_S = 60
+SEEDS = (1, 2, 3)
+STAR_NOISE_RAD = 5 / 206_264.806  # five seconds of arc: what the scenario puts on a star's place
+
+
+@pytest.fixture(scope="module", params=SEEDS)
+def flown(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
+    out = tmp_path_factory.mktemp(f"seed{request.param}")
+    command = [str(Path(sys.executable).parent / "boresight"), "demo", "--json", "--seed", str(request.param)]
+    done = subprocess.run(
+        [*command, "--arc", str(ARC_S), "--out", str(out)], capture_output=True, text=True, timeout=500, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout), out
+
+
+@pytest.mark.timeout(600)
+def test_a_pass_reaches_link_and_is_parked_at_its_end(flown: tuple[dict[str, Any], Path]) -> None:
+    summary, _ = flown
+    assert {"SLEW", "POINT", "ACQUIRE", "COARSE", "FINE", "LINK"} <= summary["mode_times_s"].keys()
+    assert summary["final_mode"] == "STOWED"
+    assert summary["failures"] == {}
+
+
+def test_calibration_fits_to_the_noise_of_the_stars_and_points_within_100_urad(
+    flown: tuple[dict[str, Any], Path],
+) -> None:
+    summary, _ = flown
+    assert summary["calibration"]["stars"] >= 8
+    assert max(summary["calibration"]["residual_rms_rad"]) <= 2 * STAR_NOISE_RAD
+    assert max(summary["open_loop_error_after_rms_rad"]) <= 100e-6
+    assert max(summary["open_loop_error_before_rms_rad"]) > max(summary["open_loop_error_after_rms_rad"])
+
+
+def test_the_coarse_loop_holds_15_urad_and_the_link_stays(flown: tuple[dict[str, Any], Path]) -> None:
+    summary, _ = flown
+    assert max(summary["coarse_error_rms_rad"]) <= 15e-6
+    assert summary["link_fraction"] >= 0.97
+
+
+def test_no_message_of_the_bus_is_lost_and_truth_is_marked_as_simulated(flown: tuple[dict[str, Any], Path]) -> None:
+    summary, out = flown
+    assert summary["telemetry_gaps"] == 0
+    assert summary["sim"] is True
+    topics = {topic for topic, _, _ in read(out / "recording.mcap")}
+    assert {"station/mode", "pointing/state", "tracking/fine", "safety/state", "sim/truth/line_of_sight"} <= topics
+
+
+def test_the_fine_loops_margins_were_measured_before_it_was_closed(flown: tuple[dict[str, Any], Path]) -> None:
+    _, out = flown
+    events = [body["message"] for topic, _, body in read(out / "recording.mcap") if topic == "station/event"]
+    measured = next(n for n, text in enumerate(events) if "measured margins" in text)
+    assert measured < next(n for n, text in enumerate(events) if text.startswith("COARSE -> FINE"))
+
+
+def test_the_report_opens_without_a_network(flown: tuple[dict[str, Any], Path]) -> None:
+    _, out = flown
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert 'src="http' not in page
+    assert "simulated" in page
