@@ -47,7 +47,7 @@ class Latency:
 
     light_s: float  # up and down
     response_s: float  # the satellite's, from detection to beacon
-    detection_s: float  # our camera: frames until a detection is believed
+    detection_s: float  # ours: until the sweep begins, and until a detection is believed
 
     @property
     def total_s(self) -> float:

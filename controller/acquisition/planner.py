@@ -29,7 +29,7 @@ class Planner:
     mount_rad: float = 60e-6  # calibration residual, worm, wind
     jitter_rad: float = 17e-6  # line of sight and tilt, one axis
     clock_s: float = 1e-3
-    detection_s: float = 0.06  # camera frames until a detection is believed
+    detection_s: float = 0.28  # enable line up and first set-point 0.11, camera frame and the station's belief 0.17
     frame_rotation_rad: float = 0.17  # of the mirror against the sky before the poke
     frame_gain: float = 0.06
     widening: float = 1.5  # of the uncertainty after each sweep without success
