@@ -1,39 +1,98 @@
-"""The `boresight` command, one file a verb. A verb imports what it needs when it runs, so that the start is quick."""
+"""The `boresight` command, one file a verb. A verb is imported when it runs, so that a `stop` is not kept waiting."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib import import_module
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
-VERBS = ("demo", "passes", "emulate", "run", "status", "watch", "track", "stop", "park", "reset", "report")
+# In the order of `boresight --help`: a verb, and the module of this package that holds a function of its name.
+VERBS = {
+    "demo": "demo",
+    "passes": "passes",
+    "status": "status",
+    "watch": "watch",
+    "track": "control",
+    "stop": "control",
+    "park": "control",
+    "reset": "control",
+    "report": "report",
+    "rig": "rig",
+}
 HELP = "Points, acquires and tracks: controller for ground stations and laser terminals."
+USAGE_ERROR: Any = typer.BadParameter.__base__  # click's, or the copy that typer carries
+OURS = ("hal", "controller", "sim_hw")
+
+
+class Verbs(TyperGroup):
+    """The group of VERBS, each imported when it is asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names, in the order of the help."""
+        return list(VERBS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of a verb, or None."""
+        if cmd_name not in VERBS:
+            return None
+        module = import_module(f"{__name__}.{VERBS[cmd_name]}")
+        if cmd_name == "rig":
+            return get_command(module.app)
+        app = typer.Typer(add_completion=False)
+        app.command(cmd_name)(getattr(module, cmd_name))
+        return get_command(app)
 
 
 def build() -> typer.Typer:
-    """The command with all its verbs: `controller.cli.VERB` holds a function of that name."""
-    app = typer.Typer(help=HELP, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
-    for verb in VERBS:
-        module = import_module(f"controller.cli.{_home(verb)}")
-        app.command(verb)(getattr(module, verb))
-    app.add_typer(import_module("controller.cli.rig").app, name="rig")
+    """The command with all its verbs."""
+    app = typer.Typer(cls=Verbs, help=HELP, pretty_exceptions_enable=False, add_completion=False)
+    app.callback()(lambda: None)
     return app
 
 
-def _home(verb: str) -> str:
-    return "control" if verb in {"track", "stop", "park", "reset"} else verb
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point: what is wrong is a sentence on stderr and a non-zero exit, never a traceback.
 
-
-def main() -> None:
-    """Entry point: what is wrong is one sentence on stderr and a non-zero exit, never a traceback."""
+    Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted.
+    """
     from controller.errors import BoresightError
     from hal.errors import HalError
 
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        build()()
+        code = build()(words or ["--help"], prog_name="boresight", standalone_mode=False)
+    except USAGE_ERROR as error:
+        code = _refuse(_usage(error), 2)
     except (HalError, BoresightError) as error:
-        print(f"boresight: {error}", file=sys.stderr)  # noqa: T201
-        raise SystemExit(1) from None
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None
+        code = _refuse(str(error))
+    except ModuleNotFoundError as error:
+        if not error.name or error.name.partition(".")[0] in OURS:
+            raise
+        code = _refuse(f"{error.name} is not installed; install what the emulated bench needs: boresight[sim].")
+    except OSError as error:  # what nobody expected of a file: full disk, no permission
+        if error.strerror is None:
+            raise
+        code = _refuse(f"{error.filename or 'a file'}: {error.strerror}; mend that and run the command again.")
+    except (KeyboardInterrupt, typer.Abort):
+        code = 130
+    if code:
+        raise SystemExit(code)
+
+
+def _refuse(sentence: str, code: int = 1) -> int:
+    print("\n".join(f"boresight: {line}" for line in sentence.splitlines()), file=sys.stderr)  # noqa: T201
+    return code
+
+
+def _usage(error: Any) -> str:
+    path = error.ctx.command_path if error.ctx else "boresight"
+    what = " ".join(error.format_message().split()).rstrip(".")
+    if what.startswith("No such command") and (near := get_close_matches(what.split("'")[1], VERBS, n=1)):
+        what += f"; did you mean {near[0]}?"
+    return f"{what}{' ' if what.endswith(('?', ')')) else '; '}`{path} --help` lists what there is."

@@ -5,21 +5,27 @@ There is one world; its devices are reached over in-memory wires in lockstep, ov
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from controller.cli.rig import emulated_devices
-from hal.rig import Rig, load_rig
+from controller.errors import BoresightError
+from hal.rig import DEVICES, Rig, load_rig
 
 if TYPE_CHECKING:
     from controller.pointing.elements import ElementSet
     from controller.services.lockstep import Lockstep
     from sim_hw.scenarios import Scenario
     from sim_hw.world import World
+
+
+class BenchError(BoresightError):
+    """The emulated bench cannot be built."""
+
 
 _numbers = count(1)  # benches of one process have names of their own
 
@@ -71,17 +77,43 @@ def open_bench(
     """Build the world at UTC `utc0_ns` with `target` in its sky, and emulators of the rig's emulated devices.
 
     `overrides` replaces keys of the scenario, section by section. `now_ns` drives the world in real time (pty).
-    Raises RigError, and sim_hw's errors for a wrong scenario or a missing firmware library.
+    Raises RigError, and BenchError for a wrong scenario or a missing firmware library.
     """
     wanted = emulated_devices(rig_path)
     checked = load_rig(rig_path, dict.fromkeys(wanted, ""))
-    world = _world(checked, target, utc0_ns, _scenario(scenario, overrides), seed)
-    devices = _devices(checked, world, seed)
+    if wires == "memory":
+        _only_emulated(checked)
+    with _told():
+        world = _world(checked, target, utc0_ns, _scenario(scenario, overrides), seed)
+        devices = _devices(checked, world, seed)
     if wires == "memory":
         return _in_memory(rig_path, wanted, world, devices, utc0_ns)
     if now_ns is None:
         raise ValueError("a bench in real time needs a clock")
     return _in_real_time(rig_path, wanted, world, devices, now_ns)
+
+
+def _only_emulated(rig: Rig) -> None:
+    real = [
+        f'[{device}] resource = "{getattr(rig, device).resource}"' for device in DEVICES if device not in rig.emulated
+    ]
+    if real:
+        raise BenchError(
+            f"{rig.path}: {' and '.join(real)} is real, and simulated time drives emulated devices only; "
+            'write "emulated" there, or run the station in real time with `boresight run`.'
+        )
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """sim_hw's errors as the controller's: it cannot know ours."""
+    from sim_hw.devices.beamboard_library import FirmwareLibraryError
+    from sim_hw.scenarios import ScenarioError
+
+    try:
+        yield
+    except (FirmwareLibraryError, ScenarioError) as error:
+        raise BenchError(str(error)) from None
 
 
 def _scenario(scenario: str | Path, overrides: dict[str, dict[str, object]] | None) -> Scenario:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -60,22 +61,28 @@ def run_demo(
 
     rig = load_rig(rig_path, dict.fromkeys(emulated_devices(rig_path), ""))
     columns = (SpinnerColumn(), TextColumn("{task.fields[mode]:<10}"), BarColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
+    shown = console.is_terminal and not console.quiet
+    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True, disable=not shown) as progress:
         bar = progress.add_task("choosing the pass", total=STAGES, mode="PLAN")
         plan = choose_pass(rig, tle, target, above_limits)
         folder = _folder(out, plan, seed)
         progress.update(bar, description="compiling the world (once; the next start is quick)", mode="COMPILE")
-        flight = Flight(
-            rig_path,
-            plan,
-            folder,
-            seed,
-            scenario,
-            arc_s,
-            tell=lambda mode, what, share: progress.update(
-                bar, completed=share * STAGES, description=what or plan.target.elements.name, mode=mode
-            ),
-        )
+        try:
+            flight = Flight(
+                rig_path,
+                plan,
+                folder,
+                seed,
+                scenario,
+                arc_s,
+                tell=lambda mode, what, share: progress.update(
+                    bar, completed=share * STAGES, description=what or plan.target.elements.name, mode=mode
+                ),
+            )
+        except BaseException:
+            with suppress(OSError):
+                folder.rmdir()  # nothing was flown: what we made goes, what was there stays
+            raise
         try:
             flown = flight.fly(_metadata(rig_path, scenario, seed))
             progress.update(bar, completed=STAGES, description="drawing the report", mode="REPORT")

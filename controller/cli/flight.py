@@ -111,7 +111,7 @@ class Flight:
         flown.late_steps = sum(self._late.values())
         flown.failures = dict(lockstep.failures)
         if (error := flown.failures.pop("operator", None)) is not None:
-            raise error
+            raise next(iter(flown.failures.values()), error)  # what died first is why the operator gave up
         return flown
 
     def close(self) -> None:

@@ -10,13 +10,15 @@ from typing import Annotated, Any
 
 import typer
 
+from hal.clock import Clock, RealClock, ShiftedClock
 from hal.errors import RigError
 from hal.rig import DEVICES, Rig, emission_lock, load_rig
 
 EMULATED = "emulated"
 ADDRESS_FILE = "addresses.json"  # device -> resource; `boresight emulate` writes it into its run directory
+UTC_OFFSET = "utc_offset_ns"  # in that file, where the emulated world is of another epoch
 
-app = typer.Typer(help="Checks rig files.", no_args_is_help=True)
+app = typer.Typer(help="Checks rig files.", no_args_is_help=True, add_completion=False)
 
 
 @app.callback()
@@ -72,18 +74,27 @@ def resolve_in(file: Path, run_directory: Path) -> Rig:
 
     Raises RigError, also when a device is emulated and there is no such file.
     """
+    return resolve(file, read_addresses(run_directory)) if emulated_devices(file) else load_rig(file)
+
+
+def station_clock(file: Path, run_directory: Path) -> Clock:
+    """The time of a station with this rig: real, or that of the emulated world that serves it."""
+    offset_ns = read_addresses(run_directory).get(UTC_OFFSET, 0) if emulated_devices(file) else 0
+    return ShiftedClock(int(offset_ns)) if offset_ns else RealClock()
+
+
+def read_addresses(run_directory: Path) -> dict[str, Any]:
+    """What `boresight emulate` wrote into `run_directory`; empty when none runs there. Raises RigError."""
     path = run_directory / ADDRESS_FILE
-    if not emulated_devices(file):
-        return load_rig(file)
     try:
         addresses = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        addresses = {}
+        return {}
     except (OSError, ValueError) as error:
         raise RigError(f"{path}: cannot be read ({error}); start `boresight emulate` again.") from error
     if not isinstance(addresses, dict):
         raise RigError(f"{path}: is no address file; start `boresight emulate` again.")
-    return resolve(file, addresses)
+    return addresses
 
 
 def describe(checked: Rig) -> dict[str, Any]:

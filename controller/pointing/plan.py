@@ -107,7 +107,7 @@ def choose(
     if refusal:
         raise PassError(
             f"No pass over {site.name} within a day of the epoch can be flown ({refusal}); choose another target, or "
-            "ask for one above the gimbal's limits with its predicted outage."
+            "fly above the gimbal's limits with the predicted outage (--above-limits)."
         )
     raise PassError(never_rises(sets, site, mask_rad))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, ValidationError, model_validator
 
@@ -191,16 +192,33 @@ def load_scenario(source: str | Path = "default", overrides: dict[str, dict[str,
     try:
         data = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ScenarioError(f"scenario {source}: no such file; give a path or one of {shipped_scenarios()}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ScenarioError(f"scenario {source}: not a TOML file: {error}") from error
+        raise ScenarioError(
+            f"scenario {source}: no such file; give a path or one of: {', '.join(shipped_scenarios())}."
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ScenarioError(f"scenario {source}: not a TOML file: {error}.") from error
     for section, keys in (overrides or {}).items():
         data[section] = {**data.get(section, {}), **keys}
     try:
         return Scenario.model_validate(data)
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors())
-        raise ScenarioError(f"scenario {source}: {wrong}") from error
+        wrong = "\n".join(_sentence(source, dict(problem)) for problem in error.errors())
+        raise ScenarioError(wrong) from error
+
+
+def _sentence(source: str | Path, problem: dict[str, Any]) -> str:
+    """One thing that is wrong: section, key, what is there, what may be."""
+    where = problem["loc"]
+    key = f"[{where[0]}] {' '.join(str(part) for part in where[1:])}".strip() if where else "the file"
+    if problem["type"] == "extra_forbidden":
+        section = Scenario.model_fields[where[0]].annotation if len(where) > 1 else Scenario
+        allowed = (
+            ", ".join(section.model_fields) if isinstance(section, type) and issubclass(section, BaseModel) else ""
+        )
+        return f"scenario {source}: {key} is not known; allowed: {allowed}."
+    if problem["type"] == "missing":
+        return f"scenario {source}: {key} is missing; the shipped scenario default.toml has every key."
+    return f"scenario {source}: {key} = {problem['input']!r} is not allowed: {problem['msg'].lower()}."
 
 
 def shipped_scenarios() -> list[str]:
