@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -12,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from controller.bus.envelope import Envelope, body_of
 from controller.bus.local import LocalBus
 from controller.bus.topics import SIM_TRUTH, Truth
-from controller.cli.bench import Bench, open_bench
-from controller.operate import Ending, Operator
+from controller.cli.bench import open_bench
+from controller.cli.flown import Flown
+from controller.operate import Operator
 from controller.record import Recorder
 from hal.clock import NS, RealClock
 
 if TYPE_CHECKING:
-    from controller.calibrate import Calibrated
     from controller.pointing.plan import Plan
 
 LEAD_NS = 450 * NS  # for the calibration before the pass
@@ -27,32 +26,7 @@ TRUTH_PERIOD_NS = NS // 50
 AFTER_NS = 3 * NS  # after the pass: the station parks
 
 
-@dataclass
-class Flown:
-    """What a flight leaves behind, beside its recording."""
-
-    bench: Bench
-    plan: Plan
-    end_utc_ns: int
-    calibrated: Calibrated | None = None
-    ending: Ending | None = None
-    modes: list[tuple[str, int]] = field(default_factory=list)  # mode and when it was entered, ns of the bench
-    acquisition_predicted_s: float = float("nan")
-    telemetry_gaps: int = 0
-    late_steps: int = 0
-    wall_s: float = 0.0
-    pass_wall_s: float = 0.0  # of that, from rise on
-    failures: dict[str, BaseException] = field(default_factory=dict)
-
-    def windows(self, *modes: str) -> list[tuple[int, int]]:
-        """Spans of time spent in any of the modes."""
-        ends = [t_ns for _, t_ns in self.modes[1:]] + [self.bench.world.now_ns]
-        return [(t, end) for (mode, t), end in zip(self.modes, ends, strict=True) if mode in modes]
-
-    def entered_ns(self, mode: str) -> int | None:
-        """When a mode was entered first."""
-        return next((t_ns for name, t_ns in self.modes if name == mode), None)
-
+HEARD = frozenset({"station/mode", "service/heartbeat", "acquisition/state"})
 
 Tell = Callable[[str, str, float], None]  # mode, what goes on, share of the whole from 0 to 1
 
@@ -87,8 +61,6 @@ class Flight:
         self._lockstep = self._bench.lockstep
         self._bus = LocalBus(self._lockstep, seed)
         self._flown = Flown(self._bench, plan, end_utc_ns)
-        self._late: dict[str, int] = {}
-        self._mode = ""
         self._rise_wall_ns: int | None = None
 
     def fly(self, metadata: dict[str, dict[str, str]]) -> Flown:
@@ -106,9 +78,9 @@ class Flight:
             lockstep.run()
         ended_ns = self._wall.now_ns()
         flown.wall_s = (ended_ns - began_ns) / NS
-        flown.pass_wall_s = (ended_ns - self._rise_wall_ns) / NS if self._rise_wall_ns is not None else float("nan")
+        if self._rise_wall_ns is not None:
+            flown.pass_wall_s = (ended_ns - self._rise_wall_ns) / NS
         flown.telemetry_gaps = self._bus.gaps()
-        flown.late_steps = sum(self._late.values())
         flown.failures = dict(lockstep.failures)
         if (error := flown.failures.pop("operator", None)) is not None:
             raise next(iter(flown.failures.values()), error)  # what died first is why the operator gave up
@@ -155,21 +127,14 @@ class Flight:
             clock.sleep_until(due_ns)
 
     def _listen(self, topic: str, envelope: Envelope) -> None:
+        if topic not in HEARD:
+            return
         flown = self._flown
+        flown.hear(topic, envelope.src, envelope.t, body_of(envelope))
         if topic == "station/mode":
-            mode = body_of(envelope).mode  # type: ignore[attr-defined]
-            if mode != self._mode:
-                self._mode = mode
-                flown.modes.append((mode, self._lockstep.now_ns()))
-            self._progress(mode, "")
-            if self._rise_wall_ns is None and self._lockstep.utc_ns() >= flown.plan.target.rise_utc_ns:
+            self._progress(flown.modes[-1][0], "")
+            if self._rise_wall_ns is None and envelope.t >= flown.plan.target.rise_utc_ns:
                 self._rise_wall_ns = self._wall.now_ns()
-        elif topic == "service/heartbeat":
-            self._late[envelope.src] = body_of(envelope).late_steps  # type: ignore[attr-defined]
-        elif topic == "acquisition/state" and flown.acquisition_predicted_s != flown.acquisition_predicted_s:
-            predicted_s = body_of(envelope).predicted_mean_s  # type: ignore[attr-defined]
-            if predicted_s > 0:
-                flown.acquisition_predicted_s = predicted_s
 
     def _progress(self, mode: str, what: str) -> None:
         whole_ns = self._flown.end_utc_ns - self._start_utc_ns

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from controller.cli.flight import Flown
+from controller.cli.flown import Flown
 from controller.geometry.timescales import Floats
 from controller.pointing.mount import MountModel
 from controller.pointing.mount_fit import sky_offset
