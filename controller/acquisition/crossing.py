@@ -17,6 +17,11 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+# Coarse enough that a plan takes less than the beam board's heartbeat allows, fine enough for a part in a hundred.
+PHASES = 4
+PLACES = 12
+ANGLES = 3
+
 _NORMAL_X = np.linspace(-9.0, 9.0, 7201)
 _NORMAL = np.array([0.5 * math.erfc(-x / math.sqrt(2)) for x in _NORMAL_X])
 
@@ -34,7 +39,7 @@ class Detector:
     capture_rad: float
     frame_s: float
 
-    def reach(self, speed_rad_s: float, phases: int = 8) -> Array:
+    def reach(self, speed_rad_s: float, phases: int = PHASES) -> Array:
         """Largest offset at which a crossing is seen, for equally likely phases of the best frame; (phases,)."""
         travel = max(speed_rad_s * self.frame_s, 1e-6 * self.capture_rad)
         middle = (np.arange(phases) + 0.5) / phases * travel / 2
@@ -57,7 +62,7 @@ class Detector:
 
 
 def miss_probability(
-    flattening: float, pitch: float, area_rate: float, detector: Detector, jitter: float, angles: int = 5
+    flattening: float, pitch: float, area_rate: float, detector: Detector, jitter: float, angles: int = ANGLES
 ) -> float:
     """Probability that no track of a stretched spiral is noticed by a target inside it; lengths in capture radii.
 
@@ -74,7 +79,7 @@ def miss_probability(
 
 def unseen(spacing: float, speed: float, detector: Detector, jitter: float) -> float:
     """Probability that every one of many parallel tracks misses, averaged over the target's place between two."""
-    offset = _offsets(spacing, detector.capture_rad + 4 * jitter, 24)
+    offset = _offsets(spacing, detector.capture_rad + 4 * jitter, PLACES)
     return float(np.prod(1 - detector.seen(offset, speed, jitter), axis=1).mean())
 
 

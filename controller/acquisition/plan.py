@@ -27,6 +27,8 @@ LIGHT_M_S = 299_792_458.0
 # Neighbouring turns near the middle follow each other faster than jitter forgets; simulated scans (tests) succeed as
 # often as predicted when jitter is taken a quarter larger.
 CORRELATION_ALLOWANCE = 1.25
+PITCHES = np.linspace(0.2, 2.0, 13)  # capture radii
+HALVINGS = 9
 
 
 class ScanError(HalError, ValueError):
@@ -204,11 +206,11 @@ def _fastest(flattening: float, sigma: float, detector: Detector, jitter: float,
     All lengths in capture radii. For each pitch the largest rate is found by bisection; pitches on a fixed grid.
     """
     best = (0.0, 0.0)
-    for pitch in np.linspace(0.2, 2.0, 19):
+    for pitch in PITCHES:
         slow, fast = 0.0, 16.0 * pitch / detector.frame_s  # an eighth of a frame on the diameter
         if miss_probability(flattening, float(pitch), 1e-6, detector, jitter) > miss:
             break
-        for _ in range(14):
+        for _ in range(HALVINGS):
             rate = (slow + fast) / 2
             missed = miss_probability(flattening, float(pitch), rate, detector, jitter)
             slow, fast = (rate, fast) if missed <= miss else (slow, rate)
@@ -217,20 +219,20 @@ def _fastest(flattening: float, sigma: float, detector: Detector, jitter: float,
     return best
 
 
-def outcome(spiral: Spiral, jitter_rad: float) -> tuple[float, float]:
+def outcome(spiral: Spiral, jitter_rad: float, angles: int = 10, targets: int = 120) -> tuple[float, float]:
     """(probability that one sweep finds the target, mean time of the successful ones in s, latency included).
 
     A sum, not a simulation: over targets on Gaussian quantiles (radius) and equal angles, over the tracks that pass
     them in order, each seen with its crossing's probability if no earlier one was.
     """
     s1, s2 = spiral.sigma_rad
-    angles = (np.arange(24) + 0.5) * (2 * math.pi / 24)
-    shares = (np.arange(400) + 0.5) / 400
+    shares = (np.arange(targets) + 0.5) / targets
     target_q = np.sqrt(-2 * np.log(1 - shares))
     start_u, start_w = s1 * spiral.start_sigma * math.cos(1.0), s2 * spiral.start_sigma * math.sin(1.0)
     turns = np.arange(math.ceil(spiral.radius_sigma / spiral.turn_sigma) + 1)
     found = mean = 0.0
-    for angle in angles:
+    for number in range(angles):
+        angle = (number + 0.5) * 2 * math.pi / angles
         stretch = math.hypot(s1 * math.sin(angle), s2 * math.cos(angle))
         across = s1 * s2 / stretch  # rad on the sky, at right angles to the track, per unit of q
         track_q = spiral.turn_sigma * (angle / (2 * math.pi) + turns)
@@ -246,7 +248,7 @@ def outcome(spiral: Spiral, jitter_rad: float) -> tuple[float, float]:
         )
         unseen_before = np.cumprod(np.hstack([np.ones((len(seen), 1)), 1 - seen[:, :-1]]), axis=1)
         first = seen * unseen_before
-        t_s = np.concatenate([[0.0], np.asarray(spiral.reached_s(track_q))])
-        found += float(first.sum()) / (len(angles) * len(shares))
-        mean += float((first * t_s).sum()) / (len(angles) * len(shares))
+        t_s = np.concatenate([[0.0], np.asarray(spiral.reached_s(np.asarray(track_q, dtype=np.float64)))])
+        found += float(first.sum()) / (angles * targets)
+        mean += float((first * t_s).sum()) / (angles * targets)
     return found, mean / max(found, 1e-12) + spiral.detector.frame_s + spiral.latency.total_s

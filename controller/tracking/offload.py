@@ -17,10 +17,10 @@ from controller.bus.topics import ZERO, Pair
 class OffloadSettings:
     """Time constants in s, angles in rad."""
 
-    time_constant_s: float = 6.0
-    average_s: float = 1.5
-    engage_rad: float = 12e-6
-    release_rad: float = 4e-6
+    time_constant_s: float = 8.0
+    average_s: float = 4.0  # jitter and wind average out to about 6 urad
+    engage_rad: float = 25e-6  # a quarter of the quad cell's field: less costs the mirror nothing
+    release_rad: float = 8e-6
     limit_rad: float = 500e-6
 
 

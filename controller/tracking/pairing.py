@@ -47,12 +47,14 @@ class Pairing:
         before = self._state
         if before is not None and state.t_utc_ns <= before.t_utc_ns:
             return
-        project = along_cross_on_sky(
-            state.target_elevation_rad,
-            state.target_azimuth_rate_rad_s,
-            state.target_elevation_rate_rad_s,
-            max(state.range_m, 1.0),
-        )
+        project = np.zeros((2, 2))  # a star, or nothing, is at no range
+        if state.range_m > 0.0:
+            project = along_cross_on_sky(
+                state.target_elevation_rad,
+                state.target_azimuth_rate_rad_s,
+                state.target_elevation_rate_rad_s,
+                state.range_m,
+            )
         if before is not None and (dt_s := (state.t_utc_ns - before.t_utc_ns) * 1e-9) < 1.0:
             self._project_rate = (project - self._project) / dt_s
         else:

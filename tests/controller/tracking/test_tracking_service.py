@@ -345,7 +345,7 @@ def test_point_ahead_and_mirror_mean_are_turned_by_the_measured_matrix(bench: Be
 def test_the_mirrors_mean_moves_the_set_point_of_the_camera(bench: Bench) -> None:
     commissioned(bench)
     bench.board.mirror = (60 * URAD, 0.0)  # (0, 60) on the sky
-    bench.run(5.0, "FINE")
+    bench.run(8.0, "FINE")
     assert bench.last(TRACKING_FINE).offload_rad[1] > 15 * URAD
     assert bench.last(TRACKING_CORRECTION).offset_rad[1] > 15 * URAD
 
