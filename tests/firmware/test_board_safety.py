@@ -7,7 +7,7 @@ from typing import Any
 
 HELLO, DICTIONARY, STATUS, HEARTBEAT, MODE, RESET, SETPOINTS = range(1, 8)
 INJECT = 11
-WATCHDOG_TICKS = 2500  # issue 2: 250 ms at 10 kHz
+WATCHDOG_TICKS = 2500  # required: 250 ms at 10 kHz
 LATCHED = 4  # error code
 INTERLOCK = 6  # index in io
 

@@ -99,8 +99,8 @@ def test_the_mirror_rings_at_its_two_modes() -> None:
     spectrum = np.abs(np.fft.rfft((position - position[-1]) * np.hanning(8192)))
     f = np.fft.rfftfreq(8192, 1e-4)
     low, high = f < 2000, f > 2000
-    assert abs(f[low][np.argmax(spectrum[low])] - 1000) < 3  # issue 2: 1 kHz
-    assert abs(f[high][np.argmax(spectrum[high])] - 2600) < 6  # issue 2: second mode at 2.6 kHz
+    assert abs(f[low][np.argmax(spectrum[low])] - 1000) < 3  # required: 1 kHz
+    assert abs(f[high][np.argmax(spectrum[high])] - 2600) < 6  # required: second mode at 2.6 kHz
 
 
 def test_the_first_mode_decays_as_two_per_cent_damping_does() -> None:
@@ -116,12 +116,12 @@ def test_hysteresis_opens_the_loop_by_one_per_cent_of_the_stroke() -> None:
     )
     position = axis_response(sweep)
     down, up = position[40_000], position[80_000]  # both at zero command
-    assert (down - up) / 4e-3 == pytest.approx(0.01, rel=0.1)  # issue 2: hysteresis 1 %
+    assert (down - up) / 4e-3 == pytest.approx(0.01, rel=0.1)  # required: hysteresis 1 %
 
 
 def test_the_command_is_limited_to_the_range() -> None:
     settled = axis_response(np.full(6000, 1.0))[-1]
-    assert settled == pytest.approx(2e-3, rel=0.03)  # issue 2: range 2 mrad
+    assert settled == pytest.approx(2e-3, rel=0.03)  # required: range 2 mrad
 
 
 def cells(x: float, y: float, parameters: FineParameters, normal: Floats | None = None, power: float = 1.0) -> Floats:
@@ -171,14 +171,14 @@ def test_noise_at_the_null_is_the_stated_noise_equivalent_angle(power: float) ->
     readings = [signal(cells(0, 0, p, rng.standard_normal(4), power))[0] / slope for _ in range(4000)]
     stated = p.noise_equivalent_angle_rad(power)
     assert np.std(readings) == pytest.approx(stated, rel=0.06)  # 4000 draws: 1.1 % one sigma
-    assert 0.45e-6 < stated < 1.55e-6  # issue 2: 0.5 to 1.5 urad a sample
+    assert 0.45e-6 < stated < 1.55e-6  # required: 0.5 to 1.5 urad a sample
 
 
 def test_every_draw_stays_inside_the_stated_spread() -> None:
     drawn = [FineParameters.draw(np.random.default_rng(seed)) for seed in range(50)]
     firsts = np.array([p.resonance_hz for p in drawn])
     assert 940 < firsts.min() < 965
-    assert 1035 < firsts.max() < 1060  # issue 2: +-5 %
+    assert 1035 < firsts.max() < 1060  # required: +-5 %
     assert len({p.mirror_rotation_rad for p in drawn}) == 50
     assert all(isinstance(v, (float, list)) for v in drawn[0].summary().values())
 

@@ -171,7 +171,7 @@ def test_truth_has_the_fields_of_the_bus_topic(make_world: MakeWorld) -> None:
 
 
 def test_light_of_a_pass_spans_what_the_quad_cell_is_specified_for(make_world: MakeWorld) -> None:
-    """Noise-equivalent angle 0.5 to 1.5 urad a sample, of issue 2, at 0.34 to 1.7 of nominal power."""
+    """Noise-equivalent angle 0.5 to 1.5 urad a sample, of the requirements, at 0.34 to 1.7 of nominal power."""
     calm = {"scale": 0.0}
     soon_ns = make_world().timeline.utc0_ns
     low = make_world(utc0_ns=soon_ns - 135 * NS, turbulence=calm)
