@@ -161,7 +161,7 @@ def summary_rows(flown: Pass) -> list[tuple[str, str]]:
         ("seed", number("seed", "", 0).strip()),
     ]
     times: dict[str, Any] = found.get("mode_times_s") or {}
-    rows += [(f"time in {mode}", f"{seconds:.1f} s") for mode, seconds in times.items()]
+    rows += [(f"time in {mode}", f"{times[mode]:.1f} s") for mode in plots.TRACKING if mode in times]
     return [(name, value) for name, value in rows if value]
 
 

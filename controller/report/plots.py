@@ -65,6 +65,7 @@ def sky_track(flown: Pass) -> Figure | None:
     follow = within(series, flown, ("POINT", "ACQUIRE", *TRACKING))
     if follow.any():
         first, top = int(np.argmax(follow)), int(np.argmax(np.where(follow, elevation, -90)))
+        axes.set_rlabel_position(float(np.degrees(azimuth[top])) + 180)
         axes.plot(azimuth[first], 90 - elevation[first], "o", mfc="white", mec=INK, ms=6)
         axes.annotate(f"{elevation[top]:.1f}°", (azimuth[top], 90 - elevation[top]), xytext=(6, 6), fontsize=9,
                       textcoords="offset points")  # fmt: skip

@@ -57,7 +57,9 @@ def budget_rows(flown: Pass) -> list[tuple[str, float, str]]:
     rows: list[tuple[str, float, str]] = []
     drawn: dict[str, Any] = flown.summary.get("drawn", {})
     truth = flown.get(TRUTH)
-    nearest_m = float(np.nanmin(truth["range_m"][truth["range_m"] > 0])) if truth is not None else 0.0
+    nearest_m = 0.0
+    if truth is not None and (k := within(truth, flown, TRACKING)).any():
+        nearest_m = float(np.nanmin(truth["range_m"][k]))
 
     def add(what: str, value: object, source: str) -> None:
         if isinstance(value, (int, float)) and math.isfinite(value) and value > 0:

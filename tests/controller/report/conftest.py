@@ -83,7 +83,7 @@ def record(folder: Path, with_truth: bool = True, simulated: bool = True) -> Non
             tracking.publish(TRACKING_COARSE, coarse_state(t_utc_ns, coarse, mode in {"COARSE", "FINE", "LINK"}))
             tracking.publish(TRACKING_FINE, fine_state(t_utc_ns, coarse, locked))
             if with_truth:
-                bench.publish(SIM_TRUTH, truth(t_utc_ns, azimuth, elevation, coarse, fine, locked))
+                bench.publish(SIM_TRUTH, truth(t_utc_ns, azimuth, elevation, coarse, fine, locked, number > 0))
     summary = {
         "target": "STARLINK-1 & co",
         "seed": 3,
@@ -120,10 +120,11 @@ def fine_state(t_utc_ns: int, coarse: np.ndarray, locked: bool) -> FineState:
     return FineState(t_utc_ns, board, locked, False, (0, 0), (1e-6, 1e-6), 1.0, mean, (2e-6, 0), 0, 200, phase)
 
 
-def truth(t_utc_ns: int, azimuth: float, elevation: float, coarse, fine, lit: bool) -> Truth:
+def truth(t_utc_ns: int, azimuth: float, elevation: float, coarse, fine, lit: bool, started: bool) -> Truth:
     c, f = (float(coarse[0]), float(coarse[1])), (float(fine[0]), float(fine[1]))
     power_w = 3.1e-6 if lit else 0.0
-    return Truth(t_utc_ns, azimuth, elevation, 650e3, c, (c[0] + 1e-5, c[1] - 1e-5), f, f, c, power_w, lit, lit, lit)
+    range_m = 650e3 if started else 1.0  # the first row of a bench that has just begun
+    return Truth(t_utc_ns, azimuth, elevation, range_m, c, (c[0] + 1e-5, c[1] - 1e-5), f, f, c, power_w, lit, lit, lit)
 
 
 @pytest.fixture(scope="session")
