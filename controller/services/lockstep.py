@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+from bisect import insort
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -106,7 +107,7 @@ class Lockstep:
             raise ValueError(f"a service named {name!r} runs already; names order the services and must differ")
         turn = _Turn(name, deadline_ns=self._world.now_ns)
         turn.baton.acquire()
-        self._turns.append(turn)
+        insort(self._turns, turn, key=lambda turn: turn.name)
         thread = threading.Thread(target=self._live, args=(turn, run), name=f"lockstep-{name}", daemon=True)
         self._threads.append(thread)
 
@@ -167,8 +168,8 @@ class Lockstep:
     def _alone(self, ready: Ready | None, deadline_ns: int | None) -> None:
         """A caller that is no service (a test, the bench before it runs): time passes for it alone."""
         turn = _Turn("caller", deadline_ns=deadline_ns, ready=ready)
-        while (due_ns := turn.due_ns()) is None or due_ns > self._world.now_ns:
-            self._step_towards(due_ns)
+        while not self._reached(turn.due_ns()):
+            pass
 
     def _pass_baton(self) -> _Turn | None:
         """Let time pass until a service is due, and hand it the baton; the caller's own turn needs no hand-over."""
@@ -189,27 +190,30 @@ class Lockstep:
         return turn
 
     def _next_due(self) -> _Turn | None:
+        """Let time pass until a service is due; of those due at a time, the first by name."""
         while self._turns:
             best, best_ns = None, None
-            for turn in self._turns:
-                due_ns = turn.due_ns()
-                if due_ns is not None and (
-                    best is None or best_ns is None or (due_ns, turn.name) < (best_ns, best.name)
-                ):
+            for turn in self._turns:  # in the order of names
+                due_ns = turn.deadline_ns if turn.ready is None else turn.due_ns()
+                if due_ns is not None and (best_ns is None or due_ns < best_ns):
                     best, best_ns = turn, due_ns
-            if best_ns is not None and best_ns <= self._world.now_ns:
+            if self._reached(best_ns):
                 return best
-            self._step_towards(best_ns)
         return None
 
-    def _step_towards(self, due_ns: int | None) -> None:
-        """Advance to the next event of the bench, but not beyond `due_ns`; events of that moment come first."""
+    def _reached(self, due_ns: int | None) -> bool:
+        """Advance to the bench's next event (False: ask everybody again) or, when that is later, to `due_ns`."""
+        if due_ns is not None and due_ns <= self._world.now_ns:
+            return True
         event_ns = self._world.next_event_ns()
-        if event_ns is None and due_ns is None:
-            waiting = ", ".join(sorted(turn.name for turn in self._turns)) or "the caller"
+        if due_ns is not None and (event_ns is None or due_ns < event_ns):
+            self._world.advance(due_ns)
+            return True
+        if event_ns is None:
+            waiting = ", ".join(turn.name for turn in self._turns) or "the caller"
             raise LockstepError(f"nothing can happen any more and these wait without a deadline: {waiting}")
-        times = [t_ns for t_ns in (event_ns, due_ns) if t_ns is not None]
-        self._world.advance(min(times))
+        self._world.advance(event_ns)
+        return False
 
 
 @contextmanager
