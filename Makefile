@@ -1,10 +1,10 @@
 # Everything a newcomer needs: `make demo` and `make test`. `make help` lists the rest.
 VENV := .venv
 BIN  := $(VENV)/bin
-# The newest supported Python that is installed; `make PYTHON=/path/to/python3.12 venv` overrides.
-PYTHON ?= $(shell for v in 3.13 3.12 3.11; do command -v python$$v && break; done 2>/dev/null)
-ifeq ($(strip $(PYTHON)),)
-PYTHON := $(shell command -v python3)
+# The newest supported Python that works; `make PYTHON=/path/to/python3.12 venv` overrides.
+SUITABLE := -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1
+ifndef PYTHON
+PYTHON := $(shell for p in python3.13 python3.12 python3.11 python3; do $$p $(SUITABLE) && command -v $$p && break; done)
 endif
 STAMP := $(VENV)/.installed
 SOURCES := pyproject.toml setup.py $(shell find firmware -name '*.[ch]' 2>/dev/null)
@@ -17,9 +17,10 @@ help:  ## this list
 venv: $(STAMP)  ## install into .venv
 
 $(STAMP): $(SOURCES)
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "Boresight needs Python 3.11 or newer; found: $(PYTHON) $$($(PYTHON) --version 2>&1)"; exit 1; }
-	@echo "Using $(PYTHON) ($$($(PYTHON) --version))"
+	@test -n "$(PYTHON)" && "$(PYTHON)" $(SUITABLE) || { \
+	  echo "Boresight needs Python 3.11 or newer with its venv module (Debian: apt install python3-venv);" \
+	  "found $$("$(or $(PYTHON),python3)" --version 2>&1 | head -n 1)."; exit 1; }
+	@echo "Installing into $(VENV) with $(PYTHON) ($$($(PYTHON) --version))"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
@@ -51,12 +52,13 @@ bench: venv  ## benchmarks, with ratios to what a user would pick instead
 campaign: venv  ## the runs that are too long for CI; the dated result is committed
 	@$(BIN)/python -m benchmarks.campaign
 
-wheel: venv  ## build the wheel and run the demo's short arc from an empty folder in a fresh environment
-	@rm -rf build/wheel && mkdir -p build/wheel
-	@$(BIN)/python -m build --wheel --outdir build/wheel . >/dev/null
-	@$(PYTHON) -m venv build/wheel/env
-	@build/wheel/env/bin/python -m pip install --quiet --disable-pip-version-check "$$(ls $(CURDIR)/build/wheel/*.whl)[sim]"
-	@mkdir build/wheel/empty && cd build/wheel/empty && ../env/bin/boresight demo --arc 60 --json >summary.json && echo "wheel: demo ran from an empty folder"
+wheel: venv  ## build source archive and wheel, install the wheel afresh, fly the demo's short arc from an empty folder
+	@rm -rf build/wheel && mkdir -p build/wheel/empty
+	@$(BIN)/python -m build --outdir build/wheel . >build/wheel/log 2>&1 || { tail -n 40 build/wheel/log; exit 1; }
+	@$(BIN)/python -m venv build/wheel/env
+	@build/wheel/env/bin/python -m pip install --quiet --disable-pip-version-check "$$(ls build/wheel/*.whl)[sim]"
+	@cd build/wheel/empty && ../env/bin/boresight demo --arc 60 --json >../summary.json
+	@echo "wheel: $$(ls build/wheel/*.whl) flew the demo from an empty folder"
 
 clean:  ## remove what was built
 	@rm -rf $(VENV) build dist *.egg-info

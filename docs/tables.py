@@ -1,0 +1,282 @@
+"""The tables of docs/reference.md, made from the code that they describe.
+
+`python docs/tables.py` puts them into the page; a test compares.
+"""
+
+from __future__ import annotations
+
+import ast
+import pkgutil
+import re
+import tomllib
+from collections.abc import Iterable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import typer.main
+
+import controller
+import hal
+from controller.cli import VERBS, build
+from controller.errors import BoresightError
+from hal.drivers import DRIVERS, drivers_of
+from hal.errors import HalError
+from hal.rig import DEVICES, Rig
+from sim_hw.scenarios import Scenario
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "reference.md"
+
+RIG_KEYS = {
+    "station.name": "in recordings and on reports",
+    "station.latitude_deg": "WGS 84, north positive",
+    "station.longitude_deg": "WGS 84, east positive",
+    "station.height_m": "above the ellipsoid",
+    "station.elevation_mask_deg": "passes begin and end here; no emission below",
+    "station.pressure_hpa": "at the station, not reduced to sea level: refraction",
+    "station.temperature_c": "refraction",
+    "station.relative_humidity": "refraction",
+    "gimbal.driver": "",
+    "gimbal.resource": "where it is, or `emulated`",
+    "gimbal.baud": "of a serial resource",
+    "gimbal.rate_max_deg_s": "fastest rate of an axis; a pass is planned with 80 % of it",
+    "gimbal.acceleration_max_deg_s2": "greatest acceleration of an axis; 80 % of it likewise",
+    "gimbal.command_latency_s": "last byte of a rate command to motion; the loops predict ahead by it",
+    "gimbal.park_azimuth_deg": "where it stows, from north through east",
+    "gimbal.park_elevation_deg": "where it stows",
+    "gimbal.motion_cut_off": "what a person uses to stop the mount when host or cable is dead",
+    "camera.driver": "",
+    "camera.resource": "where it is, or `emulated`",
+    "camera.frame_rate_hz": "of the coarse loop",
+    "camera.exposure_s": "at most one frame",
+    "camera.field_deg": "side of the whole image",
+    "camera.pixel_scale_urad": "side of a pixel on the sky, to within 10 %; calibration measures it",
+    "beam_board.driver": "",
+    "beam_board.resource": "where it is, or `emulated`",
+    "beam_board.baud": "of a serial resource",
+    "laser.driver": "",
+    "laser.resource": "where it is, or `emulated`",
+    "laser.current_a": "drive current when emitting",
+    "laser.current_limit_a": "set in the driver before anything else",
+    "power_meter.driver": "",
+    "power_meter.resource": "where it is, or `emulated`",
+    "power_meter.wavelength_nm": "its correction",
+    "optics.aperture_m": "diameter, shared by both directions",
+    "optics.beacon_wavelength_nm": "what the camera sees",
+    "optics.receive_wavelength_nm": "what quad cell and fibre see",
+    "optics.transmit_wavelength_nm": "what we send",
+    "optics.transmit_divergence_urad": "full angle, 1/e²; half of it is the capture radius of the scan",
+    "optics.transmit_power_w": "at the aperture",
+    "optics.quad_half_field_urad": "three sigma of the coarse error must fit before the fine loop closes",
+    "optics.mirror_range_urad": "line-of-sight angle to either side",
+    "acquisition.ephemeris_along_track_m": "one sigma of the element set",
+    "acquisition.ephemeris_cross_track_m": "one sigma of the element set",
+    "acquisition.dwell_s": "one frame of the satellite's detector",
+    "acquisition.response_s": "from illuminated to beacon seen",
+    "acquisition.success_probability": "of one scan: sets its size",
+    "link.received_power_threshold_w": "above it the link counts as up",
+    "safety.enclosed_bench": "true: nothing leaves the room, no clearinghouse or aircraft to ask; needs `power_cap_w`",
+    "safety.sun_cone_deg": "the gimbal stays this far from the Sun, emission on or off",
+    "safety.moon_cone_deg": "likewise from the Moon",
+    "safety.power_cap_w": "measured power above it trips the laser",
+    "bus.host": "loopback only",
+    "bus.base_port": "first of three ports a service",
+}
+
+SUMMARY_KEYS = {
+    "target": "name in the element set",
+    "pass_start_utc": "rise above the mask",
+    "pass_end_utc": "set below the mask, or the end of `--arc`",
+    "max_elevation_deg": "of the whole pass",
+    "predicted_outage_s": "time that the gimbal cannot follow, with `--above-limits`",
+    "sim": "true: from emulated devices",
+    "seed": "of everything that was drawn",
+    "drawn": "what the seed drew: mount terms, ephemeris error, camera, worm, gust, turbulence, mirror and quad cell",
+    "mode_times_s": "time in each mode",
+    "final_mode": "mode at the end",
+    "final_reason": "why the station went there, in its own words",
+    "calibration": "stars used, fit residual, fitted mount terms, camera rotation and pixel scale; null without one",
+    "acquisition_time_s": "from ACQUIRE to COARSE, first time",
+    "acquisition_time_predicted_s": "mean that the scan plan predicted",
+    "open_loop_error_before_rms_rad": "what the misalignment alone does to this pass without a mount model",
+    "open_loop_error_after_rms_rad": "gimbal against the prediction, in POINT and ACQUIRE, with the mount model",
+    "open_loop_error_to_target_rms_rad": "the same against the true direction: ephemeris error included",
+    "coarse_error_rms_rad": "truth minus boresight in COARSE, FINE and LINK, without jitter and turbulence",
+    "coarse_error_peak_rad": "its largest value",
+    "coarse_error_total_rms_rad": "with jitter and turbulence",
+    "fine_error_rms_rad": "received beam at the quad cell, from the first FINE to the end, whatever the mode",
+    "fine_error_p999_rad": "its 99.9th percentile",
+    "transmit_error_rms_rad": "sent beam against the true transmit direction, anisoplanatism included",
+    "predictor_bound_rad": "least fine error that any causal linear controller with the same delay could reach",
+    "link_fraction": "time above the power threshold from the first LINK to the end",
+    "received_power_mean_w": "over the same time",
+    "mirror_saturation_fraction": "time with the mirror at its stop, from the first FINE on",
+    "telemetry_gaps": "messages of the bus that a subscriber missed",
+    "late_steps": "steps of services that began late",
+    "failures": "services that died, and why",
+    "realtime_factor": "pass duration over the wall time that it took, from rise on",
+    "wall_s": "wall time of the flight, calibration included",
+}
+
+BOUNDS = (("gt", "> {:.10g}"), ("ge", "≥ {:.10g}"), ("lt", "< {:.10g}"), ("le", "≤ {:.10g}"))
+
+
+def commands() -> str:
+    """Every verb with its arguments and options."""
+    group: Any = typer.main.get_command(build())
+    parts = []
+    for verb in VERBS:
+        command = group.get_command(None, verb)
+        inner = getattr(command, "commands", None)
+        found = {f"{verb} {name}": sub for name, sub in inner.items()} if inner else {verb: command}
+        parts += [_command(name, sub) for name, sub in found.items()]
+    return "\n\n".join(parts)
+
+
+def _command(name: str, command: Any) -> str:
+    arguments = [p for p in command.params if p.param_type_name == "argument"]
+    words = " ".join(p.name.upper() if p.required else f"[{p.name.upper()}]" for p in arguments)
+    rows = [(f"`{p.name.upper()}`", "", p.help or "") for p in arguments]
+    for p in command.params:
+        if p.param_type_name == "option" and p.name != "help":
+            rows.append((f"`{', '.join([*p.opts, *p.secondary_opts])}`", _default(p), p.help or ""))
+    head = f"### `boresight {name}{' ' + words if words else ''}`\n\n{' '.join((command.help or '').split())}"
+    return head + ("\n\n" + _table(("option", "default", "meaning"), rows) if rows else "")
+
+
+def _default(parameter: Any) -> str:
+    value = parameter.default
+    if value is None or value == "" or callable(value):
+        return ""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, Path) and value.is_absolute():
+        return "the shipped " + value.name
+    return f"`{value}`"
+
+
+def rig() -> str:
+    """Sections and keys of a rig file."""
+    rows = []
+    for section, field in Rig.model_fields.items():
+        model: Any = field.annotation
+        for key, inner in model.model_fields.items():
+            allowed = _allowed(section, key, inner)
+            default = "" if inner.is_required() else ("none" if inner.default is None else f"`{inner.default}`")
+            rows.append((f"`[{section}] {key}`", allowed, default, RIG_KEYS[f"{section}.{key}"]))
+    return _table(("key", "allowed", "default", "meaning"), rows)
+
+
+def _allowed(section: str, key: str, field: Any) -> str:
+    if key == "driver":
+        return ", ".join(f"`{name}`" for name in drivers_of(section))
+    if key == "resource":
+        return ", ".join(f"`{r}`" for d in DRIVERS.values() if d.device == section for r in d.resources)
+    kind = "whole number" if "int" in str(field.annotation) else "number"
+    limits = [text.format(v) for n, text in BOUNDS for m in _metadata(field) if (v := getattr(m, n, None)) is not None]
+    if limits:
+        return f"{kind} {', '.join(limits)}"
+    return {bool: "true, false", str: "text"}.get(field.annotation, kind)
+
+
+def _metadata(field: Any) -> Iterable[Any]:
+    yield from field.metadata
+    for part in getattr(field.annotation, "__args__", ()):  # Positive | None
+        for nested in getattr(part, "__metadata__", ()):
+            yield from getattr(nested, "metadata", (nested,))
+
+
+def drivers() -> str:
+    """What each driver opens, and what stops its device."""
+    rows = [
+        (f"`{d.name}`", f"`[{d.device}]`", d.stopped_by.process, d.stopped_by.cable, d.stopped_by.host)
+        for device in DEVICES
+        for d in DRIVERS.values()
+        if d.device == device
+    ]
+    return _table(("driver", "section", "process dies", "cable is pulled", "host dies"), rows)
+
+
+def scenario() -> str:
+    """Sections and keys of a scenario with the shipped values and their sources."""
+    text = (ROOT / "sim_hw" / "scenarios" / "default.toml").read_text(encoding="utf-8")
+    values, section, rows = tomllib.loads(text), "", []
+    for line in text.splitlines():
+        if header := re.match(r"\[(\w+)\]", line):
+            section = header[1]
+        elif (pair := re.match(r"(\w+) = [^#]*(?:# (.*))?$", line)) and section:
+            rows.append((f"`[{section}] {pair[1]}`", f"`{_toml(values[section][pair[1]])}`", pair[2] or ""))
+    known = {
+        f"`[{s}] {k}`" for s, f in Scenario.model_fields.items() for k in getattr(f.annotation, "model_fields", ())
+    }
+    if known != {row[0] for row in rows}:
+        raise ValueError(f"default.toml and its model differ in {known ^ {row[0] for row in rows}}")
+    return _table(("key", "shipped", "note"), rows)
+
+
+def _toml(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def errors() -> str:
+    """Classes of errors that an operator can meet."""
+    for package in (hal, controller):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not module.name.endswith("__main__"):
+                import_module(module.name)
+    lines: list[str] = []
+    for root in (HalError, BoresightError):
+        _tree(root, 0, lines)
+    return "\n".join(lines)
+
+
+def _tree(error: type[Exception], depth: int, lines: list[str]) -> None:
+    first = " ".join((error.__doc__ or "").split("\n\n")[0].split())
+    lines.append(f"{'  ' * depth}- `{error.__module__}.{error.__name__}`: {first}")
+    for child in sorted(error.__subclasses__(), key=lambda c: (c.__module__, c.__name__)):
+        _tree(child, depth + 1, lines)
+
+
+def summary() -> str:
+    """Keys of summary.json."""
+    wrong = set(SUMMARY_KEYS) ^ set(_summary_keys())
+    if wrong:
+        raise ValueError(f"controller/cli/summary.py and SUMMARY_KEYS differ in {wrong}")
+    return _table(("key", "meaning"), [(f"`{key}`", SUMMARY_KEYS[key]) for key in _summary_keys()])
+
+
+def _summary_keys() -> list[str]:
+    """Keys of the largest dictionary that `summarise` writes."""
+    tree = ast.parse((ROOT / "controller" / "cli" / "summary.py").read_text(encoding="utf-8"))
+    largest = max((n for n in ast.walk(tree) if isinstance(n, ast.Dict)), key=lambda n: len(n.keys))
+    return [key.value for key in largest.keys if isinstance(key, ast.Constant)]
+
+
+SECTIONS = {
+    "commands": commands,
+    "rig": rig,
+    "drivers": drivers,
+    "scenario": scenario,
+    "errors": errors,
+    "summary": summary,
+}
+
+
+def fill(page: str) -> str:
+    """The page with every table made anew."""
+    for name, make in SECTIONS.items():
+        pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.S)
+        made = make()
+        page = pattern.sub(lambda found, made=made: f"{found[1]}{made}\n{found[2]}", page)  # type: ignore[misc]
+    return page
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    lines += [f"| {' | '.join(cell.replace('|', '&#124;') for cell in row)} |" for row in rows]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(fill(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
