@@ -63,26 +63,22 @@ class FrameRenderer:
         table = np.array(light, dtype=np.float64).reshape(len(light), 3)
         table[:, 0] -= x_px
         table[:, 1] -= y_px
+        noise = self._rng.standard_normal((height_px, width_px), dtype=np.float32)
+        mean = np.full((height_px, width_px), sensor.background_e_s * exposure_s)
+        _light(mean, table, sensor.spot_sigma_px)
         image = np.empty((height_px, width_px), dtype=np.uint16)
-        _expose(
-            image,
-            table,
-            self._rng.standard_normal((height_px, width_px), dtype=np.float32),
-            sensor.spot_sigma_px,
-            sensor.background_e_s * exposure_s,
-            sensor.read_noise_e,
-            sensor.gain_e_count,
-            sensor.pedestal_counts,
-            sensor.full_well_e,
-            self._rng,
-        )
+        converter = (sensor.full_well_e, sensor.gain_e_count, sensor.pedestal_counts)
+        if mean.min() > NORMAL_ABOVE_E:  # handing a generator to compiled code costs more than a small frame
+            _bright(image, mean, noise, sensor.read_noise_e, converter)
+        else:
+            _dim(image, mean, noise, sensor.read_noise_e, converter, self._rng)
         return image
 
 
 @njit(cache=True)
-def _expose(image, spots, noise, sigma_px, background_e, read_noise_e, gain_e_count, pedestal, full_well_e, rng):  # type: ignore[no-untyped-def]  # numba
-    height, width = image.shape
-    mean = np.full((height, width), background_e)
+def _light(mean, spots, sigma_px):  # type: ignore[no-untyped-def]  # numba
+    """Add each spot's electrons."""
+    height, width = mean.shape
     reach = REACH_SIGMA * sigma_px
     along_x = np.empty(width)
     along_y = np.empty(height)
@@ -95,15 +91,40 @@ def _expose(image, spots, noise, sigma_px, background_e, read_noise_e, gain_e_co
         for row in range(y0, y1):
             for column in range(x0, x1):
                 mean[row, column] += electrons * along_y[row] * along_x[column]
-    for row in range(height):
-        for column in range(width):
+
+
+@njit(cache=True)
+def _bright(image, mean, noise, read_noise_e, converter):  # type: ignore[no-untyped-def]  # numba
+    """Expose where every pixel expects enough for a normal."""
+    for row in range(mean.shape[0]):
+        for column in range(mean.shape[1]):
+            image[row, column] = _counts(_normal(mean[row, column], noise[row, column], read_noise_e), converter)
+
+
+@njit(cache=True)
+def _dim(image, mean, noise, read_noise_e, converter, rng):  # type: ignore[no-untyped-def]  # numba
+    """Expose where pixels of few electrons are Poisson's."""
+    for row in range(mean.shape[0]):
+        for column in range(mean.shape[1]):
             expected = mean[row, column]
             if expected > NORMAL_ABOVE_E:
-                electrons = expected + math.sqrt(expected + read_noise_e * read_noise_e) * noise[row, column]
+                electrons = _normal(expected, noise[row, column], read_noise_e)
             else:
                 electrons = rng.poisson(expected) + read_noise_e * noise[row, column]
-            counts = min(electrons, full_well_e) / gain_e_count + pedestal
-            image[row, column] = int(min(max(counts + 0.5, 0.0), 65535.0))
+            image[row, column] = _counts(electrons, converter)
+
+
+@njit(cache=True)
+def _normal(expected, noise, read_noise_e):  # type: ignore[no-untyped-def]  # numba
+    return expected + math.sqrt(expected + read_noise_e * read_noise_e) * noise
+
+
+@njit(cache=True)
+def _counts(electrons, converter):  # type: ignore[no-untyped-def]  # numba
+    """What the converter (full well, electrons a count, pedestal) makes of electrons."""
+    full_well_e, gain_e_count, pedestal = converter
+    counts = min(electrons, full_well_e) / gain_e_count + pedestal
+    return int(min(max(counts + 0.5, 0.0), 65535.0))
 
 
 @njit(cache=True)

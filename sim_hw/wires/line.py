@@ -89,6 +89,12 @@ class SerialLine:
             missing -= unread
         return None
 
+    def wait_ends_at(self, n: int) -> int | None:
+        """As `available_at`, for a reader: a line that hung up keeps nobody waiting."""
+        if self.hung_up:
+            return self.timeline.now_ns
+        return None if n > self._pending else self.available_at(n)
+
     def all_available_at(self) -> int | None:
         """The time at which the last byte sent so far will have arrived, or None: none is unread."""
         return self.available_at(self._pending) if self._pending else None

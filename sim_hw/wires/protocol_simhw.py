@@ -6,6 +6,7 @@ pyserial finds this module by its name. Reads, time-outs and errors mean what th
 from __future__ import annotations
 
 import errno
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -49,7 +50,7 @@ class Serial(SerialBase):
         """At most `size` bytes: what has arrived when the time-out (simulated) ends or `size` are there."""
         self._check_open()
         if self.timeout != 0 and self._line.available() < size:
-            self._waiter.wait(lambda: self._end_of_wait(size), self._deadline_ns())
+            self._waiter.wait(partial(self._line.wait_ends_at, size), self._deadline_ns())
         data = self._line.host_read(size)
         if not data and self._line.hung_up:
             raise SerialException("read failed: the line hung up")
@@ -95,6 +96,3 @@ class Serial(SerialBase):
 
     def _deadline_ns(self) -> int | None:
         return None if self.timeout is None else self._waiter.now_ns() + round(self.timeout * NS)
-
-    def _end_of_wait(self, size: int) -> int | None:
-        return self._waiter.now_ns() if self._line.hung_up else self._line.available_at(size)
