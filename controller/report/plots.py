@@ -16,13 +16,15 @@ TRUTH = "sim/truth/line_of_sight"
 TRACKING = ("COARSE", "FINE", "LINK")
 AXES = ("cross-elevation", "elevation")
 Limits = tuple[float, float]
+POINT_SHOWN_S = 30.0  # a mount that waits for its target shows nothing new
 
 
 def limits(flown: Pass) -> Limits:
     """From a little before the target is followed to just before the last mode that follows it ends."""
     followed = [s for s in flown.modes if s.mode in {"POINT", "ACQUIRE", *TRACKING}]
     if followed:
-        return followed[0].start_s - 2.0, followed[-1].end_s - 0.1
+        begun = next((s.start_s for s in followed if s.mode != "POINT"), followed[0].start_s)
+        return max(followed[0].start_s - 2.0, begun - POINT_SHOWN_S), followed[-1].end_s - 0.1
     every = [s for s in flown.series.values() if len(s.t_s) > 1]
     return (min(s.t_s[0] for s in every), max(s.t_s[-1] for s in every)) if every else (0.0, 1.0)
 
