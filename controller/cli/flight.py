@@ -18,6 +18,7 @@ from controller.record import Recorder
 from hal.clock import NS, RealClock
 
 if TYPE_CHECKING:
+    from controller.cli.bench import Bench
     from controller.pointing.plan import Plan
 
 LEAD_NS = 450 * NS  # for the calibration before the pass
@@ -32,7 +33,15 @@ Tell = Callable[[str, str, float], None]  # mode, what goes on, share of the who
 
 
 class Flight:
-    """`fly` runs it; the bench stays open for questions until `close`."""
+    """`fly` runs it; the bench stays open for questions until `close`.
+
+    `lead_s` is how long before the rise the bench starts; without it there is time for the calibration, or to slew.
+    """
+
+    @property
+    def bench(self) -> Bench:
+        """The bench that is flown."""
+        return self._bench
 
     def __init__(
         self,
@@ -44,11 +53,13 @@ class Flight:
         arc_s: float | None = None,
         overrides: dict[str, dict[str, object]] | None = None,
         calibrate: bool = True,
+        lead_s: float | None = None,
         tell: Tell = lambda mode, what, share: None,
     ) -> None:
         target = plan.target
         self._calibrate = calibrate
-        self._start_utc_ns = target.rise_utc_ns - (LEAD_NS if calibrate else SHORT_LEAD_NS)
+        lead_ns = round(lead_s * NS) if lead_s is not None else LEAD_NS if calibrate else SHORT_LEAD_NS
+        self._start_utc_ns = target.rise_utc_ns - lead_ns
         end_utc_ns = (
             target.set_utc_ns if arc_s is None else min(target.set_utc_ns, target.rise_utc_ns + round(arc_s * NS))
         )
