@@ -6,28 +6,21 @@ pointing's heartbeat (0.5 s); the beam board by its own watchdog (0.25 s); what 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from controller.cli.bench import Bench
-from controller.cli.demo import DEFAULT_RIG, choose_pass
-from controller.cli.factories import MODEL_FILE
-from controller.cli.flight import Flight
 from controller.cli.flown import Flown
-from controller.cli.rig import emulated_devices
-from controller.pointing.mount import MountModel
-from controller.pointing.plan import LEAD_NS, Plan
 from hal.clock import NS
-from hal.rig import load_rig
 
-LEAD_S = 25.0
+if TYPE_CHECKING:
+    from tests.e2e.conftest import ShortPass
+
 FAULT_S = 22.0  # after the rise
 ARC_S = 32.0
 STALE_S, WATCHDOG_S, TURN_S = 0.5, 0.25, 0.1
-MISALIGNMENT = ("index_azimuth_urad", "index_elevation_urad", "collimation_urad", "axis_north_urad", "axis_west_urad")
 
 Break = Callable[[Bench], None]
 
@@ -59,32 +52,6 @@ def half(data: bytes) -> bytes:
     return data[: len(data) // 2]
 
 
-@pytest.fixture(scope="module")
-def plan() -> Plan:
-    rig = load_rig(DEFAULT_RIG, dict.fromkeys(emulated_devices(DEFAULT_RIG), ""))
-    return choose_pass(rig, None, "", above_limits=False)
-
-
-def fly(plan: Plan, out: Path, fault: Break) -> tuple[Flown, int]:
-    """A short pass on a calibrated mount that stands ready; returns it with the time of the fault."""
-    MountModel(BA=75e-6, BE=75e-6).save(out / MODEL_FILE)
-    start = plan.trajectory.receive(plan.target.rise_utc_ns - LEAD_NS)
-    overrides: dict[str, dict[str, object]] = {
-        "misalignment": dict.fromkeys(MISALIGNMENT, 0.0),
-        "gimbal": {
-            "start_azimuth_deg": math.degrees(start.azimuth_rad),
-            "start_elevation_deg": math.degrees(start.elevation_rad),
-        },
-    }
-    flight = Flight(DEFAULT_RIG, plan, out, 1, arc_s=ARC_S, calibrate=False, lead_s=LEAD_S, overrides=overrides)
-    fault_ns = round((LEAD_S + FAULT_S) * NS)
-    flight.bench.world.timeline.schedule(fault_ns, lambda: fault(flight.bench))
-    try:
-        return flight.fly({}), fault_ns
-    finally:
-        flight.close()
-
-
 def emission_ended_ns(flown: Flown) -> int:
     """When light left the telescope for the last time."""
     rows = flown.bench.world.log.rows()
@@ -107,9 +74,10 @@ CASES = [
 
 @pytest.mark.parametrize(("fault", "mode", "off_s"), [pytest.param(*case[1:], id=case[0]) for case in CASES])
 def test_a_fault_of_a_wire_ends_emission_and_the_pass_in_the_mode_of_the_table(
-    plan: Plan, tmp_path: Path, fault: Break, mode: str, off_s: float
+    short_pass: ShortPass, fault: Break, mode: str, off_s: float
 ) -> None:
-    flown, fault_ns = fly(plan, tmp_path, fault)
+    fault_ns = short_pass.rise_ns + round(FAULT_S * NS)
+    flown = short_pass(ARC_S, fault, fault_ns)
     before = [name for name, t_ns in flown.modes if t_ns < fault_ns]
     assert before[-1] == "LINK", f"the station was not in LINK when the fault came: {flown.modes}"
     assert [name for name, t_ns in flown.modes if t_ns >= fault_ns] == [mode], "it ends there, and nothing resumes"
@@ -117,16 +85,16 @@ def test_a_fault_of_a_wire_ends_emission_and_the_pass_in_the_mode_of_the_table(
     assert emission_ended_ns(flown) <= fault_ns + off_s * NS
 
 
-def test_a_lost_power_meter_ends_the_link_and_nothing_else(plan: Plan, tmp_path: Path) -> None:
-    flown, fault_ns = fly(plan, tmp_path, unplug("power_meter"))
-    after = [name for name, t_ns in flown.modes if t_ns > fault_ns]
-    assert after == ["FINE", "STOWED"]
+def test_a_lost_power_meter_ends_the_link_and_nothing_else(short_pass: ShortPass) -> None:
+    fault_ns = short_pass.rise_ns + round(FAULT_S * NS)
+    flown = short_pass(ARC_S, unplug("power_meter"), fault_ns)
+    assert [name for name, t_ns in flown.modes if t_ns > fault_ns] == ["FINE", "STOWED"]
     assert emission_ended_ns(flown) > fault_ns + 5 * NS
 
 
-def test_a_cut_gimbal_line_leaves_the_mount_at_its_last_rate_and_the_rig_says_so(plan: Plan, tmp_path: Path) -> None:
+def test_a_cut_gimbal_line_leaves_the_mount_at_its_last_rate_and_the_rig_says_so(short_pass: ShortPass) -> None:
     """The reason why a rig names a motion cut-off: nothing that is left on the wire could stop this mount."""
-    flown, _ = fly(plan, tmp_path, hang_up("gimbal"))
+    flown = short_pass(ARC_S, hang_up("gimbal"), short_pass.rise_ns + round(FAULT_S * NS))
     gimbal = flown.bench.world.gimbal
     before = gimbal.motor_rad()
     flown.bench.world.advance(flown.bench.world.now_ns + NS)
