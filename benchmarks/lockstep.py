@@ -133,9 +133,8 @@ def main() -> None:
     if options.json:
         print(json.dumps(result))
         return
-    print(
-        f"{result['simulated_s']:.0f} s of pass in {result['wall_s']:.1f} s: {result['realtime_factor']:.1f} x real time"
-    )
+    took = f"{result['simulated_s']:.0f} s of pass in {result['wall_s']:.1f} s"
+    print(f"{took}: {result['realtime_factor']:.1f} x real time")
     for name, share in result["share"].items():
         print(f"  {name:<22}{share * 100:6.1f} %")
 

@@ -50,10 +50,10 @@ class EarthOrientation:
         day = mjd(t)
         if np.any(day < self.mjd[0]) or np.any(day > self.mjd[-1]):
             wrong = np.ravel(day)[0]
+            advice = "newer elements" if wrong < self.mjd[0] else "elements of today"
             raise EarthOrientationError(
                 f"{self.path}: no Earth orientation for MJD {wrong:.2f}, the table covers MJD {self.mjd[0]:.0f} to "
-                f"{self.mjd[-1]:.0f}; use {'newer elements' if wrong < self.mjd[0] else 'elements of today'}, or update "
-                "the package astropy-iers-data."
+                f"{self.mjd[-1]:.0f}; use {advice}, or update the package astropy-iers-data."
             )
         ut1_minus_tai_s = np.interp(day, self.mjd, self.ut1_minus_tai_s)
         ut1_minus_utc_s = ut1_minus_tai_s + tai_minus_utc_s(t)

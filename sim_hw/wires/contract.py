@@ -18,7 +18,7 @@ class SerialDevice(Protocol):
         ...
 
 
-class UsbStall(Exception):
+class UsbStall(Exception):  # noqa: N818 (what the USB specification calls it)
     """The endpoint stalls: the device refuses this transfer."""
 
 
@@ -46,7 +46,9 @@ class UsbDevice(Protocol):
 class Waiter(Protocol):
     """The lockstep executor, as an in-memory wire sees it (duck-typed: sim_hw imports nothing of controller)."""
 
-    def now_ns(self) -> int: ...
+    def now_ns(self) -> int:
+        """Simulated time."""
+        ...
 
     def wait(self, ready: Callable[[], int | None], deadline_ns: int | None) -> bool:
         """Block the calling service in simulated time.

@@ -20,7 +20,7 @@ def test_every_wrong_key_is_named_at_once() -> None:
 
 
 def test_a_missing_file_is_told_with_what_there_is() -> None:
-    with pytest.raises(ScenarioError, match="stormy: no such file; give a path or one of: default."):
+    with pytest.raises(ScenarioError, match=r"stormy: no such file; give a path or one of: default\."):
         load_scenario("stormy")
 
 
