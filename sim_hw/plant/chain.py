@@ -6,10 +6,10 @@ received. Nothing depends on where a block ends.
 
 from __future__ import annotations
 
-import math
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sim_hw.plant.coarse_block import ERROR_AFTER, coarse_block, point
 from sim_hw.plant.gimbal import Gimbal
@@ -34,8 +34,8 @@ class FineModel(Protocol):
         """Connect the firmware."""
         ...
 
-    def run(self, los_error: Floats, power: Floats) -> Any:
-        """Advance by len(power) ticks; returns what FineBlock has."""
+    def advance(self, los_error: Floats, power: Floats, out: Floats, enable: NDArray[np.bool_]) -> None:
+        """Run n = len(power) ticks into `out` (n, 6) = residual, mirror, point-ahead, and `enable` (n,)."""
         ...
 
 
@@ -124,18 +124,14 @@ class Chain:
         place = first % RING
         now = slice(place, place + count)
         if self._attached:
-            block = self._fine.run(tape.line_of_sight_rad[now], tape.power[now])
-            tape.fine_rad[now, 0:2] = block.residual
-            tape.fine_rad[now, 2:4] = block.mirror
-            tape.fine_rad[now, 4:6] = block.point_ahead
-            tape.enable[now] = block.enable
+            self._fine.advance(tape.line_of_sight_rad[now], tape.power[now], tape.fine_rad[now], tape.enable[now])
         else:
             tape.fine_rad[now, 0:2] = tape.line_of_sight_rad[now]
             tape.fine_rad[now, 2:6] = 0.0
             tape.enable[now] = False
         tape.emitted_w[now] = self.laser_w
         self.ticks = first + count
-        gimbal.stepped_ns = math.ceil(self.ticks / TICKS_A_STEP) * MS_NS
+        gimbal.stepped_ns = -(-self.ticks // TICKS_A_STEP) * MS_NS
 
     def _count_light(self) -> None:
         """Bring the satellite, the received power and the log up to the last tick."""

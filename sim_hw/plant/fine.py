@@ -138,24 +138,35 @@ class FinePlant:
         los_error: (n, 2) line-of-sight error ahead of the mirror, rad. power: (n,) received power, 1 is nominal.
         `compiled=False` runs the same code as plain Python (tests). Raises RuntimeError when no board is attached.
         """
+        out = np.empty((len(los_error), 6))
+        enable = np.empty(len(los_error), dtype=np.bool_)
+        self.advance(los_error, power, out, enable, compiled=compiled)
+        return FineBlock(out[:, 0:2], out[:, 2:4], out[:, 4:6], enable)
+
+    def advance(
+        self,
+        los_error: NDArray[np.float64],
+        power: NDArray[np.float64],
+        out: NDArray[np.float64],
+        enable: NDArray[np.bool_],
+        *,
+        compiled: bool = True,
+    ) -> None:
+        """As `run`, into the caller's `out` (n, 6): residual, mirror, point-ahead; and `enable` (n,)."""
         if self._addresses[0] == 0:
             raise RuntimeError("attach the beam board before the fine plant is run")
-        n = len(los_error)
-        out = np.empty((n, 6))
-        enable = np.empty(n, dtype=np.bool_)
         step = run_block if compiled else run_block.py_func
-        done = 0
+        n, done = len(los_error), 0
         while done < n:
             if self._noise_used == len(self._noise):
                 self._noise = self._rng.standard_normal((NOISE_CHUNK, 6), dtype=np.float32)
                 self._noise_used = 0
             count = min(n - done, len(self._noise) - self._noise_used)
-            part = slice(done, done + count)
             noise = self._noise[self._noise_used : self._noise_used + count]
+            part = slice(done, done + count)
             step(
                 los_error[part], power[part], noise, self._state, self._mirror, self._quad, self._frame,
                 self._io, self._addresses, out[part], enable[part],
             )  # fmt: skip
             self._noise_used += count
             done += count
-        return FineBlock(out[:, 0:2], out[:, 2:4], out[:, 4:6], enable)

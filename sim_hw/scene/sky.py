@@ -47,10 +47,22 @@ class Sky:
 
     def north_east_up(self, t_s: float) -> Floats:
         """Unit vectors (3, stars) at seconds since the bench started."""
+        coefficients, x = self._segment(t_s)
+        return np.asarray(chebyshev.chebval(x, coefficients))
+
+    def star(self, index: int, t_s: float) -> tuple[float, float, float]:
+        """As `north_east_up`, of one star."""
+        coefficients, x = self._segment(t_s)
+        weights = np.array([1.0, x, 2.0 * x * x - 1.0, (4.0 * x * x - 3.0) * x, (8.0 * x * x - 8.0) * x * x + 1.0])
+        north, east, up = weights @ coefficients[:, :, index]
+        return float(north), float(east), float(up)
+
+    def _segment(self, t_s: float) -> tuple[Floats, float]:
+        """Chebyshev coefficients (nodes, 3, stars) of the span of time around `t_s`, and its place there, -1 to 1."""
         index = int(t_s // _SEGMENT_S)
         if index not in self._segments:
             self._segments = {index: self._fit(index)}
-        return np.asarray(chebyshev.chebval((t_s / _SEGMENT_S - index) * 2.0 - 1.0, self._segments[index]))
+        return self._segments[index], (t_s / _SEGMENT_S - index) * 2.0 - 1.0
 
     def _fit(self, index: int) -> Floats:
         angle = (np.arange(_NODES) + 0.5) * np.pi / _NODES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 
 from sim_hw.scene.disturbances import MS, TICKS, Chunk
 from sim_hw.scene.noise import Floats
@@ -60,3 +61,17 @@ class Tape:
         """A copy of rows end - count ... end - 1 of a ring, as far as they are kept."""
         count = min(count, end, len(ring))
         return np.take(ring, np.arange(end - count, end), axis=0, mode="wrap")
+
+    @staticmethod
+    def mean(ring: Floats, end: int, count: int) -> Floats:
+        """Mean of rows end - count ... end - 1 of a ring of pairs, as far as they are kept; (2,)."""
+        return _mean(ring, end, min(count, end, len(ring)))
+
+
+@njit(cache=True)
+def _mean(ring: Floats, end: int, count: int) -> Floats:
+    total = np.zeros(2)
+    for k in range(end - count, end):
+        total[0] += ring[k % ring.shape[0], 0]
+        total[1] += ring[k % ring.shape[0], 1]
+    return total / count

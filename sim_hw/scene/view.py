@@ -15,6 +15,8 @@ from sim_hw.scene.tape import STEPS, TICK_NS, TICKS_A_STEP, Tape
 
 _ARCSEC = math.pi / 648_000.0
 _MARGIN = 1.1  # spots this far beyond the field still send light into it
+_CONE_SHIFT = math.radians(1.0)  # how far the telescope turns before stars are looked up anew
+_CONE_LASTS_S = 100.0  # the sky turns 0.42 degrees
 
 
 class Spot(NamedTuple):
@@ -36,6 +38,9 @@ class CameraView:
         stars = 0 if sky is None else len(sky.magnitude)
         self._star_offset_rad = camera.star_noise_arcsec * _ARCSEC * star_noise.standard_normal((stars, 2))
         self._half_field_rad = 0.5 * _MARGIN * math.radians(camera.field_deg)
+        self._cone: list[int] = []
+        self._cone_axis = 0.0, 0.0, 0.0
+        self._cone_s = 0.0
 
     def spots(self, t0_ns: int, t1_ns: int, ticks: int) -> list[Spot]:
         """Mean places over the exposure (t0, t1], of which `ticks` have been run since the bench started.
@@ -49,11 +54,11 @@ class CameraView:
         seen = []
         light = float(Tape.last(self._tape.power, last, count).mean())
         if light > 0.0:
-            error = Tape.last(self._tape.line_of_sight_rad, last, count).mean(axis=0)
+            error = Tape.mean(self._tape.line_of_sight_rad, last, count)
             error[1] += self._tape.dispersion_rad[((last - 1) // TICKS_A_STEP) % STEPS]
             seen.append((error, light * self._camera.beacon_electrons_per_s))
         if self._sky is not None:
-            shake = Tape.last(self._tape.shake_rad, last, count).mean(axis=0)
+            shake = Tape.mean(self._tape.shake_rad, last, count)
             seen += self._stars(self._sky, 0.5e-9 * (t0_ns + t1_ns), shake, ticks)
         spots = (Spot(*self.mount.plane(error), electrons_per_s) for error, electrons_per_s in seen)
         return [s for s in spots if max(abs(s.x_rad), abs(s.y_rad)) < self._half_field_rad]
@@ -61,18 +66,27 @@ class CameraView:
     def _stars(self, sky: Sky, t_s: float, shake: Floats, ticks: int) -> list[tuple[Floats, float]]:
         azimuth, elevation = self._boresight_at(t_s, ticks)
         sin_a, cos_a, sin_e, cos_e = math.sin(azimuth), math.cos(azimuth), math.sin(elevation), math.cos(elevation)
-        ahead = np.array([cos_e * cos_a, cos_e * sin_a, sin_e])
-        right = np.array([-sin_a, cos_a, 0.0])
-        above = np.array([-sin_e * cos_a, -sin_e * sin_a, cos_e])
-        stars = sky.north_east_up(t_s)
-        near = (ahead @ stars > math.cos(2.0 * self._half_field_rad)) & (stars[2] > 0.0)
+        ahead = cos_e * cos_a, cos_e * sin_a, sin_e
         seen = []
-        for i in np.flatnonzero(near):
-            star = stars[:, i]
-            error = np.array([math.atan2(right @ star, ahead @ star), math.asin(above @ star)])
+        for i in self._near(sky, t_s, ahead):
+            north, east, up = sky.star(i, t_s)
+            along = ahead[0] * north + ahead[1] * east + ahead[2] * up
+            if up <= 0.0 or along <= math.cos(2.0 * self._half_field_rad):
+                continue
+            right = cos_a * east - sin_a * north
+            above = cos_e * up - sin_e * (cos_a * north + sin_a * east)
+            error = np.array([math.atan2(right, along), math.asin(above)])
             flux = star_electrons_per_s(self._camera, float(sky.magnitude[i]))
             seen.append((error + shake + self._star_offset_rad[i], flux))
         return seen
+
+    def _near(self, sky: Sky, t_s: float, ahead: tuple[float, float, float]) -> list[int]:
+        """Stars in a wide cone, looked up anew only when the telescope or the sky has turned away from the last one."""
+        if math.dist(ahead, self._cone_axis) > _CONE_SHIFT or abs(t_s - self._cone_s) > _CONE_LASTS_S:
+            self._cone_axis, self._cone_s = ahead, t_s
+            cosine = math.cos(2.0 * self._half_field_rad + 2.0 * _CONE_SHIFT)
+            self._cone = [int(i) for i in np.flatnonzero(np.array(ahead) @ sky.north_east_up(t_s) > cosine)]
+        return self._cone
 
     def _boresight_at(self, t_s: float, ticks: int) -> tuple[float, float]:
         """Boresight of a past moment, interpolated between millisecond steps."""

@@ -59,3 +59,10 @@ def test_the_time_scale_keeps_leap_seconds_and_nanoseconds() -> None:
     # TT - UTC = 32.184 + 37 s since 2017.
     assert (t.tt - (2440587.5 + UTC_NS / (86400 * NS))) * 86400 == pytest.approx(69.184, abs=1e-3)
     assert timescale().polar_motion_table is not None
+
+
+def test_one_star_stands_where_it_stands_among_all(site: Site) -> None:
+    sky = Sky(STARS, site, UTC_NS, 976e-9)
+    for t_s in (0.0, 31.7, 63.99, 64.0, 500.0):
+        for i in range(len(STARS)):
+            assert sky.star(i, t_s) == pytest.approx(tuple(sky.north_east_up(t_s)[:, i]), abs=1e-14)
