@@ -6,6 +6,8 @@ nearly nothing is constant about its angle on the sky.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,17 +23,17 @@ def along_cross_on_sky(
     (velocity at right angles to the local vertical of the satellite). Earth's rotation, which turns the track by up to
     3.5 degrees, is left out: it exchanges a sixteenth of along for cross. Cross track is along x radial.
     """
-    sin_el, cos_el = np.sin(elevation_rad), np.cos(elevation_rad)
+    sin_el, cos_el = math.sin(elevation_rad), math.cos(elevation_rad)
     # Axes: cross-elevation, elevation, line of sight. (azimuth grows to the east, so the triad is left-handed: only the
     # sign of "cross" depends on it.)
-    vertical_at_site = np.array([0.0, cos_el, sin_el])
-    radial = np.array([0.0, 0.0, range_m]) + EARTH_RADIUS_M * vertical_at_site
-    radial /= np.linalg.norm(radial)
-    velocity = range_m * np.array([azimuth_rate_rad_s * cos_el, elevation_rate_rad_s, 0.0])
-    velocity[2] = -(velocity[0] * radial[0] + velocity[1] * radial[1]) / radial[2]
-    speed = float(np.linalg.norm(velocity))
+    above_m, ahead_m = EARTH_RADIUS_M * cos_el, range_m + EARTH_RADIUS_M * sin_el
+    radius_m = math.hypot(above_m, ahead_m)
+    radial_y, radial_z = above_m / radius_m, ahead_m / radius_m  # and nothing across
+    x, y = range_m * azimuth_rate_rad_s * cos_el, range_m * elevation_rate_rad_s
+    z = -y * radial_y / radial_z
+    speed = math.sqrt(x * x + y * y + z * z)
     if speed == 0.0:
         return np.zeros((2, 2))
-    along = velocity / speed
-    cross = np.cross(along, radial)
-    return np.stack([along[:2], cross[:2]], axis=1) / range_m
+    x, y, z = x / speed, y / speed, z / speed
+    cross_x, cross_y = y * radial_z - z * radial_y, -x * radial_z
+    return np.array([[x, cross_x], [y, cross_y]]) / range_m

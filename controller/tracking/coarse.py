@@ -94,6 +94,12 @@ class CoarseEstimator:
         self._decay[WIND:JITTER] = 2 * math.pi * d.wind_corner_hz
         self._decay[JITTER:] = 2 * math.pi * d.jitter_corner_hz
         self._stationary = np.where(self._decay > 0, sigma**2, 0.0)
+        # What of `_rows` never changes.
+        self._steady = np.zeros((2, STATES))
+        for axis in range(2):
+            self._steady[axis, [OFFSET + axis, WIND + axis]] = 1.0
+        self._jittery = self._steady.copy()
+        self._jittery[0, JITTER] = self._jittery[1, JITTER + 1] = 1.0
 
     def observe(self, moment: Moment, error_rad: Pair | None, centroid_sigma_rad: float = 0.0) -> None:
         """Take one frame: camera error at the moment's time, or None when the beacon was not seen (then coast)."""
@@ -104,23 +110,26 @@ class CoarseEstimator:
         error = np.array(error_rad)
         self._remember(error)
         rows = self._rows(moment, jitter=True)
-        noise = self._d.tilt**2 + centroid_sigma_rad**2
-        innovation = error + np.array(moment.deviation_rad) - rows @ self._x
-        variance = rows @ self._P @ rows.T + noise * np.eye(2)
-        if self._outlier(moment.t_utc_ns, innovation, variance):
+        seen = rows @ self._P
+        variance = seen @ rows.T
+        variance.flat[::3] += self._d.tilt**2 + centroid_sigma_rad**2
+        inverse = _inverse(variance)
+        innovation = error + moment.deviation_rad - rows @ self._x
+        if self._outlier(moment.t_utc_ns, innovation, inverse):
             return
-        gain = np.linalg.solve(variance, rows @ self._P).T
-        self._x = self._x + gain @ innovation
-        P = self._P - gain @ variance @ gain.T
+        gain = seen.T @ inverse
+        self._x += gain @ innovation
+        P = self._P - gain @ seen
         self._P = (P + P.T) / 2
 
     def estimate(self, now: Moment, ahead: Moment) -> Estimate:
         """The correction for the moment `ahead`; `now` and `ahead` differ by what the mount needs to obey."""
         dt_s = (ahead.t_utc_ns - (self._t_ns or ahead.t_utc_ns)) * 1e-9
-        offset = self._value(ahead, dt_s)
+        rows = self._rows(ahead, jitter=False)
+        offset = rows @ self._state_after(dt_s)
         span_s = max((ahead.t_utc_ns - now.t_utc_ns) * 1e-9, 1e-3)
         rate = (offset - self._value(now, dt_s - span_s)) / span_s
-        sigma = np.sqrt(np.diag(self.covariance(ahead)))
+        sigma = np.sqrt(_variances(rows, self._P))
         return Estimate(ahead.t_utc_ns, _pair(offset), _pair(rate), _pair(sigma))
 
     def error(self, moment: Moment) -> Pair:
@@ -140,7 +149,7 @@ class CoarseEstimator:
         The larger of what the model says and the camera's error itself, rms of the last second or so: the model is
         not trusted alone.
         """
-        model = np.diag(self.covariance(moment)) + self._d.jitter**2 + self._d.tilt**2
+        model = _variances(self._rows(moment, jitter=False), self._P) + self._d.jitter**2 + self._d.tilt**2
         seen = self._square / max(self._square_weight, 1e-3)
         return _pair(np.sqrt(np.maximum(model, seen)))
 
@@ -154,10 +163,14 @@ class CoarseEstimator:
             return
         self._t_ns = t_ns
         keep = np.exp(-self._decay * dt_s)
-        F = np.diag(keep)
-        F[OFFSET, DRIFT] = F[OFFSET + 1, DRIFT + 1] = dt_s
-        self._x = F @ self._x
-        self._P = F @ self._P @ F.T + np.diag(self._wander * dt_s + self._stationary * (1 - keep**2))
+        x, P = self._x, self._P
+        x[OFFSET:DRIFT] += dt_s * x[DRIFT:WORM]  # drift moves the offset, then everything decays
+        x *= keep
+        P[OFFSET:DRIFT] += dt_s * P[DRIFT:WORM]
+        P[:, OFFSET:DRIFT] += dt_s * P[:, DRIFT:WORM]
+        P *= keep
+        P *= keep[:, None]
+        P.flat[:: STATES + 1] += self._wander * dt_s + self._stationary * (1 - keep * keep)
         keep_square = math.exp(-dt_s)
         self._square *= keep_square
         self._square_weight *= keep_square
@@ -173,9 +186,9 @@ class CoarseEstimator:
             self._P[OFFSET + 1, OFFSET + 1] += self._d.reversal**2
         self._direction = direction
 
-    def _outlier(self, t_ns: int, innovation: Array, variance: Array) -> bool:
+    def _outlier(self, t_ns: int, innovation: Array, inverse: Array) -> bool:
         """True while a frame is too far off to be believed; what lasts longer than a blink is believed after all."""
-        if float(innovation @ np.linalg.solve(variance, innovation)) < GATE_SIGMA**2:
+        if float(innovation @ inverse @ innovation) < GATE_SIGMA**2:
             self._outlier_since_ns = None
             return False
         if self._outlier_since_ns is None:
@@ -189,29 +202,46 @@ class CoarseEstimator:
 
     def _rows(self, moment: Moment, jitter: bool) -> Array:
         """How the state shows on the sky at a moment, shape (2, STATES)."""
-        rows = np.zeros((2, STATES))
+        rows = self._jittery.copy() if jitter else self._steady.copy()
         rows[:, :2] = moment.along_cross
         scale = 2 * math.pi / self._d.worm_period_rad
-        for axis, lever in ((0, moment.cos_elevation), (1, 1.0)):
-            phase = moment.axis_rad[axis] * scale
-            first = WORM + 4 * axis
-            rows[axis, first : first + 4] = (
-                lever * math.sin(phase),
-                lever * math.cos(phase),
-                lever * math.sin(2 * phase),
-                lever * math.cos(2 * phase),
-            )
-            rows[axis, OFFSET + axis] = rows[axis, WIND + axis] = 1.0
-            if jitter:
-                rows[axis, JITTER + axis] = 1.0
+        azimuth, elevation = moment.axis_rad[0] * scale, moment.axis_rad[1] * scale
+        c = moment.cos_elevation
+        rows[0, WORM : WORM + 4] = (
+            c * math.sin(azimuth),
+            c * math.cos(azimuth),
+            c * math.sin(2 * azimuth),
+            c * math.cos(2 * azimuth),
+        )
+        rows[1, WORM + 4 : WIND] = (
+            math.sin(elevation),
+            math.cos(elevation),
+            math.sin(2 * elevation),
+            math.cos(2 * elevation),
+        )
         return rows
 
     def _value(self, moment: Moment, dt_s: float) -> Array:
         """b at a moment that is `dt_s` after the last frame."""
-        x = self._x * np.exp(-self._decay * max(dt_s, 0.0))
-        x[OFFSET:DRIFT] += self._x[DRIFT:WORM] * dt_s
-        result: Array = self._rows(moment, jitter=False) @ x
+        result: Array = self._rows(moment, jitter=False) @ self._state_after(dt_s)
         return result
+
+    def _state_after(self, dt_s: float) -> Array:
+        x: Array = self._x * np.exp(-self._decay * max(dt_s, 0.0))
+        x[OFFSET:DRIFT] += self._x[DRIFT:WORM] * dt_s
+        return x
+
+
+def _inverse(matrix: Array) -> Array:
+    """Of a (2, 2) matrix; numpy's needs ten times as long."""
+    (a, b), (c, d) = matrix.tolist()
+    return np.array([[d, -b], [-c, a]]) / (a * d - b * c)
+
+
+def _variances(rows: Array, P: Array) -> Array:
+    """Diagonal of rows P rows^T."""
+    result: Array = ((rows @ P) * rows).sum(axis=1)
+    return result
 
 
 def _pair(values: Array) -> Pair:

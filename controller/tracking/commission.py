@@ -72,15 +72,18 @@ class Commission:
         """A line-of-sight angle on the sky in the mirror's own frame; as it is, before the poke."""
         if self.poke is None:
             return sky_rad
-        x, y = np.linalg.solve(self.poke.mirror_to_sky, np.array(sky_rad))
-        return float(x), float(y)
+        (a, b), (c, d) = self.poke.mirror_to_sky.tolist()
+        x, y = sky_rad
+        det = a * d - b * c
+        return (d * x - b * y) / det, (a * y - c * x) / det
 
     def to_sky(self, mirror_rad: Pair) -> Pair:
         """A mirror angle on the sky."""
         if self.poke is None:
             return mirror_rad
-        x, y = self.poke.mirror_to_sky @ np.array(mirror_rad)
-        return float(x), float(y)
+        (a, b), (c, d) = self.poke.mirror_to_sky.tolist()
+        x, y = mirror_rad
+        return a * x + b * y, c * x + d * y
 
     def dark(self, board: FineLoop) -> Generator[None, None, None]:
         """Identify and design. Raises DeviceError for a mirror that we cannot work with."""

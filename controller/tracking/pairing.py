@@ -6,6 +6,7 @@ rates, so the newest report is extrapolated with its own rates.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,6 +75,6 @@ class Pairing:
             (dx + rx * dt_s, dy + ry * dt_s),
             (state.azimuth_rad + state.azimuth_rate_rad_s * dt_s, elevation),
             state.elevation_rate_rad_s,
-            float(np.cos(elevation)),
+            math.cos(elevation),
             self._project + self._project_rate * dt_s,
         )
