@@ -1,6 +1,6 @@
 """The one source of time: a Clock is injected everywhere and nothing else reads or waits for time.
 
-Two clocks exist: `RealClock` here, and the lockstep executor in `controller.services.lockstep`.
+Three clocks exist: `RealClock` and `ShiftedClock` here, and the lockstep executor in `controller.services.lockstep`.
 """
 
 from __future__ import annotations
@@ -49,6 +49,32 @@ class RealClock:
         """Sleep to an absolute monotonic time, so that lateness does not accumulate."""
         while (left_ns := t_ns - time.monotonic_ns()) > 0:
             time.sleep(left_ns / NS)
+
+
+class ShiftedClock:
+    """Real speed at another epoch: for an emulated sky, whose satellites are of another day.
+
+    UTC is the machine's monotonic time plus `utc_offset_ns`: every process of the machine that is given the same
+    offset has the same UTC, and setting the machine's clock does not move the sky. It is nobody's UTC, so `realtime`
+    is false: no real device is opened with it, and nothing real emits.
+    """
+
+    realtime = False
+
+    def __init__(self, utc_offset_ns: int) -> None:
+        self.utc_offset_ns = utc_offset_ns
+
+    def now_ns(self) -> int:
+        """Monotonic nanoseconds of the machine."""
+        return time.monotonic_ns()
+
+    def utc_ns(self) -> int:
+        """UTC of the emulated world in nanoseconds since 1970."""
+        return time.monotonic_ns() + self.utc_offset_ns
+
+    def sleep_until(self, t_ns: int) -> None:
+        """Sleep to an absolute monotonic time."""
+        RealClock().sleep_until(t_ns)
 
 
 class Deadline:

@@ -1,6 +1,6 @@
 """A gimbal that something stops when we are gone: the driver and its guardian as one device.
 
-In simulated time, and for a gimbal that stops by itself without a host, it is the driver alone.
+For a gimbal that stops by itself without a host, and for one inside this process (lockstep), it is the driver alone.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ def open_gimbal(rig: Rig, clock: Clock) -> Gimbal:
     Raises ResourceError when gimbal or guardian cannot be had, and whatever the driver raises.
     """
     gimbal = cast("Gimbal", open_device(rig, "gimbal", clock))
-    if not (clock.realtime and gimbal.capabilities.keeps_moving_when_silent):
+    # A guardian can take a port of the machine; what lives and dies with this process needs none.
+    outside = rig.gimbal.resource.partition("://")[0] in rig.driver("gimbal").schemes
+    if not (outside and gimbal.capabilities.keeps_moving_when_silent):
         return gimbal
     try:
         guardian = guard(rig, "gimbal")

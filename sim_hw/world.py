@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from sim_hw.plant.chain import GRID_TICKS, Chain, FineModel
-from sim_hw.plant.coarse_block import boresight
+from sim_hw.plant.coarse_block import COMMAND, MOTOR_RATE, boresight
 from sim_hw.plant.fine import FineParameters, FinePlant
 from sim_hw.plant.gimbal import Gimbal, GimbalParameters
 from sim_hw.plant.light_block import (
@@ -208,6 +208,9 @@ class World:
             "beacon_on": bool(flags & LIT),
             "emitting": bool(flags & EMITTING),
             "illuminated": bool(flags & ILLUMINATED),
+            "enable_line": self._chain.enable_line,
+            "axis_command_rad_s": _pair(self.gimbal.state[:, COMMAND], 0),
+            "axis_rate_rad_s": _pair(self.gimbal.state[:, MOTOR_RATE], 0),
         }
 
     def statistics(self, windows: Iterable[Window], power_threshold_w: float = 0.0) -> Statistics:

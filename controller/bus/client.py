@@ -34,7 +34,7 @@ class Client:
         writer = Writer(name, self._clock, Ids(self._clock), simulated=False)
         self._listener = Listener(self._context, self._clock, [endpoints.tlm for endpoints in table.values()])
         self._dialler = Dialler(self._context, table)
-        self._requester = Requester(self._dialler, writer, self._listener.boot_of)
+        self._requester = Requester(self._dialler, writer, self._listener.boot_of, self._listener.utc_apart_ns)
 
     @property
     def store(self) -> Store:

@@ -36,13 +36,21 @@ class Requester:
     """Sends commands without blocking and keeps their answers.
 
     `boot_of` tells the present boot id of a service from its telemetry: until it is known there is nobody to send to,
-    and what cannot be sent by its deadline is reported as not executed.
+    and what cannot be sent by its deadline is reported as not executed. `utc_apart_ns` is our UTC minus that of a
+    service, where that is another one (a bench of another epoch): a deadline is written in the UTC of its reader.
     """
 
-    def __init__(self, dialler: Dialler, writer: Writer, boot_of: Callable[[str], bytes]) -> None:
+    def __init__(
+        self,
+        dialler: Dialler,
+        writer: Writer,
+        boot_of: Callable[[str], bytes],
+        utc_apart_ns: Callable[[str], int] = lambda service: 0,
+    ) -> None:
         self._dialler = dialler
         self._writer = writer
         self._boot_of = boot_of
+        self._utc_apart_ns = utc_apart_ns
         self._calls: dict[bytes, _Call] = {}
 
     def send(self, service: str, method: str, body: dict[str, Any], timeout_s: float, control: bool) -> bytes:
@@ -98,7 +106,7 @@ class Requester:
             id=call.request_id,
             dst=call.service,
             dst_boot=boot,
-            dl=call.deadline_utc_ns,
+            dl=call.deadline_utc_ns - self._utc_apart_ns(call.service),
         )
         try:
             self._dialler.socket(call.service, call.control).send(encode(request), zmq.NOBLOCK)

@@ -70,6 +70,11 @@ class Listener:
         same_clock = 0 <= least_ns < SAME_CLOCK_NS
         return self.store.accept(envelope, self._clock.now_ns() - (since_ns if same_clock else since_ns - least_ns))
 
+    def utc_apart_ns(self, service: str) -> int:
+        """Our UTC minus a service's where these are two clocks; 0 for one clock, or while nothing has come."""
+        least_ns = self._ahead_ns.get(service, 0)
+        return 0 if 0 <= least_ns < SAME_CLOCK_NS else least_ns
+
     def boot_of(self, service: str) -> bytes:
         """The present boot id of a service as its telemetry tells; empty when none has come."""
         self.turn()
@@ -121,7 +126,7 @@ class SocketPort:
         others = [endpoints.tlm for name, endpoints in table.items() if name != service]
         self._listener = Listener(self._context, clock, others)
         self._dialler = Dialler(self._context, table)
-        self._requester = Requester(self._dialler, self._writer, self._listener.boot_of)
+        self._requester = Requester(self._dialler, self._writer, self._listener.boot_of, self._listener.utc_apart_ns)
         self.endpoints = Endpoints(*self._server.endpoints, self._publisher.endpoint)
 
     @property

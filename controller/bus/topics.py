@@ -192,6 +192,9 @@ class Truth(Body, frozen=True):
     beacon_on: bool
     emitting: bool
     illuminated: bool
+    enable_line: bool = False  # of the beam board
+    axis_command_rad_s: Pair = ZERO  # (azimuth, elevation): what the mount's motors are told
+    axis_rate_rad_s: Pair = ZERO  # and what they do
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ There is one world; its devices are reached over in-memory wires in lockstep, ov
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from controller.cli.rig import emulated_devices
 from controller.errors import BoresightError
+from hal.clock import NS, Clock
 from hal.rig import DEVICES, Rig, load_rig
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class BenchError(BoresightError):
     """The emulated bench cannot be built."""
 
 
+WARM_UP_NS = NS // 20
 _numbers = count(1)  # benches of one process have names of their own
 
 
@@ -50,7 +52,10 @@ class Bench:
     rig: Rig
     addresses: dict[str, str]
     lockstep: Lockstep | None = None  # the clock, in lockstep
+    lines: dict[str, Any] = field(default_factory=dict)  # in lockstep, to spoil or cut: the serial lines by device,
+    usb: Any = None  # and the bus on which camera, laser and power_meter are plugged
     reactor: Any = None  # what drives the world in real time
+    utc_offset_ns: int = 0  # there: UTC minus the machine's monotonic time; 0 where the world has real UTC
     _stack: ExitStack = field(default_factory=ExitStack)
 
     def close(self) -> None:
@@ -72,11 +77,14 @@ def open_bench(
     seed: int = 1,
     wires: Literal["memory", "pty"] = "memory",
     overrides: dict[str, dict[str, object]] | None = None,
-    now_ns: Callable[[], int] | None = None,
+    clock: Clock | None = None,
+    run_dir: Path | None = None,
 ) -> Bench:
     """Build the world at UTC `utc0_ns` with `target` in its sky, and emulators of the rig's emulated devices.
 
-    `overrides` replaces keys of the scenario, section by section. `now_ns` drives the world in real time (pty).
+    `overrides` replaces keys of the scenario, section by section. On `wires="pty"` the world follows
+    `clock`, from the moment that `bench.reactor` runs; with a real `clock` its UTC is the world's, too, else the world
+    begins at `utc0_ns`. `run_dir` gets stable names for the serial ports.
     Raises RigError, and BenchError for a wrong scenario or a missing firmware library.
     """
     wanted = emulated_devices(rig_path)
@@ -88,9 +96,9 @@ def open_bench(
         devices = _devices(checked, world, seed)
     if wires == "memory":
         return _in_memory(rig_path, wanted, world, devices, utc0_ns)
-    if now_ns is None:
+    if clock is None:
         raise ValueError("a bench in real time needs a clock")
-    return _in_real_time(rig_path, wanted, world, devices, now_ns)
+    return _in_real_time(rig_path, wanted, world, devices, clock, run_dir)
 
 
 def _only_emulated(rig: Rig) -> None:
@@ -210,7 +218,8 @@ def _in_memory(rig_path: Path, wanted: list[str], world: World, devices: Devices
         **{name: _usbtmc(instrument) for name, instrument in instruments.items()},
     }
     rig = load_rig(rig_path, {device: addresses[device] for device in wanted})
-    return Bench(world, devices, rig, addresses, lockstep=lockstep, _stack=stack)
+    by_device = dict(zip(("gimbal", "beam_board"), lines.values(), strict=True))
+    return Bench(world, devices, rig, addresses, lockstep=lockstep, lines=by_device, usb=usb, _stack=stack)
 
 
 def _usbtmc(device: Any) -> str:
@@ -220,6 +229,39 @@ def _usbtmc(device: Any) -> str:
 
 
 def _in_real_time(
-    rig_path: Path, wanted: list[str], world: World, devices: Devices, now_ns: Callable[[], int]
+    rig_path: Path, wanted: list[str], world: World, devices: Devices, clock: Clock, run_dir: Path | None
 ) -> Bench:
-    raise NotImplementedError
+    """Serial ports as ptys, USB over USB/IP, the power meter on a raw socket: what other processes can open."""
+    from sim_hw.devices.scpi import Exchange
+    from sim_hw.wires.line import SerialLine
+    from sim_hw.wires.pty import PtyPort
+    from sim_hw.wires.rawsocket import RawSocketServer
+    from sim_hw.wires.reactor import Reactor
+    from sim_hw.wires.usbip import UsbipServer
+
+    world.advance(WARM_UP_NS)  # compiles what the world needs before its time begins to count
+    rig = load_rig(rig_path, dict.fromkeys(wanted, ""))
+    now_ns = clock.now_ns()
+    utc0_ns = world.timeline.utc0_ns
+    offset_ns = utc0_ns - (clock.utc_ns() - now_ns) if clock.realtime else now_ns - world.now_ns
+    reactor = Reactor(world, clock, offset_ns)
+    stack = ExitStack()
+    stack.callback(reactor.close)
+    laser = devices.laser.usb()
+    exported = {"camera": ("1-1", devices.camera), "laser": ("1-2", laser)}
+    usb = UsbipServer(reactor, {busid: device for name, (busid, device) in exported.items() if name in wanted})
+    stack.callback(usb.close)
+    at = f"{usb.host}:{usb.port}"
+    addresses = {"camera": f"usbip://{at}/1-1", "laser": f"{_usbtmc(laser)}?usbip={at}/1-2"}
+    for name, device in (("gimbal", devices.gimbal), ("beam_board", devices.beam_board)):
+        line = SerialLine(world.timeline, device, getattr(rig, name).baud)
+        port = PtyPort(line, reactor, run_dir.absolute() / name if run_dir is not None else None)
+        stack.callback(port.close)
+        addresses[name] = port.resource
+    meter = RawSocketServer(reactor, Exchange(world.timeline, devices.power_meter.scpi))
+    stack.callback(meter.close)
+    addresses["power_meter"] = f"visa://{meter.resource}"
+    addresses = {device: addresses[device] for device in wanted}
+    utc_offset_ns = 0 if clock.realtime else utc0_ns - offset_ns
+    rig = load_rig(rig_path, addresses)
+    return Bench(world, devices, rig, addresses, reactor=reactor, utc_offset_ns=utc_offset_ns, _stack=stack)

@@ -11,6 +11,7 @@ from controller.cli.connect import DEFAULT_RIG, RigOption
 
 if TYPE_CHECKING:
     from controller.bus.port import Reply
+    from controller.pointing.plan import Plan
 
 TIMEOUT_S = 3.0
 LOOK_BACK_NS = 900 * 1_000_000_000  # a pass that has begun culminated, or will, within a quarter of an hour
@@ -78,6 +79,26 @@ def next_pass(
     """Body of `station.track`: element set, rise and set of the pass that has begun or comes within a day.
 
     Raises:
+        BoresightError: as `next_plan`.
+    """
+    target_pass = next_plan(rig, target, tle, now_utc_ns, age_max_days, above_limits).target
+    return {
+        "name": target_pass.elements.name,
+        "line1": target_pass.elements.line1,
+        "line2": target_pass.elements.line2,
+        "start_utc_ns": target_pass.rise_utc_ns,
+        "end_utc_ns": target_pass.set_utc_ns,
+        "age_max_days": age_max_days,
+        "above_limits": above_limits,
+    }
+
+
+def next_plan(
+    rig: Any, target: str, tle: Path | None, now_utc_ns: int, age_max_days: float, above_limits: bool
+) -> Plan:
+    """The pass of a target that has begun or comes within a day, and what it asks of the mount.
+
+    Raises:
         BoresightError: no such target, elements too old, nothing rises, or the pass asks too much of the mount.
     """
     import math
@@ -107,20 +128,13 @@ def next_pass(
     if not coming:
         raise PassError(never_rises([elements], site, mask_rad))
     limits = AxisLimits(rig.gimbal.rate_max_rad_s, rig.gimbal.acceleration_max_rad_s2)
-    refusal = plan(coming[0], Observer(site, earth), limits).demand.refusal(limits)
+    planned = plan(coming[0], Observer(site, earth), limits)
+    refusal = planned.demand.refusal(limits)
     if refusal and not above_limits:
         raise PassError(
             f"the next pass of {elements.name} is not flown: {refusal}; --above-limits flies it all the same"
         )
-    return {
-        "name": elements.name,
-        "line1": elements.line1,
-        "line2": elements.line2,
-        "start_utc_ns": coming[0].rise_utc_ns,
-        "end_utc_ns": coming[0].set_utc_ns,
-        "age_max_days": age_max_days,
-        "above_limits": above_limits,
-    }
+    return planned
 
 
 def _command(rig: Path, method: str) -> None:

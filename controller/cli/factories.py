@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
 from controller.acquisition.planner import Planner
+from controller.bus.endpoints import static_table
 from controller.bus.port import Port
 from controller.geometry.bodies import sun_and_moon
 from controller.geometry.earth import load_earth_orientation
@@ -19,6 +21,7 @@ from controller.pointing.mount import MountModel
 from controller.pointing.prediction import Observer
 from controller.pointing.service import PointingService
 from controller.pointing.targets import Fixed
+from controller.record_service import RecorderService
 from controller.safety.inputs import Limits
 from controller.safety.service import SafetyService
 from controller.safety.timesync import bench_time, kernel_time
@@ -27,16 +30,20 @@ from controller.station_service import StationService
 from controller.tracking.service import TrackingService
 from controller.tracking.settings import TrackingSettings
 from hal.clock import Clock
+from hal.guarded import open_gimbal
 from hal.rig import Rig, emission_lock, open_device
 
 SERVICES = ("safety", "station", "pointing", "tracking", "link")
+REALTIME = ("recorder", *SERVICES)  # in the order of starting: whoever ends last has recorded everything
+# SCHED_FIFO: what stops something comes first. The supervisor sees deaths; an emulated bench is above all.
+PRIORITIES = {"supervisor": 55, "safety": 50, "pointing": 45, "tracking": 45, "station": 40, "link": 30}
 MODEL_FILE = "mount.toml"  # in the run directory: the last calibration
 PLAN_FILE = "pass.json"  # the pass under way, for a station that is cut off in it
 
 
 def factories() -> dict[str, str]:
     """Service name -> "module:function", in the order of starting."""
-    return {name: f"{__name__}:{name}" for name in SERVICES}
+    return {name: f"{__name__}:{name}" for name in REALTIME}
 
 
 def site_of(rig: Rig) -> Site:
@@ -65,8 +72,17 @@ def pointing(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
     park = Fixed(math.radians(rig.gimbal.park_azimuth_deg), math.radians(rig.gimbal.park_elevation_deg))
     file = run_dir / MODEL_FILE
     model = MountModel.load(file) if file.exists() else None
-    gimbal, sun_cone_rad = partial(open_device, rig, "gimbal", clock), math.radians(rig.safety.sun_cone_deg)
+    gimbal, sun_cone_rad = partial(open_gimbal, rig, clock), math.radians(rig.safety.sun_cone_deg)
     return PointingService(clock, port, gimbal, observer_of(rig), park, model, sun_cone_rad)
+
+
+def recorder(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
+    """Everything that is said, in real time; in lockstep the flight records by itself."""
+    metadata = {
+        "boresight": {"version": version("boresight")},
+        "rig": {"toml": rig.path.read_text(encoding="utf-8")},
+    }
+    return RecorderService(clock, port, static_table(rig.bus.host, rig.bus.base_port), run_dir, metadata)
 
 
 def link(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
@@ -79,7 +95,7 @@ def link(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
 def safety(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
     """The votes and the laser. UTC of a bench is its own; UTC of a station is what the kernel says of it."""
     site, earth = site_of(rig), load_earth_orientation()
-    bench = not clock.realtime
+    bench = not clock.realtime or "laser" in rig.emulated
     return SafetyService(
         clock,
         port,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from controller.bus.port import Port
+from controller.bus.port import Port, Reply, Request
 from controller.bus.topics import LINK_STATE, STATION_EVENT, LinkState, StationEvent
 from controller.services.service import Service
 from hal.clock import Clock
@@ -29,6 +29,8 @@ class LinkService(Service):
 
     def cycle(self) -> None:
         """Read, compare, publish."""
+        for request in self.port.requests():
+            self.port.answer(request, _obey(request))
         try:
             power_w = self._meter.power_w()
         except HalError as error:
@@ -46,3 +48,9 @@ class LinkService(Service):
         if not self._lost:
             self._lost = True
             self.port.publish(STATION_EVENT, StationEvent("error", "DEVICE", str(error)))
+
+
+def _obey(request: Request) -> Reply:
+    if request.control:
+        return Reply("", "link is here; it moves nothing and emits nothing")
+    return Reply("SCHEMA", f"link has no method {request.method!r}", "see docs/protocol.md")

@@ -5,6 +5,7 @@ It ends when told to (SIGTERM), when the service ends, or when the supervisor th
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -14,11 +15,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
+from controller.bus.port import Port
 from controller.bus.socket_port import SocketPort
 from controller.bus.topics import STATION_EVENT, StationEvent
 from controller.errors import BoresightError
 from controller.services.launch import Launch, decode_launch, named
-from hal.clock import Clock
 from hal.errors import HalError
 
 EXIT_REFUSED: Final = 3  # one sentence on stderr says what to do
@@ -47,11 +48,15 @@ class StopFlag:
 
 
 def take_priority(priority: int) -> str:
-    """Schedule this process first-in-first-out; returns what the operator should know, empty when all is well."""
+    """Schedule every thread of this process first-in-first-out; returns what the operator should know, if anything.
+
+    Called once the imports are done and the devices open: that work would stop the whole machine.
+    """
     if priority <= 0:
         return ""
     try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
+        for thread in os.listdir("/proc/self/task"):
+            os.sched_setscheduler(int(thread), os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(priority))
     except (PermissionError, OSError) as error:
         return (
             f"runs without real-time priority ({error.strerror}): late steps are more frequent; allow it with "
@@ -60,17 +65,20 @@ def take_priority(priority: int) -> str:
     return ""
 
 
-def host(launch: Launch, stop: Callable[[], bool]) -> int:
-    """Run one service to its end; returns the exit code."""
-    clock: Clock = named(launch.clock)()
-    warning = take_priority(launch.priority)  # before the sockets, whose threads inherit it
+def keep_memory() -> None:
+    """What is in memory now stays there: the garbage collector need not look at it again, which takes 0.1 s."""
+    gc.collect()
+    gc.freeze()
+
+
+def host(launch: Launch, stop: Callable[[], bool], opened: Callable[[], None] = lambda: None) -> int:
+    """Run one service to its end; returns the exit code. `opened` is called when its loop begins."""
+    clock = launch.make_clock()
     port: SocketPort | None = None
     try:
         port = SocketPort(launch.service, clock, launch.table(), simulated=bool(launch.addresses), stop_wanted=stop)
-        if warning:
-            port.publish(STATION_EVENT, StationEvent("warning", "PRIORITY", f"{launch.service} {warning}"))
         rig = named(launch.loader)(Path(launch.rig), launch.addresses)
-        named(launch.factory)(clock, port, rig, Path(launch.run_dir)).run()
+        named(launch.factory)(clock, port, rig, Path(launch.run_dir)).run(lambda: _begin(port, launch, opened))
         return 0
     except (HalError, BoresightError) as error:
         return _ended(port, launch.service, "REFUSED", str(error), EXIT_REFUSED)
@@ -81,6 +89,12 @@ def host(launch: Launch, stop: Callable[[], bool]) -> int:
     finally:
         if port is not None:
             port.close()
+
+
+def _begin(port: Port, launch: Launch, opened: Callable[[], None]) -> None:
+    opened()
+    if warning := take_priority(launch.priority):
+        port.publish(STATION_EVENT, StationEvent("warning", "PRIORITY", f"{launch.service} {warning}"))
 
 
 def _ended(port: SocketPort | None, service: str, code: str, sentence: str, exit_code: int) -> int:
@@ -95,7 +109,7 @@ def main(arguments: list[str]) -> int:
     launch = decode_launch(arguments[0])
     stop = StopFlag(launch.parent)
     stop.catch_signals()
-    return host(launch, stop)
+    return host(launch, stop, keep_memory)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from controller.bus.endpoints import DEFAULT_BASE_PORT, DEFAULT_HOST, STATION_SE
 from controller.bus.port import Port
 from controller.errors import BoresightError
 from controller.services.service import Service
-from hal.clock import Clock
+from hal.clock import Clock, ShiftedClock
 
 ServiceFactory = Callable[[Clock, Port, Any, Path], Service]
 """`(clock, port, rig, run_dir) -> Service`; the rig is what the launch's loader returned."""
@@ -40,11 +40,17 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     services: tuple[str, ...] = STATION_SERVICES
     clock: str = REAL_CLOCK  # called without arguments
     parent: int = 0  # process id of the supervisor; the service ends when it is gone. 0: whoever started it
+    utc_offset_ns: int = 0  # not 0: real speed at the epoch of an emulated world, instead of `clock`
     priority: int = 0  # SCHED_FIFO 1 to 99, 0: ordinary scheduling
 
     def table(self) -> dict[str, Endpoints]:
         """Where everybody listens."""
         return static_table(self.host, self.base_port, self.services)
+
+    def make_clock(self) -> Clock:
+        """The Clock of every process of this station."""
+        made: Clock = ShiftedClock(self.utc_offset_ns) if self.utc_offset_ns else named(self.clock)()
+        return made
 
     def encode(self) -> str:
         """As one command line argument."""

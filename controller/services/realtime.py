@@ -25,8 +25,8 @@ from controller.bus.port import Reply
 from controller.bus.registry import Announcement, RegistryServer, schema_hash
 from controller.bus.socket_port import SocketPort
 from controller.bus.topics import SERVICE_HEARTBEAT, STATION_EVENT, Heartbeat, StationEvent
-from controller.services.host import EXIT_REFUSED
-from controller.services.launch import REAL_CLOCK, RIG_LOADER, Launch, LaunchError, named
+from controller.services.host import EXIT_REFUSED, take_priority
+from controller.services.launch import REAL_CLOCK, RIG_LOADER, Launch, LaunchError
 from hal.clock import NS, Clock, Deadline
 
 SUPERVISOR: Final = "supervisor"
@@ -104,10 +104,12 @@ class Supervisor:
         for launch in self._launches:
             self.children[launch.service] = self._spawn(launch)
 
-    def run(self, stop_wanted: Callable[[], bool]) -> None:
-        """Watch until told to stop, then end the services."""
+    def run(self, stop_wanted: Callable[[], bool], priority: int = 0) -> None:
+        """Watch, with SCHED_FIFO when allowed, until told to stop; then end the services."""
         try:
             self.start()
+            if warning := take_priority(priority):
+                self._event("warning", "PRIORITY", f"the supervisor {warning}")
             due_ns = self._clock.now_ns()
             while not (stop_wanted() or self._stop_told):
                 self.turn()
@@ -224,6 +226,7 @@ def run_station(
     *,
     loader: str = RIG_LOADER,
     clock: str = REAL_CLOCK,
+    utc_offset_ns: int = 0,
     host: str = DEFAULT_HOST,
     base_port: int = DEFAULT_BASE_PORT,
     services: tuple[str, ...] = STATION_SERVICES,
@@ -241,10 +244,11 @@ def run_station(
         run_dir: logs, recordings and the memory of the pass.
         loader: "module:function" called with rig file and addresses.
         clock: "module:function" that makes each process's Clock.
+        utc_offset_ns: UTC minus monotonic time of an emulated world of another epoch; 0: `clock` decides.
         host: loopback address of the bus.
         base_port: first port of the bus.
         services: all names of the bus table, those that run elsewhere (bench) included.
-        priorities: SCHED_FIFO priority by service.
+        priorities: SCHED_FIFO priority by service, "supervisor" among them.
         restart: services that may be started again by themselves.
         tell: takes each sentence for the operator.
         stop_wanted: asked at 50 Hz.
@@ -255,6 +259,8 @@ def run_station(
     for name in factories:
         if name not in services or name == SUPERVISOR:
             raise LaunchError(f"service {name!r} is not in the bus table ({', '.join(services)})")
+    if not factories:
+        raise LaunchError("a station needs at least one service")
     launches = [
         Launch(
             service=name,
@@ -264,6 +270,7 @@ def run_station(
             addresses=dict(addresses),
             loader=loader,
             clock=clock,
+            utc_offset_ns=utc_offset_ns,
             host=host,
             base_port=base_port,
             services=services,
@@ -272,9 +279,9 @@ def run_station(
         )
         for name, factory in factories.items()
     ]
-    supervisor = Supervisor(launches, named(clock)(), tell, restart)
-    with _signals() as told:
-        supervisor.run(lambda: told() or stop_wanted())
+    supervisor = Supervisor(launches, launches[0].make_clock(), tell, restart)
+    with stop_signals() as told:
+        supervisor.run(lambda: told() or stop_wanted(), (priorities or {}).get(SUPERVISOR, 0))
     return 1 if supervisor.failed else 0
 
 
@@ -284,7 +291,7 @@ def _start(launch: Launch, log: IO[bytes]) -> subprocess.Popen[bytes]:
 
 
 @contextmanager
-def _signals() -> Iterator[Callable[[], bool]]:
+def stop_signals() -> Iterator[Callable[[], bool]]:
     """Ctrl-C and SIGTERM set a flag; elsewhere than in the main thread there are none to catch."""
     told: list[int] = []
     if current_thread() is not main_thread():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 from controller.bus.port import Port
 from controller.bus.topics import SERVICE_HEARTBEAT, Heartbeat
@@ -37,10 +38,11 @@ class Service(ABC):
     def close(self) -> None:  # noqa: B027
         """Leave the devices safe and close them; called on every way out."""
 
-    def run(self) -> None:
-        """Open, cycle until the port says stop, close."""
+    def run(self, opened: Callable[[], None] = lambda: None) -> None:
+        """Open, tell `opened`, cycle until the port says stop, close."""
         try:
             self.open()
+            opened()
             due_ns = self.clock.now_ns()
             while not self.port.stopped:
                 self.cycle()

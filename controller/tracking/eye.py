@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from controller.bus.topics import Pair
 from controller.tracking.camera_model import CameraModel, nominal
 from controller.tracking.centroid import Centroid, centroid
@@ -12,6 +14,7 @@ from controller.tracking.settings import TrackingSettings
 from hal.errors import WireTimeout
 from hal.traits import Camera, Frame, Region
 
+DARK_PX = 32
 PATIENCE_S = 0.15  # the beam board needs its heartbeat every 0.25 s
 
 
@@ -41,6 +44,8 @@ class Eye:
 
     def open(self) -> None:
         """Open the camera and look through the narrow region."""
+        dark = np.zeros((DARK_PX, DARK_PX), dtype=np.uint16)
+        centroid(dark, Region(0, 0, DARK_PX, DARK_PX))  # loads what is compiled, before a watchdog waits for us
         camera = self._camera = self._open()
         self.model = self._given or nominal(camera.sensor, self._settings.pixel_scale_rad)
         self._view = None

@@ -105,7 +105,7 @@ class Mirror:
         self._work = None
         self._mode = ""
         self._refusals += 1
-        self._retry_ns = now_ns + round(min(2.0 ** (self._refusals - 1), RETRY_MAX_S) * NS)
+        self._retry_ns = now_ns + round(min(2.0 ** min(self._refusals - 1, 60), RETRY_MAX_S) * NS)
         return self._refusals < OFTEN
 
     def again(self) -> None:

@@ -45,16 +45,17 @@ class Passing(Protocol):
 class Reactor:
     """Couples `world` to `time` and carries its wires.
 
-    A descriptor may have a reader and a writer; a callback may add and remove any.
+    A descriptor may have a reader and a writer; a callback may add and remove any. `offset_ns` is the machine's time
+    minus the world's, in case that is fixed by something else than now.
     """
 
-    def __init__(self, world: Passing, time: Time) -> None:
+    def __init__(self, world: Passing, time: Time, offset_ns: int | None = None) -> None:
         self.steps = 0
         self.late_steps = 0
         self.lateness_max_ns = 0
         self._world = world
         self._time = time
-        self._offset_ns = time.now_ns() - world.now_ns
+        self.offset_ns = time.now_ns() - world.now_ns if offset_ns is None else offset_ns
         self._selector = selectors.SelectSelector()  # epoll would round every wait up to a millisecond
 
     def add_reader(self, fd: int, callback: Callback) -> None:
@@ -98,7 +99,7 @@ class Reactor:
         self._selector.close()
 
     def _catch_up(self) -> int:
-        now_ns = self._time.now_ns() - self._offset_ns
+        now_ns = self._time.now_ns() - self.offset_ns
         due_ns = self._world.next_event_ns()
         if due_ns is not None and due_ns <= now_ns:
             self.steps += 1

@@ -12,7 +12,7 @@ from controller.bus.endpoints import Table, static_table
 from controller.bus.port import Reply
 from controller.bus.socket_port import SocketPort
 from controller.bus.topics import SERVICE_HEARTBEAT, Heartbeat
-from hal.clock import NS, RealClock
+from hal.clock import NS, Clock, RealClock
 
 NAMES = ("station", "pointing", "link", "bench")
 
@@ -42,7 +42,8 @@ def port(table: Table, clock: RealClock) -> Iterator[Callable[..., SocketPort]]:
 class Toy:
     """Echoes commands, and says `held` to the method `toy.hold` only after a stop."""
 
-    def __init__(self, table: Table, service: str) -> None:
+    def __init__(self, table: Table, service: str, clock: Clock | None = None) -> None:
+        self._clock = clock or RealClock()
         self._table = table
         self._service = service
         self._stop = threading.Event()
@@ -60,7 +61,7 @@ class Toy:
         self._thread.join()
 
     def _run(self) -> None:
-        clock = RealClock()
+        clock = self._clock
         port = SocketPort(self._service, clock, self._table, stop_wanted=self._stop.is_set)
         held = []
         try:
@@ -85,5 +86,5 @@ class Toy:
 
 
 @pytest.fixture
-def toy(table: Table) -> Callable[[str], Toy]:
-    return lambda service: Toy(table, service)
+def toy(table: Table) -> Callable[..., Toy]:
+    return lambda service, clock=None: Toy(table, service, clock)

@@ -27,7 +27,7 @@ from controller.bus.topics import (
     LinkState,
     StationEvent,
 )
-from hal.clock import NS, Deadline, RealClock
+from hal.clock import NS, Deadline, RealClock, ShiftedClock
 
 MakePort = Callable[..., SocketPort]
 
@@ -405,3 +405,14 @@ def test_a_service_that_is_not_in_the_table_is_named(table: Table, clock: RealCl
         SocketPort("camera", clock, table)
     with Client(table) as client:
         assert "'camera'" in client.call("camera", "camera.start").message
+
+
+@pytest.mark.parametrize("years", [-1, 1])
+def test_a_client_of_today_commands_a_station_of_another_epoch(
+    toy: Callable[..., Any], table: Table, clock: RealClock, years: int
+) -> None:
+    offset_ns = clock.utc_ns() - clock.now_ns() + years * 365 * 86400 * NS
+    with toy("station", ShiftedClock(offset_ns)) as station, Client(table) as client:
+        assert client.call("station", "toy.echo", {"n": 1}).code == ""
+        assert client.call("station", "stop", control=True).code == ""
+    assert station.executed == ["toy.echo", "stop"]

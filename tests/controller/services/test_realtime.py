@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from controller.bus.client import Client
 from controller.bus.endpoints import Endpoints, registry_endpoint, static_table
@@ -386,6 +387,9 @@ def test_a_wrong_factory_is_named(path: str) -> None:
 def test_a_launch_survives_its_command_line() -> None:
     launch = Launch(service="first", factory="a:b", rig="rig.toml", run_dir="run", addresses={"gimbal": "pty"})
     assert decode_launch(launch.encode()) == launch
+    assert launch.make_clock().realtime
+    shifted = decode_launch(replace(launch, utc_offset_ns=-5).encode()).make_clock()
+    assert (shifted.realtime, shifted.utc_ns() <= shifted.now_ns() - 5) == (False, True)
     with pytest.raises(LaunchError):
         decode_launch("{}")
 
@@ -400,7 +404,7 @@ def test_real_time_priority_that_is_not_allowed_is_told(monkeypatch: pytest.Monk
     monkeypatch.setattr(os, "sched_setscheduler", refuse)
     assert take_priority(0) == ""
     assert "Operation not permitted" in take_priority(10)
-    assert asked == [(os.SCHED_FIFO, 10)]
+    assert asked == [(os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, 10)], "what it starts does not inherit it"
     monkeypatch.setattr(os, "sched_setscheduler", lambda *arguments: None)
     assert take_priority(10) == ""
 
@@ -497,7 +501,7 @@ def test_the_host_process_reads_its_launch_and_ends_on_sigterm(
     toys_here: str, tmp_path: Path, base_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
-    monkeypatch.setattr(host, "host", lambda launch, stop: os.kill(os.getpid(), signal.SIGTERM) or 10 + stop())
+    monkeypatch.setattr(host, "host", lambda launch, stop, opened: os.kill(os.getpid(), signal.SIGTERM) or 10 + stop())
     try:
         assert host.main([launch_of(toys_here, tmp_path, "toy", base_port).encode()]) == 11
     finally:

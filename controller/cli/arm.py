@@ -1,0 +1,31 @@
+"""`boresight arm`: the operator's consent to emission, for one pass."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from controller.cli.connect import DEFAULT_RIG, RigOption
+
+TIMEOUT_S = 2.0
+
+
+def arm(
+    rig: RigOption = DEFAULT_RIG,
+    yes: Annotated[bool, typer.Option("--yes", help="Confirm without being asked.")] = False,
+) -> None:
+    """Arm emission and confirm it: from then on the laser emits whenever every vote says yes, until the pass ends."""
+    from controller.cli.connect import connect, read_rig, station_answers
+    from controller.errors import BoresightError
+
+    described = read_rig(rig)
+    with connect(described) as client:
+        station_answers(client, described)
+        for method in ("safety.arm", "safety.confirm"):
+            if method == "safety.confirm" and not yes:
+                typer.confirm(f"{described.station.name}: emission is armed; confirm it within 30 s?", abort=True)
+            reply = client.call("safety", method, timeout_s=TIMEOUT_S)
+            if reply.code:
+                raise BoresightError(f"{method} was refused: {reply.message} {reply.hint}".rstrip())
+        typer.echo(reply.message)

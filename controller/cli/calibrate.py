@@ -1,0 +1,52 @@
+"""`boresight calibrate`: a star calibration of the running station."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from controller.cli.connect import DEFAULT_RIG, DEFAULT_RUN_DIR, RigOption, RunDirOption
+
+if TYPE_CHECKING:
+    from controller.bus.port import Port
+    from controller.operate import Operator
+    from hal.clock import Clock
+    from hal.rig import Rig
+
+
+def calibrate(rig: RigOption = DEFAULT_RIG, run_dir: RunDirOption = DEFAULT_RUN_DIR) -> None:
+    """Visit stars, fit the mount model, use it, and keep it in the run directory for the next start."""
+    from controller.cli.connect import connect, operating, station_answers
+    from controller.cli.factories import SERVICES
+    from controller.cli.rig import resolve_in, station_clock
+    from controller.operate import Operator
+    from controller.services.realtime import stop_signals
+
+    described, clock = resolve_in(rig, run_dir), station_clock(rig, run_dir)
+    with connect(described) as client:
+        station_answers(client, described)
+    with stop_signals() as told, operating(described, clock, told) as port:
+        operator = Operator(clock, port, SERVICES)
+        operator.wait_for_services()
+        run_calibration(operator, described, clock, port, run_dir)
+
+
+def run_calibration(operator: Operator, rig: Rig, clock: Clock, port: Port, run_dir: Path) -> None:
+    """Calibrate, tell, keep the model. Raises CalibrationError and what the fit raises."""
+    from controller.calibrate import Calibration
+    from controller.cli.factories import MODEL_FILE, observer_of
+
+    def tell(what: str, share: float) -> None:
+        typer.echo(f"calibrating {share:4.0%}  {what}", err=True)
+
+    beacon_um = rig.optics.beacon_wavelength_nm * 1e-3
+    found = operator.calibrate(Calibration(clock, port, observer_of(rig), beacon_um, tell))
+    run_dir.mkdir(parents=True, exist_ok=True)
+    found.fit.model.save(run_dir / MODEL_FILE, _name(rig))
+    typer.echo(f"calibrated on {found.stars} stars: {run_dir / MODEL_FILE}", err=True)
+
+
+def _name(rig: Any) -> str:
+    return "emulated" if rig.emulated else str(rig.station.name)

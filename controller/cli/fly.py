@@ -1,0 +1,76 @@
+"""`boresight fly`: what an operator does for one pass of the running station, from calibration to its end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from controller.cli.connect import DEFAULT_RIG, DEFAULT_RUN_DIR, RigOption, RunDirOption
+
+if TYPE_CHECKING:
+    from controller.pointing.plan import Plan
+    from hal.rig import Rig
+
+AFTER_S = 3.0  # the station parks
+CalibrateOption = Annotated[bool, typer.Option("--calibrate/--no-calibrate", help="Calibrate on stars first.")]
+TargetOption = Annotated[str, typer.Option(help="Satellite; default: the one in the emulated sky.")]
+TleOption = Annotated[Path | None, typer.Option("--tle", help="File of element sets.")]
+ArcOption = Annotated[float | None, typer.Option(help="Fly only this many seconds of the pass.")]
+
+
+def fly(
+    rig: RigOption = DEFAULT_RIG,
+    run_dir: RunDirOption = DEFAULT_RUN_DIR,
+    calibrate: CalibrateOption = True,
+    target: TargetOption = "",
+    tle: TleOption = None,
+    arc: ArcOption = None,
+) -> None:
+    """Fly one pass: calibrate, track, arm and confirm, and stay until the station rests again."""
+    from controller.cli.calibrate import run_calibration
+    from controller.cli.connect import operating
+    from controller.cli.factories import SERVICES
+    from controller.cli.rig import resolve_in, station_clock
+    from controller.errors import BoresightError
+    from controller.operate import Operator
+    from controller.services.realtime import stop_signals
+    from controller.station import Mode
+    from hal.clock import NS
+
+    described, clock = resolve_in(rig, run_dir), station_clock(rig, run_dir)
+    with stop_signals() as told, operating(described, clock, told) as port:
+        plan = _plan(described, run_dir, target, tle, clock.utc_ns())
+        begin_ns, end_ns = plan.target.rise_utc_ns, plan.target.set_utc_ns
+        if arc is not None:
+            end_ns = min(end_ns, max(begin_ns, clock.utc_ns()) + round(arc * NS))
+        operator = Operator(clock, port, SERVICES)
+        operator.wait_for_services()
+        if calibrate:
+            run_calibration(operator, described, clock, port, run_dir)
+        operator.track(plan, end_ns)
+        operator.arm()
+        typer.echo(f"tracking {plan.target.elements.name}; emission is armed and confirmed", err=True)
+        ending = operator.watch(end_ns + round(AFTER_S * NS))
+    sentence = f"the pass of {plan.target.elements.name} ended in {ending.mode or 'silence'}: {ending.reason}"
+    if ending.mode != Mode.STOWED:
+        raise BoresightError(sentence)
+    typer.echo(sentence, err=True)
+
+
+def _plan(rig: Rig, run_dir: Path, target: str, tle: Path | None, now_utc_ns: int) -> Plan:
+    from controller.cli.control import next_plan
+    from controller.cli.emulate import TARGET_FILE
+    from controller.errors import BoresightError
+    from controller.pointing.elements import load_elements
+
+    emulated = run_dir / TARGET_FILE
+    if tle is None and emulated.exists():
+        tle = emulated
+    if not target:
+        sets = load_elements(tle) if tle is not None else []
+        if len(sets) != 1:
+            raise BoresightError("which satellite? name it with --target.")
+        target = sets[0].name
+    return next_plan(rig, target, tle, now_utc_ns, 14.0, above_limits=False)

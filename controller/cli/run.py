@@ -1,0 +1,70 @@
+"""`boresight run`: the station that a rig file describes, a process a service."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from controller.cli.connect import DEFAULT_RIG, DEFAULT_RUN_DIR, RigOption, RunDirOption
+from controller.cli.fly import ArcOption, CalibrateOption, TargetOption, TleOption
+
+END_S = 5.0  # that the operator's process gets to end by itself
+
+
+def run(
+    rig: RigOption = DEFAULT_RIG,
+    run_dir: RunDirOption = DEFAULT_RUN_DIR,
+    fly: Annotated[bool, typer.Option("--fly", help="Also fly one pass, and end with it.")] = False,
+    calibrate: CalibrateOption = True,
+    target: TargetOption = "",
+    tle: TleOption = None,
+    arc: ArcOption = None,
+) -> None:
+    """Run a station until Ctrl-C. Without --fly it waits for `boresight track` and the like."""
+    from controller.cli.factories import PRIORITIES, factories
+    from controller.cli.rig import UTC_OFFSET, read_addresses, resolve_in
+    from controller.services.realtime import run_station
+
+    resolved = resolve_in(rig, run_dir)
+    found = read_addresses(run_dir) if resolved.emulated else {}
+    options = ["--run-dir", str(run_dir), "--calibrate" if calibrate else "--no-calibrate", "--target", target]
+    options += ["--tle", str(tle)] if tle is not None else []
+    options += ["--arc", str(arc)] if arc is not None else []
+    with _operator(["fly", "--rig", str(rig), *options] if fly else None) as operator:
+        code = run_station(
+            factories(),
+            rig,
+            {device: found[device] for device in sorted(resolved.emulated)},
+            run_dir,
+            utc_offset_ns=found.get(UTC_OFFSET, 0),
+            host=resolved.bus.host,
+            base_port=resolved.bus.base_port,
+            priorities=PRIORITIES,
+            restart=("recorder",),
+            tell=lambda sentence: typer.echo(sentence, err=True),
+            stop_wanted=lambda: operator is not None and operator.poll() is not None,
+        )
+    raise typer.Exit(code or (operator.returncode if operator is not None else 0))
+
+
+@contextmanager
+def _operator(arguments: list[str] | None) -> Iterator[subprocess.Popen[bytes] | None]:
+    """The operator in a process of its own: what it computes never delays the supervisor."""
+    if arguments is None:
+        yield None
+        return
+    process = subprocess.Popen([sys.executable, "-m", "controller.cli", *arguments], stdin=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
