@@ -58,9 +58,12 @@ class Recorder:
     Args:
         path: the file, which must not exist.
         metadata: named records of strings: rig, scenario, versions, seed.
+        flush_ns: how much of the Clock's time a kill may cost.
     """
 
-    def __init__(self, path: Path, metadata: Mapping[str, Mapping[str, str]] | None = None) -> None:
+    def __init__(
+        self, path: Path, metadata: Mapping[str, Mapping[str, str]] | None = None, flush_ns: int = FLUSH_NS
+    ) -> None:
         try:
             self._file = path.open("xb")
         except OSError as error:
@@ -73,11 +76,12 @@ class Recorder:
         self._writer.flush()  # type: ignore[no-untyped-call]
         self._schemas: dict[str, int] = {}
         self._channels: dict[tuple[str, str, bool], int] = {}
+        self._flush_ns = flush_ns
         self._flush_due_ns = 0
         self.messages = 0
 
     def write(self, topic: str, envelope: Envelope) -> None:
-        """Record a telemetry message; flushes when 100 ms have passed since the previous flush.
+        """Record a telemetry message; flushes when that is due.
 
         Raises:
             BusError: the topic is unknown or the body does not fit it.
@@ -91,7 +95,7 @@ class Recorder:
     def tick(self, utc_ns: int) -> None:
         """Flush if it is due; to be called when no message comes, too."""
         if utc_ns >= self._flush_due_ns:
-            self._flush_due_ns = utc_ns + FLUSH_NS
+            self._flush_due_ns = utc_ns + self._flush_ns
             self._writer.flush()  # type: ignore[no-untyped-call]
 
     def attach(self, name: str, media_type: str, data: bytes) -> None:

@@ -221,7 +221,7 @@ SAFETY_LASER = Topic("safety/laser", LaserState, 10, "state", 0.5)
 LINK_STATE = Topic("link/state", LinkState, 10, "state", 0.5)
 SERVICE_HEARTBEAT = Topic("service/heartbeat", Heartbeat, 10, "state", 0.5)
 BUS_GAPS = Topic("bus/gaps", GapReport, 1, "state", 5)
-SIM_TRUTH = Topic("sim/truth/line_of_sight", Truth, 50, "state", 0.5)
+SIM_TRUTH = Topic("sim/truth/line_of_sight", Truth, 20, "state", 0.5)
 
 TOPICS: dict[str, Topic] = {
     topic.name: topic

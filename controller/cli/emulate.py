@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from hal.rig import Rig
 
 TARGET_FILE = "target.tle"  # beside the address file: what is in the emulated sky
-TRUTH_HZ = 50
-BEAT_TURNS = 5
+TRUTH_HZ = 20
+BEAT_TURNS = 2
 PRIORITY = 60  # above every service: what it emulates would not wait for the host either
 
 

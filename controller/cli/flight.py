@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 LEAD_NS = 450 * NS  # for the calibration before the pass
 SHORT_LEAD_NS = 60 * NS  # without it: to slew there
-TRUTH_PERIOD_NS = NS // 50
+TRUTH_PERIOD_NS = round(NS / SIM_TRUTH.rate_hz)
+FLUSH_NS = NS  # of simulated time: a twentieth of a second of wall time
 AFTER_NS = 3 * NS  # after the pass: the station parks
 
 
@@ -79,7 +80,7 @@ class Flight:
         flown, lockstep = self._flown, self._lockstep
         factories = import_module("controller.cli.factories")
         began_ns = self._wall.now_ns()
-        with Recorder(self.out / "recording.mcap", metadata) as recorder:
+        with Recorder(self.out / "recording.mcap", metadata, FLUSH_NS) as recorder:
             self._bus.tap(recorder.write)
             self._bus.tap(self._listen)
             for name in factories.SERVICES:

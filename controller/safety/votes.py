@@ -7,9 +7,11 @@ mask while the gimbal follows it); every other loss is a trip.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
+
+import msgspec
 
 from controller.bus.topics import Vote
 from controller.safety.inputs import Inputs, Limits, Reading
@@ -21,9 +23,8 @@ RATE_MARGIN = 1.02  # a measured rate has noise
 NEVER_S = -1.0  # age of what has never come
 
 
-@dataclass(frozen=True, slots=True)
-class Opinion:
-    """One vote before it has a name."""
+class Opinion(msgspec.Struct, frozen=True, gc=False):
+    """One vote before it has a name. (A struct: seventeen are made fifty times a second.)"""
 
     ok: bool
     reason: str
@@ -36,18 +37,27 @@ class Opinion:
 class Ballot:
     """All votes of one moment."""
 
-    votes: tuple[Vote, ...]
-    orderly: bool  # every no is the station's own doing
+    opinions: Mapping[str, Opinion]  # by name of the vote
+
+    @property
+    def votes(self) -> tuple[Vote, ...]:
+        """As they are published."""
+        return tuple(Vote(name, o.ok, o.reason, o.age_s, o.simulated) for name, o in self.opinions.items())
+
+    @property
+    def orderly(self) -> bool:
+        """True when every no is the station's own doing."""
+        return all(o.ok or o.orderly for o in self.opinions.values())
 
     @property
     def unanimous(self) -> bool:
         """True when every vote is yes."""
-        return all(vote.ok for vote in self.votes)
+        return all(o.ok for o in self.opinions.values())
 
     @property
     def against(self) -> str:
         """The reasons of every no, for the operator."""
-        return "; ".join(f"{vote.name}: {vote.reason}" for vote in self.votes if not vote.ok)
+        return "; ".join(f"{name}: {o.reason}" for name, o in self.opinions.items() if not o.ok)
 
 
 Voter = Callable[[Inputs, Limits], Opinion]
@@ -56,9 +66,7 @@ T = TypeVar("T")
 
 def ballot(inputs: Inputs, limits: Limits) -> Ballot:
     """Ask everybody."""
-    opinions = [(name, voter(inputs, limits)) for name, voter in VOTERS.items()]
-    votes = tuple(Vote(name, o.ok, o.reason, o.age_s, o.simulated) for name, o in opinions)
-    return Ballot(votes, all(o.ok or o.orderly for _, o in opinions))
+    return Ballot({name: voter(inputs, limits) for name, voter in VOTERS.items()})
 
 
 def _fresh(what: str, reading: Reading[T] | None, age_max_s: float) -> Reading[T] | Opinion:

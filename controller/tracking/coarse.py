@@ -235,7 +235,8 @@ class CoarseEstimator:
 def _inverse(matrix: Array) -> Array:
     """Of a (2, 2) matrix; numpy's needs ten times as long."""
     (a, b), (c, d) = matrix.tolist()
-    return np.array([[d, -b], [-c, a]]) / (a * d - b * c)
+    result: Array = np.array([[d, -b], [-c, a]]) / (a * d - b * c)
+    return result
 
 
 def _variances(rows: Array, P: Array) -> Array:

@@ -46,6 +46,7 @@ from hal.traits import Camera, FineLoop, FineStatus
 Plan = Callable[[PointingState, Array | None, int, bool], scan.ScanPath]
 SILENT_NS = NS  # a camera that sends nothing for this long is lost
 REOPEN_NS = NS
+SCAN_NS = NS // 10
 LOOP_MODES = frozenset({"FINE", "LINK"})
 TRACKING_MODES = LOOP_MODES | {"ACQUIRE", "COARSE"}
 
@@ -79,6 +80,8 @@ class TrackingService(Service):
         self._frame_ns = 0
         self._track = Track(self._settings)
         self._scan = scan.Scan()
+        self._scan_phase = ""  # as published
+        self._scan_due_ns = 0
 
     def open(self) -> None:
         """Open both devices. Raises HalError."""
@@ -201,7 +204,9 @@ class TrackingService(Service):
             using = self._mode in TRACKING_MODES | {"POINT"}
             correction = self._track.correction(now_utc_ns, pointing) if using else no_correction(now_utc_ns)
             self.port.publish(TRACKING_CORRECTION, correction)
-        self.port.publish(ACQUISITION_STATE, self._scan.state(now_ns, now_utc_ns))
+        if now_ns >= self._scan_due_ns or self._scan.phase != self._scan_phase:
+            self._scan_due_ns, self._scan_phase = now_ns + SCAN_NS, self._scan.phase
+            self.port.publish(ACQUISITION_STATE, self._scan.state(now_ns, now_utc_ns))
         fine = FineState(
             t_utc_ns=self._utc_of(status.t_ns),
             board_mode=status.mode,

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from controller.bus.topics import Vote
 from controller.safety.latch import CONFIRM_WINDOW_S, CONSENT_S, Latch, Phase, RefusedError, arm, confirm, disarm, turn
-from controller.safety.votes import Ballot
+from controller.safety.votes import Ballot, Opinion
 
-YES = Ballot((Vote("power", True, "", 0.0),), True)
-PAUSE = Ballot((Vote("mode", False, "the station is in POINT", 0.0),), True)
-NO = Ballot((Vote("power", False, "too much", 0.0),), False)
+YES = Ballot({"power": Opinion(True, "")})
+PAUSE = Ballot({"mode": Opinion(False, "the station is in POINT", orderly=True)})
+NO = Ballot({"power": Opinion(False, "too much")})
 
 
 def emitting() -> Latch:
