@@ -146,6 +146,10 @@ class World:
         """Let time pass to `to_ns`: events in order, plants in between."""
         self.timeline.advance(to_ns, None if self._lags else self._chain.run_to)
 
+    def work_ahead(self) -> bool:
+        """Prepare a piece of the second to come, for whoever has time now; False when it is ready."""
+        return self._outside.work_ahead()
+
     def catch_up(self) -> None:
         """Run the plants up to now, if they lag."""
         self._chain.run_to(self.timeline.now_ns)

@@ -28,6 +28,7 @@ class BenchError(BoresightError):
     """The emulated bench cannot be built."""
 
 
+AHEAD_S = 1500.0
 WARM_UP_NS = NS // 20
 _numbers = count(1)  # benches of one process have names of their own
 
@@ -232,6 +233,8 @@ def _in_real_time(
     rig_path: Path, wanted: list[str], world: World, devices: Devices, clock: Clock, run_dir: Path | None
 ) -> Bench:
     """Serial ports as ptys, USB over USB/IP, the power meter on a raw socket: what other processes can open."""
+    import numpy as np
+
     from sim_hw.devices.scpi import Exchange
     from sim_hw.wires.line import SerialLine
     from sim_hw.wires.pty import PtyPort
@@ -239,12 +242,13 @@ def _in_real_time(
     from sim_hw.wires.reactor import Reactor
     from sim_hw.wires.usbip import UsbipServer
 
+    world.directions(np.arange(0.0, AHEAD_S, 1.0))  # what is slow to compute, for as long as a pass takes
     world.advance(WARM_UP_NS)  # compiles what the world needs before its time begins to count
     rig = load_rig(rig_path, dict.fromkeys(wanted, ""))
     now_ns = clock.now_ns()
     utc0_ns = world.timeline.utc0_ns
     offset_ns = utc0_ns - (clock.utc_ns() - now_ns) if clock.realtime else now_ns - world.now_ns
-    reactor = Reactor(world, clock, offset_ns)
+    reactor = Reactor(world, clock, offset_ns, world.work_ahead)
     stack = ExitStack()
     stack.callback(reactor.close)
     laser = devices.laser.usb()

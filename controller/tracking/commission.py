@@ -18,7 +18,7 @@ import numpy as np
 from controller.bus.topics import Pair
 from controller.tracking.fine import identify_mirrors, load_loop, measure_loop, poke_mirror
 from controller.tracking.fine_bound import Floats, jitter_psd, tilt_psd
-from controller.tracking.fine_design import LoopDesign, design_loop
+from controller.tracking.fine_design import LoopDesign, design_steps
 from controller.tracking.fine_poke import Poke, QuadOptics
 from controller.tracking.fine_response import Margins
 from hal.errors import DeviceError
@@ -89,9 +89,9 @@ class Commission:
         """Identify and design. Raises DeviceError for a mirror that we cannot work with."""
         board.set_mode("setpoint")
         models = yield from identify_mirrors(board)
-        first = design_loop(models[0], self.expectation.density, self.expectation.sensor_noise_rad)
+        first = yield from design_steps(models[0], self.expectation.density, self.expectation.sensor_noise_rad)
         yield
-        second = design_loop(models[1], self.expectation.density, self.expectation.sensor_noise_rad)
+        second = yield from design_steps(models[1], self.expectation.density, self.expectation.sensor_noise_rad)
         self.designs = first, second
 
     def light(self, board: FineLoop) -> Generator[None, None, None]:

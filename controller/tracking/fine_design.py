@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ from hal.errors import DeviceError
 GAIN_MARGIN_DB = 7.5  # designed; 6 must be measured
 PHASE_MARGIN_DEG = 42.0  # designed; 35 must be measured
 SEARCH_STEPS = 500
+STEP_OF_SEARCH = 50
 Section = tuple[float, float, float, float, float]
 
 # gain a tick, pole radius that replaces the first mode, damping that replaces the second, lead pole, lead zero
@@ -73,6 +75,17 @@ def design_loop(model: MirrorModel, density: Density, sensor_noise_rad: float) -
     A seeded random descent over five knobs; the same model gives the same design. Raises DeviceError when no stable
     loop with the margins was found.
     """
+    steps = design_steps(model, density, sensor_noise_rad)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            found: LoopDesign = done.value
+            return found
+
+
+def design_steps(model: MirrorModel, density: Density, sensor_noise_rad: float) -> Generator[None, None, LoopDesign]:
+    """The same in steps of some 10 ms, for a caller that has a watchdog to keep content."""
     nyquist_hz = model.rate_hz / 2
     f = np.concatenate([np.geomspace(0.05, 100, 120), np.linspace(100, nyquist_hz * 0.999, 980)[1:]])
     width = np.gradient(f)
@@ -97,6 +110,8 @@ def design_loop(model: MirrorModel, density: Density, sensor_noise_rad: float) -
             knobs, best = trial, outcome
         if i % 100 == 99:
             step *= 0.6
+        if i % STEP_OF_SEARCH == STEP_OF_SEARCH - 1:
+            yield
     sections = sections_for(model, knobs)
     _, residual, found = best
     if (

@@ -6,18 +6,20 @@ A chunk never depends on how the plant is cut into blocks, nor one disturbance o
 from __future__ import annotations
 
 import math
+from collections.abc import Generator
 from dataclasses import dataclass
 
 import numpy as np
 
 from sim_hw.scenarios import Scenario
 from sim_hw.scene.noise import Floats, GaussMarkov, stream
-from sim_hw.scene.target import Directions, TargetTruth
+from sim_hw.scene.target import Directions, TargetTruth, joined
 from sim_hw.scene.turbulence import Atmosphere, Seeing
 
 TICK_S = 1e-4
 TICKS = 10_000  # a chunk: one second
 MS = 1_000
+PARTS = 4  # of a second, for the directions
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class Disturbances:
         self._anisoplanatic = GaussMarkov(stream(seed, "anisoplanatism"), 2, TICK_S, 2)
         self._scintillation = GaussMarkov(stream(seed, "scintillation"), 1, TICK_S, 2)
         self._index = 0
+        self._begun: Generator[None, None, Chunk] | None = None
+        self._ready: Chunk | None = None
         self._seeing, self._clear = self._at_second(0)
 
     @property
@@ -75,12 +79,37 @@ class Disturbances:
         return air, np.array([clear for _, clear in seen])
 
     def next(self) -> Chunk:
-        """The next second."""
+        """The next second; what `work_ahead` has done of it already is not done again."""
+        while self.work_ahead():
+            pass
+        chunk, self._ready = self._ready, None
+        if chunk is None:
+            raise RuntimeError("work ahead ended without a chunk")
+        return chunk
+
+    def work_ahead(self) -> bool:
+        """Do a part (some milliseconds) of the next second; False once there is no more to do.
+
+        For real time, where a whole second at once would hold up everything else. Changes nothing of what is drawn.
+        """
+        if self._ready is not None:
+            return False
+        if self._begun is None:
+            self._begun = self._parts()
+        try:
+            next(self._begun)
+        except StopIteration as done:
+            self._ready, self._begun = done.value, None
+            return False
+        return True
+
+    def _parts(self) -> Generator[None, None, Chunk]:
         index = self._index
         self._index += 1
         before, clear_before = self._seeing, self._clear
         after, clear_after = self._at_second(index + 1)
         self._seeing, self._clear = after, clear_after
+        yield
         start_s = float(index)
         ms_s: Floats = start_s + 1e-3 * np.arange(1.0, MS + 1)
         part = np.arange(1, TICKS + 1) / TICKS
@@ -88,16 +117,24 @@ class Disturbances:
         shake = self._jitter.draw(TICKS, self._scenario.jitter.corner_hz)
         density = 1e-12 * self._scenario.jitter.psd_at_zero_urad2_hz
         shake *= math.sqrt(0.5 * math.pi * density * self._scenario.jitter.corner_hz)
+        yield
         tilt = self._tilt.draw(TICKS, before.tilt_corner_hz)
         shake += tilt * _ramp(before.tilt_rms_rad, after.tilt_rms_rad, part)[:, None]
+        yield
         apart = self._anisoplanatic.draw(TICKS, before.tilt_corner_hz)
         apart *= _ramp(before.anisoplanatic_rms_rad, after.anisoplanatic_rms_rad, part)[:, None]
 
+        yield
         sigma = _ramp(before.log_amplitude_rms, after.log_amplitude_rms, part)
         chi = sigma * self._scintillation.draw(TICKS, before.scintillation_corner_hz)[:, 0]
         gain = np.exp(2.0 * (chi - sigma * sigma)) * _ramp(clear_before, clear_after, part)
         gain *= self._cloud(start_s + part)
-        return Chunk(self._truth.at(ms_s), self._wind_rad(ms_s), shake, apart, gain)
+        yield
+        directions = []
+        for some_s in np.split(ms_s, PARTS):
+            directions.append(self._truth.at(some_s))
+            yield
+        return Chunk(joined(directions), self._wind_rad(ms_s), shake, apart, gain)
 
     def _at_second(self, second: float) -> tuple[Seeing, float]:
         """Seeing, and light at the aperture in clear still air."""

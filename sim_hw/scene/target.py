@@ -7,7 +7,8 @@ transmit = u - v/c, so that they differ by 2 (v_satellite - v_site)/c across the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.polynomial import chebyshev
@@ -51,6 +52,12 @@ class Directions:
     point_ahead_rad: Floats  # (n, 2): transmit minus receive direction, (cross-elevation, elevation)
     beacon_offset_rad: Floats  # elevation of the beacon minus that of the received light: dispersion
     nominal_offset_rad: Floats  # (n, 2): where the element set says minus where it is
+
+
+def joined(parts: Sequence[Directions]) -> Directions:
+    """One series after the other."""
+    names = (field.name for field in fields(Directions))
+    return Directions(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
 class TargetTruth:

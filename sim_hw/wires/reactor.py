@@ -12,6 +12,7 @@ from typing import Protocol, cast
 from sim_hw.timeline import NS
 
 STEP_MAX_NS = NS // 100  # physics never lags further behind, even when nothing is asked of it
+IDLE_NS = NS // 500  # so much time until the next event is enough for a piece of work ahead
 LATE_NS = NS // 1000  # an event that ran later than this counts as late
 
 Callback = Callable[[], None]
@@ -46,14 +47,22 @@ class Reactor:
     """Couples `world` to `time` and carries its wires.
 
     A descriptor may have a reader and a writer; a callback may add and remove any. `offset_ns` is the machine's time
-    minus the world's, in case that is fixed by something else than now.
+    minus the world's, in case that is fixed by something else than now. `work_ahead` does a short piece of what will be
+    needed later, when there is time for it; False says that there is nothing to do.
     """
 
-    def __init__(self, world: Passing, time: Time, offset_ns: int | None = None) -> None:
+    def __init__(
+        self,
+        world: Passing,
+        time: Time,
+        offset_ns: int | None = None,
+        work_ahead: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.steps = 0
         self.late_steps = 0
         self.lateness_max_ns = 0
         self._world = world
+        self._work_ahead = work_ahead
         self._time = time
         self.offset_ns = time.now_ns() - world.now_ns if offset_ns is None else offset_ns
         self._selector = selectors.SelectSelector()  # epoll would round every wait up to a millisecond
@@ -84,7 +93,9 @@ class Reactor:
         now_ns = self._catch_up()
         due_ns = self._world.next_event_ns()
         wait_ns = STEP_MAX_NS if due_ns is None else min(STEP_MAX_NS, max(0, due_ns - now_ns))
-        ready = self._selector.select(wait_ns / NS)
+        ready = self._selector.select(0) if wait_ns > IDLE_NS else None
+        if ready is None or (not ready and not self._work_ahead()):
+            ready = self._selector.select(wait_ns / NS)
         if not ready:
             return
         self._catch_up()  # bytes arrive in a world that is up to date

@@ -65,6 +65,32 @@ def test_late_events_are_counted_and_the_worst_is_known(timeline: Timeline, cloc
     assert (reactor.steps, reactor.late_steps, reactor.lateness_max_ns) == (2, 1, 3_000_000)
 
 
+def test_it_works_ahead_only_when_nothing_is_ready_and_there_is_time(
+    timeline: Timeline, clock: HandClock, pipe: tuple[int, int]
+) -> None:
+    done: list[int] = []
+
+    def piece() -> bool:
+        done.append(timeline.now_ns)
+        return len(done) < 3
+
+    reactor = Reactor(timeline, clock, work_ahead=piece)
+    try:
+        reactor.add_reader(pipe[0], lambda: os.read(pipe[0], 10))
+        os.write(pipe[1], b"x")
+        reactor.turn()
+        assert done == [], "a byte had come"
+        timeline.schedule(1_000_000, lambda: None)
+        reactor.turn()
+        assert done == [], "the next event is near"
+        clock.t_ns += 1_000_000
+        reactor.turn()
+        reactor.turn()
+        assert done == [1_000_000] * 2
+    finally:
+        reactor.close()
+
+
 def test_bytes_arrive_in_a_world_that_is_up_to_date(
     timeline: Timeline, clock: HandClock, reactor: Reactor, pipe: tuple[int, int]
 ) -> None:
