@@ -1,9 +1,10 @@
-"""`boresight demo`: one pass of a real satellite on an emulated terminal, from rise to set, in lockstep."""
+"""`boresight demo`: one pass of a real satellite on an emulated terminal, from rise to set."""
 
 from __future__ import annotations
 
 import json
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,68 +31,89 @@ def demo(
     scenario: Annotated[str, typer.Option(help="World to put it in: a name or a TOML file.")] = "default",
     arc: Annotated[float | None, typer.Option(help="Fly only this many seconds of the pass.")] = None,
     above_limits: Annotated[bool, typer.Option(help="Fly a pass that asks too much of the gimbal.")] = False,
+    realtime: Annotated[bool, typer.Option(help="In real time: every service a process, every wire real.")] = False,
 ) -> None:
     """Fly one pass of a real satellite on an emulated terminal and show it."""
     from rich.console import Console
 
     console = Console(stderr=True, quiet=json_output)
-    summary = run_demo(console, seed, out, tle, target, rig, scenario, arc, above_limits)
+    summary = run_demo(console, Wish(seed, out, tle, target, rig, scenario, arc, above_limits, realtime))
     if json_output:
         typer.echo(json.dumps(summary, indent=2))
 
 
-def run_demo(
-    console: Any,
-    seed: int,
-    out: Path | None,
-    tle: Path | None,
-    target: str,
-    rig_path: Path,
-    scenario: str,
-    arc_s: float | None,
-    above_limits: bool,
-) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What to fly, as the command line says it."""
+
+    seed: int
+    out: Path | None
+    tle: Path | None
+    target: str
+    rig: Path
+    scenario: str
+    arc_s: float | None
+    above_limits: bool
+    realtime: bool
+
+
+def run_demo(console: Any, wish: Wish) -> dict[str, Any]:
     """Plan, fly, report; returns the summary. Raises BoresightError and HalError with a sentence."""
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    from controller.cli.flight import Flight
     from controller.cli.rig import emulated_devices
-    from controller.cli.summary import summarise
     from hal.rig import load_rig
 
-    rig = load_rig(rig_path, dict.fromkeys(emulated_devices(rig_path), ""))
+    rig = load_rig(wish.rig, dict.fromkeys(emulated_devices(wish.rig), ""))
     columns = (SpinnerColumn(), TextColumn("{task.fields[mode]:<10}"), BarColumn(), TextColumn("{task.description}"))
     shown = console.is_terminal and not console.quiet
     with Progress(*columns, TimeElapsedColumn(), console=console, transient=True, disable=not shown) as progress:
         bar = progress.add_task("choosing the pass", total=STAGES, mode="PLAN")
-        plan = choose_pass(rig, tle, target, above_limits)
-        folder = _folder(out, plan, seed)
-        progress.update(bar, description="compiling the world (once; the next start is quick)", mode="COMPILE")
-        try:
-            flight = Flight(
-                rig_path,
-                plan,
-                folder,
-                seed,
-                scenario,
-                arc_s,
-                tell=lambda mode, what, share: progress.update(
-                    bar, completed=share * STAGES, description=what or plan.target.elements.name, mode=mode
-                ),
-            )
-        except BaseException:
-            with suppress(OSError):
-                folder.rmdir()  # nothing was flown: what we made goes, what was there stays
-            raise
-        try:
-            flown = flight.fly(_metadata(rig_path, scenario, seed))
-            progress.update(bar, completed=STAGES, description="drawing the report", mode="REPORT")
-            summary = summarise(flown, seed, rig.link.received_power_threshold_w)
-            _write_report(folder, summary, flown)
-        finally:
-            flight.close()
+        plan = choose_pass(rig, wish.tle, wish.target, wish.above_limits)
+        folder = _folder(wish.out, plan, wish.seed)
+
+        def tell(mode: str, what: str, share: float | None = None) -> None:
+            done = None if share is None else share * STAGES
+            progress.update(bar, completed=done, description=what or plan.target.elements.name, mode=mode)
+
+        tell("COMPILE", "compiling the world (once; the next start is quick)")
+        summary = (_in_real_time if wish.realtime else _in_lockstep)(rig, wish, plan, folder, tell)
+        tell("REPORT", "drawing the report", 1.0)
+        _report(folder)
     show(console, summary, folder)
     return summary
+
+
+def _in_lockstep(rig: Rig, wish: Wish, plan: Plan, folder: Path, tell: Any) -> dict[str, Any]:
+    import numpy as np
+
+    from controller.cli.flight import Flight
+    from controller.cli.summary import summarise
+
+    try:
+        flight = Flight(wish.rig, plan, folder, wish.seed, wish.scenario, wish.arc_s, tell=tell)
+    except BaseException:
+        with suppress(OSError):
+            folder.rmdir()  # nothing was flown: what we made goes, what was there stays
+        raise
+    try:
+        flown = flight.fly(_metadata(wish.rig, wish.scenario, wish.seed))
+        summary = summarise(flown, wish.seed, rig.link.received_power_threshold_w)
+        (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+        capture = flight.bench.world.fine_capture_rad().astype(np.float32)
+        np.savez_compressed(folder / "truth.npz", fine_10khz_rad=capture)
+    finally:
+        flight.close()
+    return summary
+
+
+def _in_real_time(rig: Rig, wish: Wish, plan: Plan, folder: Path, tell: Any) -> dict[str, Any]:
+    from controller.cli.realtime import fly_in_real_time
+
+    options = ["--seed", str(wish.seed), "--scenario", wish.scenario, "--target", plan.target.elements.name]
+    options += ["--tle", str(wish.tle)] if wish.tle is not None else []
+    options += ["--above-limits"] if wish.above_limits else []
+    return fly_in_real_time(rig, folder, options, wish.arc_s, tell)
 
 
 def choose_pass(rig: Rig, tle: Path | None, name: str, above_limits: bool) -> Plan:
@@ -138,13 +160,9 @@ def _metadata(rig_path: Path, scenario: str, seed: int) -> dict[str, dict[str, s
     }
 
 
-def _write_report(folder: Path, summary: dict[str, Any], flown: Any) -> None:
-    (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-    import numpy as np
-
+def _report(folder: Path) -> None:
     from controller.report import write_report
 
-    np.savez_compressed(folder / "truth.npz", fine_10khz_rad=flown.bench.world.fine_capture_rad().astype(np.float32))
     write_report(folder)
 
 

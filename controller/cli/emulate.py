@@ -39,10 +39,12 @@ def emulate(
         float, typer.Option(help="Seconds from the start to the rise of the pass; a star calibration takes 400.")
     ] = 450.0,
     above_limits: Annotated[bool, typer.Option(help="Emulate a pass that asks too much of the gimbal.")] = False,
+    summary: Annotated[bool, typer.Option("--summary", help="Sum up the newest recording at the end.")] = False,
 ) -> None:
     """Serve a rig's emulated devices on ptys, USB/IP and sockets, under the sky of a real pass, until Ctrl-C."""
     from rich.console import Console
 
+    from controller.cli.aftermath import write_aftermath
     from controller.services.realtime import stop_signals
 
     console = Console(stderr=True)
@@ -52,6 +54,8 @@ def emulate(
         with bench, _announced(run_dir, bench, coming):
             _say(console, bench, coming, run_dir)
             _serve(console, bench, told)
+            if summary:
+                console.print(f"summary: {write_aftermath(run_dir, bench, coming, seed)}")
 
 
 def _bench(
@@ -153,8 +157,9 @@ def _say(console: Any, bench: Bench, coming: Pass, run_dir: Path) -> None:
         f"{when(coming.set_utc_ns)}",
         highlight=False,
     )
+    rig = "" if bench.rig.path == DEFAULT_RIG else f" --rig {bench.rig.path}"
     console.print(
-        f"next, in another terminal: boresight run --run-dir {run_dir} --fly    (Ctrl-C ends the bench)",
+        f"next, in another terminal: boresight run{rig} --run-dir {run_dir} --fly    (Ctrl-C ends the bench)",
         highlight=False,
         soft_wrap=True,
     )

@@ -1,0 +1,39 @@
+"""The summary of a pass that was flown in real time: the bench knows the truth, the recording the rest."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from controller.errors import BoresightError
+
+if TYPE_CHECKING:
+    from controller.cli.bench import Bench
+    from controller.pointing.passes import Pass
+
+
+def write_aftermath(run_dir: Path, bench: Bench, coming: Pass, seed: int) -> Path:
+    """Write summary.json and truth.npz beside the newest recording, which becomes recording.mcap.
+
+    Raises BoresightError when nothing was recorded.
+    """
+    import numpy as np
+
+    from controller.cli.factories import observer_of
+    from controller.cli.flown import heard
+    from controller.cli.summary import summarise
+    from controller.pointing.plan import AxisLimits, plan
+
+    recordings = sorted(run_dir.glob("*.mcap"), key=lambda path: path.stat().st_mtime_ns)
+    if not recordings:
+        raise BoresightError(f"{run_dir} holds no recording: no station has run against this bench.")
+    recording = recordings[-1].rename(run_dir / "recording.mcap")
+    rig = bench.rig
+    limits = AxisLimits(rig.gimbal.rate_max_rad_s, rig.gimbal.acceleration_max_rad_s2)
+    flown = heard(recording, bench, plan(coming, observer_of(rig), limits))
+    summary = summarise(flown, seed, rig.link.received_power_threshold_w)
+    np.savez_compressed(run_dir / "truth.npz", fine_10khz_rad=bench.world.fine_capture_rad().astype(np.float32))
+    path = run_dir / "summary.json"
+    path.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    return path
