@@ -30,7 +30,7 @@ WIDE_RAD = 8e-3  # nearly the whole field: a mount set up by hand
 NARROW_RAD = 2.5e-3  # once the zero points are known roughly: tilts of half a degree of arc remain
 FRAME_RATE_HZ = 10.0
 SLEW_TIMEOUT_S = 150.0
-LOOK_TIMEOUT_S = 5.0
+LOOK_TIMEOUT_S = 15.0
 LOOKS = 10  # a second of frames, against jitter
 CALL_TIMEOUT_S = 1.0
 POLL_NS = NS // 20
@@ -151,10 +151,10 @@ class Calibration:
         frames: list[CoarseState] = []
 
         def enough() -> bool | None:
-            frame = self._port.fresh(TRACKING_COARSE)
+            sample = self._port.latest(TRACKING_COARSE)  # a frame is good whenever it was taken at rest
             newest_ns = frames[-1].t_utc_ns if frames else held.t_utc_ns
-            if frame is not None and frame.detected and frame.t_utc_ns > newest_ns:
-                frames.append(frame)
+            if sample is not None and sample.body.detected and sample.body.t_utc_ns > newest_ns:
+                frames.append(sample.body)
             return True if len(frames) >= LOOKS else None
 
         if self._until(enough, LOOK_TIMEOUT_S) is None:
