@@ -8,13 +8,15 @@ from typing import Annotated
 import typer
 
 
-def report(folder: Annotated[Path, typer.Argument(help="Folder of a pass, with its recording.mcap.")]) -> None:
-    """Draw report.html of a recorded pass, also of one that was cut off."""
+def report(
+    source: Annotated[Path, typer.Argument(help="Folder of a pass with its recording.mcap, or a recording.")],
+) -> None:
+    """Draw the report of a recorded pass, also of one that was cut off."""
     from controller.record import recover
     from controller.report import ReportError, write_report
 
-    recording = folder / "recording.mcap"
+    recording = source if source.is_file() else source / "recording.mcap"
     if not recording.is_file():
-        raise ReportError(f"{folder} holds no recording.mcap; give the folder of a pass, such as one below runs/.")
+        raise ReportError(f"{source} holds no recording.mcap; give the folder of a pass, or a recording (*.mcap).")
     recover(recording)
-    typer.echo(write_report(folder))
+    typer.echo(write_report(source))

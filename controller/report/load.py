@@ -91,11 +91,14 @@ class Pass:
         return found if found is not None and len(found.t_s) > 1 else None
 
 
-def load(folder: Path) -> Pass:
-    """Read a pass folder: recording.mcap, and summary.json and truth.npz where they exist. Raises ReportError."""
-    recording = folder / "recording.mcap"
+def load(source: Path) -> Pass:
+    """Read a pass folder (recording.mcap, and summary.json and truth.npz where they exist) or a recording alone.
+
+    Raises ReportError.
+    """
+    recording = source if source.is_file() else source / "recording.mcap"
     if not recording.exists():
-        raise ReportError(f"{folder}: there is no recording.mcap in this folder; give the folder of a pass.")
+        raise ReportError(f"{source}: there is no recording.mcap in this folder; give the folder of a pass.")
     rows: dict[str, list[tuple[int, dict[str, Any]]]] = defaultdict(list)
     modes: list[tuple[int, str, str, str, int]] = []
     events: list[tuple[int, str, str, str]] = []
@@ -124,8 +127,8 @@ def load(folder: Path) -> Pass:
         series={topic: _series(found, FIELDS[topic], t0_ns) for topic, found in rows.items()},
         modes=_spans(modes, last_ns, t0_ns),
         events=[((t_ns - t0_ns) / NS, level, code, text) for t_ns, level, code, text in events],
-        summary=_summary(folder / "summary.json"),
-        fine_rad=_fine(folder / "truth.npz"),
+        summary=_summary(source / "summary.json"),
+        fine_rad=_fine(source / "truth.npz"),
         target=next((target for *_, target, _ in modes if target), ""),
     )
 

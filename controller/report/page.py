@@ -78,15 +78,18 @@ footer{color:#6b7785;font-size:12.5px;margin-top:24px}
 """
 
 
-def write_report(folder: Path) -> Path:
-    """Make report.html in a pass folder from its recording; returns the file. Raises ReportError, RecordingError."""
-    flown = load(folder)
+def write_report(source: Path) -> Path:
+    """Make report.html in a pass folder, or an HTML file beside a recording; returns it.
+
+    Raises ReportError, RecordingError.
+    """
+    flown = load(source)
     parts = [_head(flown), '<div class="top">', _figure_section(flown, *_TRACK), _summary(flown), "</div>"]
     parts.append('<div class="row"></div>')
     parts += [_figure_section(flown, *section) for section in SECTIONS]
     parts += [_events(flown), _unmodelled(flown), _foot()]
-    file = folder / "report.html"
-    partial = folder / "report.html.partial"
+    file = source.with_suffix(".html") if source.is_file() else source / "report.html"
+    partial = file.with_name(f"{file.name}.partial")
     partial.write_text("\n".join(part for part in parts if part) + "\n", encoding="utf-8")
     os.replace(partial, file)
     return file
