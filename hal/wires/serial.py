@@ -9,8 +9,7 @@ from __future__ import annotations
 import errno
 import socket
 import termios
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any
 
 import serial
@@ -52,11 +51,12 @@ class SerialWire:
         self._clock = clock
         self._where = resource.removeprefix(REAL_PORT)
         self._pending = bytearray()  # read from the port, asked for by nobody yet
+        self._hal_errors = _HalErrors(name, self._where)
         self._port = self._open()
 
     def write(self, data: bytes) -> None:
         """Send all of `data`. Raises WireError on hang-up, WireTimeout when the peer does not take it."""
-        with self._hal_errors():
+        with self._hal_errors:
             self._port.write(data)
 
     def read(self, n: int, timeout_s: float) -> bytes:
@@ -156,32 +156,41 @@ class SerialWire:
         )
 
     def _take(self, n: int, timeout_s: float) -> bytes:
-        with self._hal_errors():
+        with self._hal_errors:
             if self._port.timeout != timeout_s:
                 self._port.timeout = timeout_s
             return bytes(self._port.read(n))
 
     def _take_waiting(self, n: int) -> bytes:
         """`n` bytes that are there already; leaves the time-out alone, which costs a negotiation on rfc2217."""
-        with self._hal_errors():
+        with self._hal_errors:
             return bytes(self._port.read(n))
 
     def _waiting(self) -> int:
-        with self._hal_errors():
+        with self._hal_errors:
             return int(self._port.in_waiting)
 
-    @contextmanager
-    def _hal_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except serial.SerialTimeoutException as error:
+
+class _HalErrors:
+    """Inside of `with`, pyserial's errors become hal's. (A class: entered for every read, it must cost nothing.)"""
+
+    __slots__ = ("_name", "_where")
+
+    def __init__(self, name: str, where: str) -> None:
+        self._name, self._where = name, where
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, serial.SerialTimeoutException):
             raise WireTimeout(
-                f"{self.name}: {self._where} took no bytes for {WRITE_TIMEOUT_S:g} s; check flow control and cable."
+                f"{self._name}: {self._where} took no bytes for {WRITE_TIMEOUT_S:g} s; check flow control and cable."
             ) from error
-        except (serial.SerialException, OSError, TypeError, termios.error) as error:
-            # TypeError: pyserial's own answer to a port that another thread has just closed
+        # TypeError: pyserial's own answer to a port that another thread has just closed
+        if isinstance(error, (serial.SerialException, OSError, TypeError, termios.error)):
             raise WireError(
-                f"{self.name}: {self._where} hung up ({error}); check its cable and power, then start it again."
+                f"{self._name}: {self._where} hung up ({error}); check its cable and power, then start it again."
             ) from error
 
 

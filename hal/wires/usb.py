@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import errno
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import usb.core
@@ -55,7 +55,8 @@ class UsbWire:
         self.device = device
         self.name = name
         self.resource = resource
-        with self._hal_errors():
+        self._hal_errors = _HalErrors(name, resource)
+        with self._hal_errors:
             self.configuration = _configured(device)
 
     @property
@@ -66,12 +67,12 @@ class UsbWire:
     @property
     def serial_number(self) -> str:
         """The device's serial number, or an empty string."""
-        with self._hal_errors():
+        with self._hal_errors:
             return str(self.device.serial_number or "")
 
     def claim(self, interface: int) -> None:
         """Claim an interface for this process, taking it from a kernel driver if one has it."""
-        with self._hal_errors():
+        with self._hal_errors:
             with suppress(NotImplementedError):
                 if self.device.is_kernel_driver_active(interface):
                     self.device.detach_kernel_driver(interface)
@@ -81,7 +82,7 @@ class UsbWire:
         self, request_type: int, request: int, value: int, index: int, length: int, timeout_s: float
     ) -> bytes:
         """A control transfer that reads at most `length` bytes."""
-        with self._hal_errors():
+        with self._hal_errors:
             return bytes(
                 self.device.ctrl_transfer(request_type | 0x80, request, value, index, length, _milliseconds(timeout_s))
             )
@@ -90,24 +91,24 @@ class UsbWire:
         self, request_type: int, request: int, value: int, index: int, data: bytes, timeout_s: float
     ) -> None:
         """A control transfer that writes `data`."""
-        with self._hal_errors():
+        with self._hal_errors:
             self.device.ctrl_transfer(request_type & 0x7F, request, value, index, data, _milliseconds(timeout_s))
 
     def bulk_in(self, endpoint: int, n: int, timeout_s: float) -> bytes:
         """One bulk transfer of at most `n` bytes."""
-        with self._hal_errors():
+        with self._hal_errors:
             return bytes(self.device.read(endpoint, n, _milliseconds(timeout_s)))
 
     def bulk_out(self, endpoint: int, data: bytes, timeout_s: float) -> None:
         """One bulk transfer of all of `data`."""
-        with self._hal_errors():
+        with self._hal_errors:
             sent = self.device.write(endpoint, data, _milliseconds(timeout_s))
         if sent != len(data):
             raise WireTimeout(f"{self.name}: took {sent} of {len(data)} bytes on {self.resource} in {timeout_s:g} s")
 
     def clear_halt(self, endpoint: int) -> None:
         """End a stall."""
-        with self._hal_errors():
+        with self._hal_errors:
             self.device.clear_halt(endpoint)
 
     def drain(self, endpoint: int, n: int = 65536, timeout_s: float = 0.005, transfers: int = 64) -> None:
@@ -122,16 +123,28 @@ class UsbWire:
         """Release the device; a second call does nothing."""
         _release(self.device)
 
-    @contextmanager
-    def _hal_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except usb.core.USBTimeoutError as error:
-            raise WireTimeout(f"{self.name}: nothing came on {self.resource} in time; check that it is on") from error
-        except (usb.core.USBError, OSError) as error:
-            raise _translated(error, self.name, self.resource) from error
-        except (ValueError, NotImplementedError) as error:
-            raise WireError(f"{self.name}: {self.resource} failed ({error}); plug the device in again") from error
+
+class _HalErrors:
+    """Inside of `with`, pyusb's errors become hal's. (A class: entered for every transfer, it must cost nothing.)"""
+
+    __slots__ = ("_name", "_resource")
+
+    def __init__(self, name: str, resource: str) -> None:
+        self._name, self._resource = name, resource
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            return
+        name, resource = self._name, self._resource
+        if isinstance(error, usb.core.USBTimeoutError):
+            raise WireTimeout(f"{name}: nothing came on {resource} in time; check that it is on") from error
+        if isinstance(error, OSError):  # as usb.core.USBError is
+            raise _translated(error, name, resource) from error
+        if isinstance(error, (ValueError, NotImplementedError)):
+            raise WireError(f"{name}: {resource} failed ({error}); plug the device in again") from error
 
 
 def open_usb(resource: str, name: str, clock: Clock) -> UsbWire:

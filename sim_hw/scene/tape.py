@@ -64,14 +64,14 @@ class Tape:
 
     @staticmethod
     def mean(ring: Floats, end: int, count: int) -> Floats:
-        """Mean of rows end - count ... end - 1 of a ring of pairs, as far as they are kept; (2,)."""
+        """Mean of rows end - count ... end - 1 of a ring (RING, columns), as far as they are kept; (columns,)."""
         return _mean(ring, end, min(count, end, len(ring)))
 
 
 @njit(cache=True)
 def _mean(ring: Floats, end: int, count: int) -> Floats:
-    total = np.zeros(2)
+    total = np.zeros(ring.shape[1])
     for k in range(end - count, end):
-        total[0] += ring[k % ring.shape[0], 0]
-        total[1] += ring[k % ring.shape[0], 1]
+        for column in range(ring.shape[1]):
+            total[column] += ring[k % ring.shape[0], column]
     return total / count

@@ -52,7 +52,7 @@ class CameraView:
         if last == 0:
             return []
         seen = []
-        light = float(Tape.last(self._tape.power, last, count).mean())
+        light = float(Tape.mean(self._tape.power[:, None], last, count)[0])
         if light > 0.0:
             error = Tape.mean(self._tape.line_of_sight_rad, last, count)
             error[1] += self._tape.dispersion_rad[((last - 1) // TICKS_A_STEP) % STEPS]
