@@ -82,8 +82,9 @@ class StationService(Service):
         self._publish()
 
     def close(self) -> None:
-        """A clean stop forgets the pass; a crash does not come here."""
-        self._forget()
+        """A station that ends at rest forgets the pass; one that ends in the middle of it comes back to it, in SAFE."""
+        if self._state.mode in {Mode.OFF, Mode.STOWED, Mode.HOLD}:
+            self._forget()
 
     # Commands
 

@@ -177,6 +177,8 @@ def _serve(console: Any, bench: Bench, told: Callable[[], bool]) -> None:
         console.print(f"the bench {warning}", style="yellow")
     try:
         Truthful(bench, port).begin()
+        reactor.turn()  # makes up for the time since the world was built, which is nobody's loss
+        reactor.count_anew()
         reactor.run(told)
     finally:
         port.close()

@@ -58,9 +58,7 @@ class Reactor:
         offset_ns: int | None = None,
         work_ahead: Callable[[], bool] = lambda: False,
     ) -> None:
-        self.steps = 0
-        self.late_steps = 0
-        self.lateness_max_ns = 0
+        self.count_anew()
         self._world = world
         self._work_ahead = work_ahead
         self._time = time
@@ -87,6 +85,12 @@ class Reactor:
         """Turn until `stop()`, which is asked at least every 10 ms."""
         while not stop():
             self.turn()
+
+    def count_anew(self) -> None:
+        """Begin to count steps and their lateness from here."""
+        self.steps = 0
+        self.late_steps = 0
+        self.lateness_max_ns = 0
 
     def turn(self) -> None:
         """Catch up with the time, wait for the next event or a wire, serve the wires."""

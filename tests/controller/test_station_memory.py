@@ -1,0 +1,119 @@
+"""What the station remembers of a pass across its own end: nothing in good order, everything when it was cut off."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.bus.port import Reply, Request
+from controller.bus.topics import SERVICE_HEARTBEAT, STATION_MODE, Body, Heartbeat, ModeState, Topic
+from controller.station_service import StationService
+
+PASS = {"name": "ISS", "line1": "", "line2": "", "start_utc_ns": 1, "end_utc_ns": 2 * 10**18}
+
+
+class Clock:
+    realtime = False
+
+    def now_ns(self) -> int:
+        return 10**12
+
+    def utc_ns(self) -> int:
+        return 1_390_000_000_000_000_000
+
+    def sleep_until(self, t_ns: int) -> None: ...
+
+
+class Port:
+    """Everybody is alive, and says yes."""
+
+    service = "station"
+    stopped = False
+
+    def __init__(self) -> None:
+        self.queue: list[Request] = []
+        self.modes: list[ModeState] = []
+        self.replies: list[Reply] = []
+        self.alive = True
+
+    def publish(self, topic: Topic, body: Body) -> None:
+        if topic is STATION_MODE and isinstance(body, ModeState):
+            self.modes.append(body)
+
+    def fresh(self, topic: Topic, source: str = "") -> Any:
+        return Heartbeat(1, 1, 0) if topic is SERVICE_HEARTBEAT and self.alive else None
+
+    def requests(self) -> list[Request]:
+        asked, self.queue = self.queue, []
+        return asked
+
+    def answer(self, request: Request, reply: Reply) -> None:
+        self.replies.append(reply)
+
+    def call(self, service: str, method: str, body: dict[str, Any], timeout_s: float) -> Reply:
+        return Reply("", "")
+
+
+class Run:
+    """One start of the station."""
+
+    def __init__(self, memory: Path) -> None:
+        self.port = Port()
+        self.station = StationService(Clock(), self.port, 20.0, 1e-4, memory)  # type: ignore[arg-type]
+        self.station.open()
+        self.station.cycle()
+
+    def tell(self, method: str, body: dict[str, Any] | None = None) -> Reply:
+        self.port.queue.append(Request(b"1", "operator", method, body or {}, False))
+        self.station.cycle()
+        return self.port.replies[-1]
+
+    @property
+    def mode(self) -> ModeState:
+        return self.port.modes[-1]
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Path:
+    return tmp_path / "pass.json"
+
+
+@pytest.mark.parametrize("ending", ["killed", "ended", "faulted, then ended"])
+def test_a_station_that_ends_in_a_pass_comes_back_in_safe_with_the_pass(memory: Path, ending: str) -> None:
+    first = Run(memory)
+    assert first.tell("station.track", PASS).code == ""
+    assert first.mode.mode == "SLEW"
+    if ending.startswith("faulted"):
+        first.port.alive = False
+        first.station.cycle()
+        assert first.mode.mode == "FAULT"
+    if ending.endswith("ended"):
+        first.station.close()
+
+    again = Run(memory)
+    assert (again.mode.mode, again.mode.target) == ("SAFE", "ISS")
+    assert (again.mode.pass_start_utc_ns, again.mode.pass_end_utc_ns) == (1, 2 * 10**18)
+    assert "restarted during the pass of ISS" in again.mode.reason
+    assert again.tell("station.track", PASS).code == "INTERLOCK", "nothing resumes by itself"
+    assert again.tell("station.reset").code == ""
+    assert again.tell("station.track", PASS).code == ""
+
+
+@pytest.mark.parametrize("method", ["station.park", "stop", "station.reset"])
+def test_a_station_that_ends_at_rest_has_forgotten_the_pass(memory: Path, method: str) -> None:
+    first = Run(memory)
+    first.tell("station.track", PASS)
+    if method == "station.reset":
+        first.tell("stop")
+    first.tell(method)
+    first.station.close()
+    assert not memory.exists()
+    assert Run(memory).mode.mode == "STOWED"
+
+
+def test_a_memory_that_cannot_be_read_is_told_and_forgotten(memory: Path) -> None:
+    memory.write_text(json.dumps({"name": "ISS"}))
+    assert Run(memory).mode.mode == "STOWED"
