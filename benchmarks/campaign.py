@@ -13,6 +13,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from controller.cli.flight import Flight
 from controller.cli.rig import emulated_devices
 from controller.cli.summary import summarise
 from controller.pointing.mount import MountModel
+from controller.record import read_messages
 from hal.clock import RealClock
 from hal.rig import load_rig
 
@@ -75,6 +77,38 @@ def acquisition(seed: int) -> dict[str, Any]:
             flight.close()
 
 
+def real_time() -> list[str]:
+    """One whole pass in real time, calibration included: about thirteen minutes on real wires and processes."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [str(Path(sys.executable).parent / "boresight"), "demo", "--realtime", "--json"]
+        done = subprocess.run([*command, "--out", f"{folder}/run"], capture_output=True, text=True, check=False)
+        if done.returncode:
+            return [f"- failed: {done.stderr.strip().splitlines()[-1]}"]
+        summary = json.loads(done.stdout)
+        beats: dict[str, dict[str, Any]] = {}
+        trips = []
+        for topic, source, body in recorded(Path(folder) / "run" / "recording.mcap"):
+            if topic == "service/heartbeat":
+                beats[source] = body
+            elif topic == "station/event" and body["level"] == "error":
+                trips.append(body["message"])
+    lines = [
+        f"- modes: {', '.join(f'{mode} {seconds:.0f} s' for mode, seconds in summary['mode_times_s'].items())}",
+        f"- link {(summary['link_fraction'] or 0) * 100:.1f} % of the time after first light",
+        f"- fine error {worst(summary, 'fine_error_rms_rad') * 1e6:.2f} µrad rms",
+        f"- errors told: {'; '.join(trips) or 'none'}",
+    ]
+    for source, body in sorted(beats.items()):
+        share = body["late_steps"] / max(1, body["cycles"])
+        lines.append(f"- {source}: {body['late_steps']} of {body['cycles']} steps late ({share:.3%})")
+    return lines
+
+
+def recorded(path: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Topic, source and body of every message."""
+    return ((message.topic, message.source, message.body) for message in read_messages(path))
+
+
 def worst(summary: dict[str, Any], key: str) -> float:
     values = summary[key] if isinstance(summary[key], list) else [summary[key]]
     return max(math.inf if value is None else abs(value) for value in values)
@@ -116,6 +150,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--acquisitions", type=int, default=100)
+    parser.add_argument("--realtime", action=argparse.BooleanOptionalAction, default=True)
     options = parser.parse_args()
     began_ns = RealClock().utc_ns()
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout
@@ -141,6 +176,8 @@ def main() -> None:
     ]
     if scans:
         lines += ["## Acquisition alone", "", *acquisition_lines(scans), ""]
+    if options.realtime:
+        lines += ["## Real time", "", *real_time(), ""]
     PAGE.write_text("\n".join(lines), encoding="utf-8")
     print(f"written: {PAGE}")
 
