@@ -19,7 +19,6 @@ import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import usb.backend.libusb1
@@ -43,13 +42,12 @@ _CLEAR_POLLS = 50
 _CLEAR_POLL_S = 0.01
 
 
-@cache
 def _manager() -> pyvisa.ResourceManager:
     import pyvisa  # a third of a second: only where an instrument is opened
 
     # pyvisa-py warns of a damaged transfer and then guesses at its content; a guess is no measurement
     warnings.filterwarnings("error", message="Unexpected MsgID", category=UserWarning)
-    return pyvisa.ResourceManager("@py")
+    return pyvisa.ResourceManager("@py")  # pyvisa keeps one; ours alone would not see that somebody has closed it
 
 
 class VisaWire:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import pyvisa
 import usb.backend.libusb1
 
 from controller.services.lockstep import Lockstep
@@ -276,6 +277,14 @@ def test_a_query_over_a_raw_socket_is_answered(raw: SocketBench) -> None:
     assert wire.query("*IDN?") == IDENTITY
     wire.write("SENS:CORR:WAV 1310")
     assert wire.query("SENS:CORR:WAV?") == "1.31000000E+03"
+    wire.close()
+
+
+def test_it_opens_after_somebody_else_in_the_process_has_closed_the_resource_manager(raw: SocketBench) -> None:
+    raw.wire().close()
+    pyvisa.ResourceManager("@py").close()  # one for the whole process, as pyvisa has it
+    wire = raw.wire()
+    assert wire.query("*IDN?") == IDENTITY
     wire.close()
 
 
