@@ -74,11 +74,7 @@ class LocalBus:
     def telemetry(self, data: bytes) -> None:
         """Deliver a telemetry frame to every port and tap."""
         envelope = unframe(data)
-        now_ns = self.clock.now_ns()
-        item = self._newest.accept(envelope, now_ns)
-        if item is not None:
-            for port in self._ports.values():
-                port.store.offer(item)
+        self._newest.accept(envelope, self.clock.now_ns())
         for listener in self._taps:
             listener(envelope.m, envelope)
 

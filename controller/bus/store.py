@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -59,24 +59,37 @@ class Newest:
     def __init__(self) -> None:
         self._items: dict[tuple[str, str], Item] = {}
         self._last: dict[str, Item] = {}
+        self._queues: defaultdict[str, list[deque[Item]]] = defaultdict(list)
         self.gaps: Counter[str] = Counter()
         self.received = 0
 
-    def accept(self, envelope: Envelope, received_ns: int) -> Item | None:
-        """Take a message; None when it had come before (a replayed last value)."""
+    def accept(self, envelope: Envelope, received_ns: int) -> bool:
+        """Take a message; False when it had come before (a replayed last value).
+
+        Whoever keeps a topic and does not drain it loses the oldest, and is told by `gaps`.
+        """
         name = envelope.m
         key = (name, envelope.src)
         before = self._items.get(key)
         if before is not None and before.envelope.boot == envelope.boot:
             step = envelope.seq - before.envelope.seq
             if step <= 0:
-                return None
+                return False
             if step > 1:
                 self.gaps[name] += step - 1
         item = Item(envelope, received_ns)
         self._items[key] = self._last[name] = item
         self.received += 1
-        return item
+        for queue in self._queues.get(name, ()):
+            if len(queue) >= QUEUE_LENGTH:
+                queue.popleft()
+                self.gaps[name] += 1
+            queue.append(item)
+        return True
+
+    def feed(self, topic: Topic, queue: deque[Item]) -> None:
+        """From now on put every new message of the topic into `queue`, too."""
+        self._queues[topic.name].append(queue)
 
     def find(self, topic: Topic, source: str = "") -> Item | None:
         """The newest of a source, or of whichever source sent last."""
@@ -95,7 +108,7 @@ class Newest:
 class Store:
     """Telemetry as one subscriber sees it: the newest of everything, and queues of events. Not thread-safe.
 
-    Subscribers of one process may share `newest`; then `offer` feeds the queues of each.
+    Subscribers of one process may share `newest`; then its `accept` feeds the queues of each.
     """
 
     def __init__(self, newest: Newest | None = None) -> None:
@@ -117,24 +130,13 @@ class Store:
 
     def keep(self, topic: Topic) -> None:
         """From now on keep every sample of the topic for `drain`."""
-        self._queues.setdefault(topic.name, deque())
+        if topic.name not in self._queues:
+            self._queues[topic.name] = deque()
+            self._newest.feed(topic, self._queues[topic.name])
 
     def accept(self, envelope: Envelope, received_ns: int) -> bool:
         """Take a message; False when it had come before (a replayed last value)."""
-        item = self._newest.accept(envelope, received_ns)
-        if item is not None:
-            self.offer(item)
-        return item is not None
-
-    def offer(self, item: Item) -> None:
-        """Queue a message that is new, if its topic is kept; whoever does not drain loses the oldest, and is told."""
-        queue = self._queues.get(item.envelope.m)
-        if queue is None:
-            return
-        if len(queue) >= QUEUE_LENGTH:
-            queue.popleft()
-            self.gaps[item.envelope.m] += 1
-        queue.append(item)
+        return self._newest.accept(envelope, received_ns)
 
     def boot_of(self, source: str) -> bytes:
         """Boot id of a service by its newest telemetry; empty when it has sent none."""
