@@ -94,12 +94,13 @@ class CoarseEstimator:
         self._decay[WIND:JITTER] = 2 * math.pi * d.wind_corner_hz
         self._decay[JITTER:] = 2 * math.pi * d.jitter_corner_hz
         self._stationary = np.where(self._decay > 0, sigma**2, 0.0)
-        # What of `_rows` never changes.
-        self._steady = np.zeros((2, STATES))
+        # What of `_rows` never changes, what a camera sees beside, and the rows of the latest moment.
+        self._steady_rows, self._jitter_rows = np.zeros((2, STATES)), np.zeros((2, STATES))
         for axis in range(2):
-            self._steady[axis, [OFFSET + axis, WIND + axis]] = 1.0
-        self._jittery = self._steady.copy()
-        self._jittery[0, JITTER] = self._jittery[1, JITTER + 1] = 1.0
+            self._steady_rows[axis, [OFFSET + axis, WIND + axis]] = 1.0
+            self._jitter_rows[axis, JITTER + axis] = 1.0
+        self._shown: Moment | None = None
+        self._shown_rows = self._steady_rows
 
     def observe(self, moment: Moment, error_rad: Pair | None, centroid_sigma_rad: float = 0.0) -> None:
         """Take one frame: camera error at the moment's time, or None when the beacon was not seen (then coast)."""
@@ -109,7 +110,7 @@ class CoarseEstimator:
             return
         error = np.array(error_rad)
         self._remember(error)
-        rows = self._rows(moment, jitter=True)
+        rows = self._rows(moment) + self._jitter_rows
         seen = rows @ self._P
         variance = seen @ rows.T
         variance.flat[::3] += self._d.tilt**2 + centroid_sigma_rad**2
@@ -125,7 +126,7 @@ class CoarseEstimator:
     def estimate(self, now: Moment, ahead: Moment) -> Estimate:
         """The correction for the moment `ahead`; `now` and `ahead` differ by what the mount needs to obey."""
         dt_s = (ahead.t_utc_ns - (self._t_ns or ahead.t_utc_ns)) * 1e-9
-        rows = self._rows(ahead, jitter=False)
+        rows = self._rows(ahead)
         offset = rows @ self._state_after(dt_s)
         span_s = max((ahead.t_utc_ns - now.t_utc_ns) * 1e-9, 1e-3)
         rate = (offset - self._value(now, dt_s - span_s)) / span_s
@@ -139,7 +140,7 @@ class CoarseEstimator:
 
     def covariance(self, moment: Moment) -> Array:
         """Covariance of b on the sky, jitter left out, (2, 2) rad^2: before the first frame, what is to be scanned."""
-        rows = self._rows(moment, jitter=False)
+        rows = self._rows(moment)
         result: Array = rows @ self._P @ rows.T
         return result
 
@@ -149,7 +150,7 @@ class CoarseEstimator:
         The larger of what the model says and the camera's error itself, rms of the last second or so: the model is
         not trusted alone.
         """
-        model = _variances(self._rows(moment, jitter=False), self._P) + self._d.jitter**2 + self._d.tilt**2
+        model = _variances(self._rows(moment), self._P) + self._d.jitter**2 + self._d.tilt**2
         seen = self._square / max(self._square_weight, 1e-3)
         return _pair(np.sqrt(np.maximum(model, seen)))
 
@@ -200,9 +201,11 @@ class CoarseEstimator:
         self._P[OFFSET + 1, OFFSET + 1] += innovation[1] ** 2
         return True  # the next frame is taken with the wider uncertainty
 
-    def _rows(self, moment: Moment, jitter: bool) -> Array:
-        """How the state shows on the sky at a moment, shape (2, STATES)."""
-        rows = self._jittery.copy() if jitter else self._steady.copy()
+    def _rows(self, moment: Moment) -> Array:
+        """How the state shows on the sky at a moment, jitter left out, shape (2, STATES)."""
+        if moment is self._shown:
+            return self._shown_rows
+        rows = self._steady_rows.copy()
         rows[:, :2] = moment.along_cross
         scale = 2 * math.pi / self._d.worm_period_rad
         azimuth, elevation = moment.axis_rad[0] * scale, moment.axis_rad[1] * scale
@@ -219,11 +222,12 @@ class CoarseEstimator:
             math.sin(2 * elevation),
             math.cos(2 * elevation),
         )
+        self._shown, self._shown_rows = moment, rows
         return rows
 
     def _value(self, moment: Moment, dt_s: float) -> Array:
         """b at a moment that is `dt_s` after the last frame."""
-        result: Array = self._rows(moment, jitter=False) @ self._state_after(dt_s)
+        result: Array = self._rows(moment) @ self._state_after(dt_s)
         return result
 
     def _state_after(self, dt_s: float) -> Array:
