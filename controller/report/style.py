@@ -79,7 +79,7 @@ def svg(made: Figure, simulated: bool) -> str:
     if simulated:
         made.text(0.998, 0.995, "sim", ha="right", va="top", fontsize=8, color="#8a5a00", fontweight="bold")
     buffer = io.StringIO()
-    made.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    made.savefig(buffer, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     return re.sub(r' width="[^"]+pt" height="[^"]+pt"', "", text, count=1)
