@@ -23,6 +23,7 @@ from controller.bus.topics import (
     StationEvent,
 )
 from controller.pointing.elements import ElementsError, ElementSet
+from controller.services.deaths import deaths
 from controller.services.service import Service
 from controller.station import FAULT_MODES, RESTING, TIME_OUTS_S, Inputs, Mode, State, go, step, track
 from hal.clock import Clock
@@ -53,6 +54,7 @@ class StationService(Service):
         self._epoch_utc_ns = 0
         self._warned: Mode | None = None
         self._park_due_s: float | None = None
+        self._died_ns: dict[str, int] = {}  # whom the supervisor saw die, and when that was heard
 
     def open(self) -> None:
         """Come back in SAFE with the pass reloaded when the previous run was cut off in the middle of one."""
@@ -139,7 +141,7 @@ class StationService(Service):
     def _inputs(self) -> Inputs:
         port = self.port
         pointing = port.fresh(POINTING_STATE)
-        lost = [name for name in FAULT_MODES if port.fresh(SERVICE_HEARTBEAT, name) is None]
+        lost = self._lost()
         if pointing is not None and pointing.activity == "fault" and "pointing" not in lost:
             lost.append("pointing")
         return Inputs(
@@ -156,6 +158,19 @@ class StationService(Service):
             link=port.fresh(LINK_STATE),
             lost=tuple(lost),
         )
+
+    def _lost(self) -> list[str]:
+        """Services that are silent, or of which the supervisor says that they died."""
+        self._died_ns.update(dict.fromkeys(deaths(self.port), self.clock.now_ns()))
+        return [name for name in FAULT_MODES if self._silent(name)]
+
+    def _silent(self, name: str) -> bool:
+        if self.port.fresh(SERVICE_HEARTBEAT, name) is None:
+            return True
+        if name not in self._died_ns:
+            return False
+        beat = self.port.latest(SERVICE_HEARTBEAT, name)
+        return beat is None or beat.received_ns <= self._died_ns[name]
 
     def _entered(self, before: Mode) -> None:
         state = self._state

@@ -10,7 +10,6 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from controller.acquisition.planner import Planner
 from controller.bus.endpoints import static_table
 from controller.bus.port import Port
 from controller.geometry.bodies import sun_and_moon
@@ -27,8 +26,6 @@ from controller.safety.service import SafetyService
 from controller.safety.timesync import bench_time, kernel_time
 from controller.services.service import Service
 from controller.station_service import StationService
-from controller.tracking.service import TrackingService
-from controller.tracking.settings import TrackingSettings
 from hal.clock import Clock
 from hal.guarded import open_gimbal
 from hal.rig import Rig, emission_lock, open_device
@@ -109,7 +106,11 @@ def safety(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
 
 
 def tracking(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
-    """Camera, beam board and the loops between them."""
+    """Camera, beam board and the loops between them. What is compiled is loaded by the one process that needs it."""
+    from controller.acquisition.planner import Planner
+    from controller.tracking.service import TrackingService
+    from controller.tracking.settings import TrackingSettings
+
     acquisition, optics = rig.acquisition, rig.optics
     planner = Planner(
         along_track_m=acquisition.ephemeris_along_track_m,

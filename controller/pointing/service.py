@@ -30,6 +30,7 @@ from controller.pointing.mount import MountModel
 from controller.pointing.plan import AxisLimits
 from controller.pointing.prediction import Observer
 from controller.pointing.targets import Fixed, Target
+from controller.services.deaths import deaths
 from controller.services.service import Service
 from hal.clock import NS, Clock
 from hal.errors import HalError
@@ -161,7 +162,12 @@ class PointingService(Service):
     # One turn
 
     def _hold_if_told(self, loop: GimbalLoop) -> None:
+        station_died = deaths(self.port).get("station")
         if loop.target is None:
+            return
+        if station_died:
+            self._tell("error", "STATION", "the station died: the axes are held")
+            loop.follow(None)
             return
         mode = self.port.latest(STATION_MODE)
         now_ns = self.clock.now_ns()

@@ -33,12 +33,12 @@ from controller.safety import latch as steps
 from controller.safety.inputs import Inputs, Limits, Reading, TimeQuality
 from controller.safety.latch import Latch, Phase, RefusedError
 from controller.safety.votes import Ballot, ballot
+from controller.services.deaths import deaths
 from controller.services.service import Service
 from hal.clock import NS, Clock
 from hal.errors import HalError
 from hal.traits import Laser, LaserStatus
 
-SUPERVISOR = "supervisor"  # of the real-time executor
 CONSENTED = frozenset({Phase.ARMED, Phase.CONFIRMED, Phase.EMITTING})
 
 STATE_NS = NS // 20
@@ -146,11 +146,9 @@ class SafetyService(Service):
 
     def _hear_of_deaths(self) -> None:
         """The supervisor sees a process die within 20 ms, long before its heartbeat is stale."""
-        for sample in self.port.drain(STATION_EVENT):
-            if sample.source != SUPERVISOR or sample.body.code != "DIED":
-                continue
-            if sample.body.message.split(" ", 1)[0] in self._limits.services and self._latch.phase in CONSENTED:
-                self._latch = steps.trip(self._latch, self.clock.now_ns() * 1e-9, sample.body.message)
+        for name, sentence in deaths(self.port).items():
+            if name in self._limits.services and self._latch.phase in CONSENTED:
+                self._latch = steps.trip(self._latch, self.clock.now_ns() * 1e-9, sentence)
 
     def _look_around(self) -> None:
         now_ns = self.clock.now_ns()

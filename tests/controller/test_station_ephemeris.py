@@ -42,6 +42,9 @@ class Port:
     def latest(self, topic: Topic, source: str = "") -> None: ...
     def fresh(self, topic: Topic, source: str = "") -> None: ...
 
+    def drain(self, topic: Topic) -> list[Any]:
+        return []
+
     def requests(self) -> list[Request]:
         asked, self.queue = self.queue, []
         return asked

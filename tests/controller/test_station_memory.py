@@ -46,6 +46,9 @@ class Port:
     def fresh(self, topic: Topic, source: str = "") -> Any:
         return Heartbeat(1, 1, 0) if topic is SERVICE_HEARTBEAT and self.alive else None
 
+    def drain(self, topic: Topic) -> list[Any]:
+        return []
+
     def requests(self) -> list[Request]:
         asked, self.queue = self.queue, []
         return asked

@@ -122,6 +122,7 @@ class RecordingPort:
         self.answers: list[Reply] = []
         self.published: list[tuple[str, object]] = []
         self.given: dict[str, Sample] = {}
+        self.events: list[Sample] = []
 
     def give(self, topic, body, sent_utc_ns=None):
         sent = self.clock.utc_ns() if sent_utc_ns is None else sent_utc_ns
@@ -144,7 +145,8 @@ class RecordingPort:
         return sample.body if sample and sample.age_s(self.clock.now_ns()) <= topic.stale_after_s else None
 
     def drain(self, topic):
-        return []
+        taken, self.events = self.events, []
+        return taken
 
     def requests(self):
         taken, self.inbox = self.inbox, []

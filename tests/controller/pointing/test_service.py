@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from controller.bus.port import Sample
 from controller.bus.topics import (
     POINTING_STATE,
     STATION_EVENT,
@@ -14,6 +16,7 @@ from controller.bus.topics import (
     TRACKING_CORRECTION,
     Correction,
     ModeState,
+    StationEvent,
 )
 from controller.pointing.service import MODE_STALE_S, PointingService
 from controller.pointing.targets import Fixed
@@ -167,6 +170,18 @@ def test_a_station_that_falls_silent_ends_the_motion_within_half_a_second(tracki
     assert not tracking.moving
     assert "says nothing" in tracking.events[-1].message
     assert MODE_STALE_S < 0.5
+
+
+def test_a_station_that_died_ends_the_motion_in_one_turn(tracking):
+    event = StationEvent("error", "DIED", "station was killed by SIGKILL and is not started again by itself")
+    sample = Sample(STATION_EVENT.name, "supervisor", 0, tracking.clock.utc_ns(), tracking.clock.t_ns, True, event)
+    tracking.port.events.append(replace(sample, source="somebody else"))
+    tracking.service.cycle()
+    assert tracking.service._loop.target is not None, "only the supervisor knows"
+    tracking.port.events.append(sample)
+    tracking.service.cycle()
+    assert tracking.service._loop.target is None
+    assert not tracking.moving
 
 
 def test_a_command_that_the_station_gave_from_hold_is_not_ended_by_the_old_hold(make_bench):

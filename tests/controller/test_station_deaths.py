@@ -1,0 +1,104 @@
+"""The station acts on a death that the supervisor saw, not on the silence that follows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from controller.bus.port import Reply, Request, Sample
+from controller.bus.topics import (
+    SERVICE_HEARTBEAT,
+    STATION_EVENT,
+    STATION_MODE,
+    Body,
+    Heartbeat,
+    ModeState,
+    StationEvent,
+    Topic,
+)
+from controller.station_service import StationService
+
+PASS = {"name": "ISS", "line1": "", "line2": "", "start_utc_ns": 1, "end_utc_ns": 2 * 10**18}
+
+
+class Clock:
+    realtime = False
+
+    def __init__(self) -> None:
+        self.t_ns = 10**12
+
+    def now_ns(self) -> int:
+        return self.t_ns
+
+    def utc_ns(self) -> int:
+        return 1_390_000_000_000_000_000
+
+    def sleep_until(self, t_ns: int) -> None: ...
+
+
+class Port:
+    """Everybody's heartbeat is fresh, as it is for half a second after a death."""
+
+    service = "station"
+    stopped = False
+
+    def __init__(self) -> None:
+        self.queue = [Request(b"1", "operator", "station.track", PASS, False)]
+        self.modes: list[ModeState] = []
+        self.events: list[Sample[Any]] = []
+        self.beat_ns = 10**12
+
+    def publish(self, topic: Topic, body: Body) -> None:
+        if topic is STATION_MODE and isinstance(body, ModeState):
+            self.modes.append(body)
+
+    def latest(self, topic: Topic, source: str = "") -> Sample[Any] | None:
+        return Sample(topic.name, source, 1, 1, self.beat_ns, True, Heartbeat(1, 1, 0))
+
+    def fresh(self, topic: Topic, source: str = "") -> Any:
+        return Heartbeat(1, 1, 0) if topic is SERVICE_HEARTBEAT else None
+
+    def drain(self, topic: Topic) -> list[Sample[Any]]:
+        taken, self.events = self.events, []
+        return taken if topic is STATION_EVENT else []
+
+    def requests(self) -> list[Request]:
+        asked, self.queue = self.queue, []
+        return asked
+
+    def answer(self, request: Request, reply: Reply) -> None:
+        assert reply.code == ""
+
+    def call(self, service: str, method: str, body: dict[str, Any], timeout_s: float) -> Reply:
+        return Reply("", "")
+
+
+def died(name: str) -> Sample[Any]:
+    event = StationEvent("error", "DIED", f"{name} was killed by SIGKILL and is not started again by itself")
+    return Sample(STATION_EVENT.name, "supervisor", 1, 1, 10**12, True, event)
+
+
+@pytest.mark.parametrize(("name", "mode"), [("safety", "SAFE"), ("tracking", "FAULT"), ("recorder", "SLEW")])
+def test_a_death_is_acted_on_in_the_same_cycle(name: str, mode: str) -> None:
+    clock, port = Clock(), Port()
+    station = StationService(clock, port, 20.0, 1e-4)  # type: ignore[arg-type]
+    station.cycle()
+    assert port.modes[-1].mode == "SLEW"
+    port.events.append(died(name))
+    clock.t_ns += 10**7
+    station.cycle()
+    assert port.modes[-1].mode == mode
+
+
+def test_whose_heart_beats_again_after_a_death_is_alive() -> None:
+    clock, port = Clock(), Port()
+    station = StationService(clock, port, 20.0, 1e-4)  # type: ignore[arg-type]
+    port.events.append(died("safety"))
+    port.queue, asked = [], port.queue
+    station.cycle()
+    port.beat_ns = clock.t_ns = 2 * 10**12
+    station.cycle()
+    port.queue = asked
+    station.cycle()
+    assert port.modes[-1].mode == "SLEW"
