@@ -23,7 +23,7 @@ from sim_hw.scene.tape import RING, TICK_NS, TICKS_A_STEP, Tape
 from sim_hw.scene.target import Directions
 from sim_hw.scene.truth_log import MS_NS, TruthLog
 
-GRID_TICKS = 50  # 5 ms: the longest block, shorter than anything that the far end can decide
+GRID_TICKS = 100  # 10 ms: the longest block, shorter than anything that the far end can decide
 _SATURATED = 0.99  # of the mirror's range
 
 

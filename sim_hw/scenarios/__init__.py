@@ -114,7 +114,7 @@ class Satellite(_Section):
 
     capture_radius_urad: PositiveFloat
     dwell_s: PositiveFloat
-    response_s: float = Field(ge=0.02)  # the plant runs up to 5 ms ahead of what the satellite decides
+    response_s: float = Field(ge=0.02)  # the plant runs up to 10 ms ahead of what the satellite decides
     hold_s: PositiveFloat
 
 

@@ -132,7 +132,7 @@ class TruthLog:
         self.count = 0
 
     def room(self) -> tuple[NDArray[np.float32], int]:
-        """The block that the next rows go to and the row in it; 5 ms never cross a block's end."""
+        """The block that the next rows go to and the row in it; 10 ms never cross a block's end."""
         block, row = divmod(self.count, _BLOCK_ROWS)
         if block == len(self._blocks):
             self._blocks.append(np.zeros((_BLOCK_ROWS, COLUMNS), dtype=np.float32))

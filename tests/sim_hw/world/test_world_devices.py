@@ -57,7 +57,7 @@ def test_the_enable_line_gates_the_laser_and_its_change_is_told_once(
     assert not world.truth()["emitting"]
     assert world.laser_power_w() == 0.0
     assert [up for _, up in told] == [True, False]
-    assert told[1][0] - 100 * MS <= 5 * MS
+    assert told[1][0] - 100 * MS <= 10 * MS  # the driver learns of it on a grid; the light went with the line
 
 
 def test_a_silent_host_loses_emission_after_the_watchdogs_time(
