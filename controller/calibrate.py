@@ -25,6 +25,7 @@ from controller.tracking.camera_model import fit as fit_camera
 from hal.clock import NS, Clock
 
 POKE_RAD = math.radians(0.2)  # well inside a one degree field, with room for an uncalibrated mount
+POKE_ELEVATION_RAD = math.radians(45.0)  # near the zenith azimuth says little, near the horizon refraction much
 POKE_SIDE: Signs = (1.0, 1.0)  # always from the same side, so that the play does not show
 WIDE_RAD = 8e-3  # nearly the whole field: a mount set up by hand
 NARROW_RAD = 2.5e-3  # once the zero points are known roughly: tilts of half a degree of arc remain
@@ -81,12 +82,12 @@ class Calibration:
         """Calibrate. Raises CalibrationError, PokeError, MountModelError; the mount keeps its old model then."""
         observer = self._observer
         before = self._call("pointing", "pointing.model", {})
-        self._camera = CameraModel.from_body(self._call("tracking", "tracking.model", {}))
         try:
             self._camera = CameraModel.from_body(self._call("tracking", "tracking.model", {}))
             self._use(MountModel())
             chosen = choose_stars(self._clock.utc_ns(), observer.site, observer.earth, self._wavelength_um)
-            self._camera = self._poke(chosen[0][0])
+            middle = min(chosen, key=lambda one: abs(one[2] - POKE_ELEVATION_RAD))
+            self._camera = self._poke(middle[0])
             observations = self._visit_all(visits(chosen))
             fitted = fit(observations, self._model)
         except BoresightError:
@@ -98,7 +99,7 @@ class Calibration:
     def _poke(self, star: Star) -> CameraModel:
         """Where one star appears while the gimbal stands off by known angles."""
         self._tell("camera poke", 0.0)
-        self._call("tracking", "tracking.look", {"half_extent_rad": WIDE_RAD, "frame_rate_hz": FRAME_RATE_HZ})
+        self._show(WIDE_RAD)
         offsets, pixels = [], []
         for offset in poke_offsets(POKE_RAD):
             azimuth, elevation = self._place(star, self._clock.utc_ns())
@@ -114,8 +115,11 @@ class Calibration:
         _, elevation = self._place(star, self._clock.utc_ns())
         x, y = x + offsets[0][0], y + offsets[0][1]
         self._use(MountModel(IA=x / math.cos(elevation), IE=y))
-        self._call("tracking", "tracking.look", {"half_extent_rad": NARROW_RAD, "frame_rate_hz": FRAME_RATE_HZ})
+        self._show(NARROW_RAD)
         return model
+
+    def _show(self, half_extent_rad: float) -> None:
+        self._call("tracking", "tracking.look", {"half_extent_rad": half_extent_rad, "frame_rate_hz": FRAME_RATE_HZ})
 
     def _use(self, model: MountModel) -> None:
         self._call("pointing", "pointing.model", model.to_body())
@@ -126,7 +130,7 @@ class Calibration:
         for number, visit in enumerate(tour, start=1):
             self._tell(f"star {visit.star.name}", number / len(tour))
             azimuth, elevation = self._place(visit.star, self._clock.utc_ns())
-            look = self._look_at(azimuth, elevation, visit.approach)
+            look = self._look_at(azimuth, elevation, visit.approach) or self._look_wide()
             if look is None:
                 continue  # a cloud, a chimney; the fit says when too few are left
             place = self._place(visit.star, look.t_utc_ns)
@@ -146,18 +150,29 @@ class Calibration:
             raise CalibrationError(f"The gimbal did not reach a star within {SLEW_TIMEOUT_S:g} s: check its limits.")
         return self._look(held)
 
+    def _look_wide(self) -> _Look | None:
+        """Look again where the gimbal stands, and from then on, through nearly the whole field: it is badly levelled."""
+        held = self._port.fresh(POINTING_STATE)
+        if held is None:
+            return None
+        self._show(WIDE_RAD)
+        return self._look(held)
+
     def _look(self, held: PointingState) -> _Look | None:
-        """Mean of LOOKS frames that began after the gimbal came to rest; None when the star does not show."""
+        """Mean of LOOKS frames that began after the gimbal came to rest; None after as many without a star."""
         frames: list[CoarseState] = []
+        blank: list[CoarseState] = []
 
         def enough() -> bool | None:
             sample = self._port.latest(TRACKING_COARSE)  # a frame is good whenever it was taken at rest
-            newest_ns = frames[-1].t_utc_ns if frames else held.t_utc_ns
-            if sample is not None and sample.body.detected and sample.body.t_utc_ns > newest_ns:
-                frames.append(sample.body)
-            return True if len(frames) >= LOOKS else None
+            if sample is not None and sample.body.t_utc_ns > newest_ns():
+                (frames if sample.body.detected else blank).append(sample.body)
+            return True if max(len(frames), len(blank)) >= LOOKS else None
 
-        if self._until(enough, LOOK_TIMEOUT_S) is None:
+        def newest_ns() -> int:
+            return max(held.t_utc_ns, *(kind[-1].t_utc_ns for kind in (frames, blank) if kind), 0)
+
+        if self._until(enough, LOOK_TIMEOUT_S) is None or len(frames) < LOOKS:
             return None
         t_utc_ns = int(np.mean([frame.t_utc_ns - held.t_utc_ns for frame in frames])) + held.t_utc_ns
         x, y = np.mean([frame.error_rad for frame in frames], axis=0)

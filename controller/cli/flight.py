@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from controller.cli.bench import Bench
     from controller.pointing.plan import Plan
 
-LEAD_NS = 450 * NS  # for the calibration before the pass
+LEAD_NS = 480 * NS  # for the calibration before the pass
 SHORT_LEAD_NS = 60 * NS  # without it: to slew there
 TRUTH_PERIOD_NS = round(NS / SIM_TRUTH.rate_hz)
 FLUSH_NS = NS  # of simulated time: a twentieth of a second of wall time
