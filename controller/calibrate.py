@@ -151,7 +151,7 @@ class Calibration:
         return self._look(held)
 
     def _look_wide(self) -> _Look | None:
-        """Look again where the gimbal stands, and from then on, through nearly the whole field: it is badly levelled."""
+        """Look again where the gimbal stands, and from then on, through nearly the whole field: badly levelled."""
         held = self._port.fresh(POINTING_STATE)
         if held is None:
             return None
