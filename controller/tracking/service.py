@@ -30,6 +30,7 @@ from controller.bus.topics import (
     PointingState,
     StationEvent,
 )
+from controller.services.deaths import deaths
 from controller.services.service import Service
 from controller.tracking import scan
 from controller.tracking.camera_model import CameraModel
@@ -78,6 +79,7 @@ class TrackingService(Service):
         self._mirror: Mirror | None = None
         self._mode = ""
         self._frame_ns = 0
+        self._safety_died = False
         self._track = Track(self._settings)
         self._scan = scan.Scan()
         self._scan_phase = ""  # as published
@@ -115,8 +117,7 @@ class TrackingService(Service):
         for request in self.port.requests():
             self.port.answer(request, self._obey(request))
         self._enter_mode(mirror)
-        enable = self.port.fresh(SAFETY_ENABLE)
-        status = mirror.heartbeat(enable is not None and enable.enable)
+        status = mirror.heartbeat(self._emission_enabled())
         sight = self._look()
         pointing: PointingState | None = self.port.fresh(POINTING_STATE)
         if pointing is not None:
@@ -125,6 +126,12 @@ class TrackingService(Service):
             self._track.see(self._utc_of(sight.t_mid_ns), sight)
         self._act(mirror, status, pointing)
         self._publish(mirror, status, sight, pointing)
+
+    def _emission_enabled(self) -> bool:
+        """What the safety service says now; a no for good once its process has died."""
+        self._safety_died = self._safety_died or "safety" in deaths(self.port)
+        enable = self.port.fresh(SAFETY_ENABLE)
+        return enable is not None and enable.enable and not self._safety_died
 
     def _look(self) -> Sight | None:
         sight = self._eye.read()

@@ -20,6 +20,7 @@ from controller.bus.topics import (
     EnableState,
     ModeState,
     PointingState,
+    StationEvent,
 )
 from controller.tracking.commission import Commission
 from controller.tracking.fine_poke import Poke
@@ -207,6 +208,18 @@ class Bench:
 @pytest.fixture
 def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
     return Bench(monkeypatch)
+
+
+def test_the_enable_line_falls_with_the_word_that_safety_died_before_its_own_goes_stale(bench: Bench) -> None:
+    bench.run(0.2, "POINT")
+    bench.bus.port("supervisor").publish(STATION_EVENT, StationEvent("error", "DIED", "link was killed by SIGKILL"))
+    bench.run(0.1)
+    assert bench.board.enables[-1]
+    bench.bus.port("supervisor").publish(STATION_EVENT, StationEvent("error", "DIED", "safety was killed by SIGKILL"))
+    bench.service.cycle()
+    assert not bench.board.enables[-1]
+    bench.run(0.2)
+    assert not bench.board.enables[-1], "what still says yes is not the process that was armed"
 
 
 def test_the_enable_line_follows_a_fresh_word_of_safety_and_nothing_else(bench: Bench) -> None:

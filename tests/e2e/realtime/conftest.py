@@ -1,0 +1,252 @@
+"""An emulated bench and a station, each in processes of its own, and what a test may ask of them."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import random
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import sim_hw.scenarios
+from controller.bus.client import Client
+from controller.bus.endpoints import STATION_SERVICES, static_table
+from controller.bus.topics import SERVICE_HEARTBEAT, SIM_TRUTH, STATION_EVENT, STATION_MODE, Truth
+from controller.cli.demo import DEFAULT_RIG, choose_pass
+from controller.cli.factories import REALTIME
+from controller.cli.rig import UTC_OFFSET, emulated_devices
+from controller.pointing.plan import LEAD_NS, Plan
+from hal.clock import NS, Deadline, ShiftedClock
+from hal.rig import load_rig
+
+START_BEFORE_S = 30.0
+START_TIMEOUT_S = 90.0  # imports of eight processes on a busy machine
+MISALIGNMENT = ("index_azimuth_urad", "index_elevation_urad", "collimation_urad", "axis_north_urad", "axis_west_urad")
+SUPERVISOR = "supervisor"
+TARGET = "STARLINK-1281"  # over the north: the mount need not unwind first, which takes it two minutes
+
+
+def free_ports(count: int) -> int:
+    """A base port below the range that the kernel draws from."""
+    while True:
+        base = random.randrange(10_000, 30_000)
+        with ExitStack() as held:
+            try:
+                for port in range(base, base + count):
+                    held.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return base
+
+
+def boresight(*arguments: str, log: Path) -> subprocess.Popen[bytes]:
+    """The command, as the head of a process group of its own."""
+    with log.open("ab") as file:
+        return subprocess.Popen(
+            [sys.executable, "-m", "controller.cli", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+        )
+
+
+def end(process: subprocess.Popen[bytes], timeout_s: float = 30.0) -> int:
+    """Ask a process to end; what does not is killed with its group, and is an error."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
+    return int(process.returncode)
+
+
+def children_of(group: int) -> dict[str, int]:
+    """Process ids of a station by service, the supervisor among them."""
+    found = {SUPERVISOR: group}
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (entry / "cmdline").read_text()
+            if os.getpgid(int(entry.name)) != group:
+                continue
+        except OSError:
+            continue
+        if name := re.search(r'"service":"(\w+)"', words):
+            found[name[1]] = int(entry.name)
+    return found
+
+
+@dataclass
+class Seen:
+    """What came over the bus, in order."""
+
+    truths: list[Truth] = field(default_factory=list)
+    modes: list[str] = field(default_factory=list)
+    events: list[str] = field(default_factory=list)
+
+
+class Bench:
+    """The running emulator. Times are UTC nanoseconds of its world."""
+
+    def __init__(self, folder: Path, plan: Plan) -> None:
+        self.folder = folder
+        self.run_dir = folder / "run"
+        self.base_port = free_ports(1 + 3 * len(STATION_SERVICES))
+        self.rig_path = folder / "rig.toml"
+        self.rig_path.write_text(DEFAULT_RIG.read_text().replace("base_port = 5560", f"base_port = {self.base_port}"))
+        self.log = folder / "emulate.log"
+        self.plan = plan
+        self.process = boresight(
+            *("emulate", "--rig", str(self.rig_path), "--run-dir", str(self.run_dir)),
+            *("--scenario", str(self._scenario()), "--start-before", str(START_BEFORE_S)),
+            *("--target", plan.target.elements.name),
+            log=self.log,
+        )
+        addresses = self.run_dir / "addresses.json"
+        deadline = Deadline(ShiftedClock(0), START_TIMEOUT_S)
+        while not addresses.exists():
+            assert self.process.poll() is None, self.log.read_text()
+            assert not deadline.expired, self.log.read_text()
+            ShiftedClock(0).sleep_until(ShiftedClock(0).now_ns() + NS // 20)
+        self.clock = ShiftedClock(json.loads(addresses.read_text())[UTC_OFFSET])
+
+    def _scenario(self) -> Path:
+        """The default world with a mount that is levelled, aligned and turned towards the rise of the pass."""
+        text = Path(sim_hw.scenarios.__file__).with_name("default.toml").read_text()
+        start = self.plan.trajectory.receive(self.plan.target.rise_utc_ns - LEAD_NS)
+        for key, value in {
+            **dict.fromkeys(MISALIGNMENT, 0.0),
+            "start_azimuth_deg": math.degrees(start.azimuth_rad) % 360,
+            "start_elevation_deg": math.degrees(start.elevation_rad),
+        }.items():
+            text, count = re.subn(rf"(?m)^{key} = \S+", f"{key} = {value}", text)
+            assert count == 1
+        path = self.folder / "scenario.toml"
+        path.write_text(text)
+        return path
+
+    def lateness(self) -> str:
+        """What the bench says of itself, at its end."""
+        return self.log.read_text().splitlines()[-1]
+
+
+class Station:
+    """`boresight run` and an operator's client of it."""
+
+    def __init__(self, bench: Bench, *options: str) -> None:
+        self.bench = bench
+        self.clock = bench.clock
+        self.log = bench.folder / "run.log"
+        self.client = Client(static_table(base_port=bench.base_port), "operator", bench.clock)
+        self.client.subscribe(STATION_MODE, STATION_EVENT, SERVICE_HEARTBEAT, SIM_TRUTH)
+        self.seen = Seen()
+        self.process = boresight(
+            "run", "--rig", str(bench.rig_path), "--run-dir", str(bench.run_dir), *options, log=self.log
+        )
+
+    def watch(self, until: Callable[[], bool], timeout_s: float, what: str) -> None:
+        """Listen until a condition holds. Fails when it does not come to be."""
+        deadline = Deadline(self.clock, timeout_s)
+        while not until():
+            assert not deadline.expired, f"{what} did not happen within {timeout_s:g} s:\n{self.told()}"
+            self.listen(0.02)
+
+    def listen(self, duration_s: float) -> None:
+        """Take what comes for a while."""
+        for sample in self.client.samples(duration_s):
+            if sample.topic == SIM_TRUTH.name:
+                self.seen.truths.append(sample.body)
+            elif sample.topic == STATION_MODE.name and self.seen.modes[-1:] != [sample.body.mode]:
+                self.seen.modes.append(sample.body.mode)
+            elif sample.topic == STATION_EVENT.name:
+                self.seen.events.append(f"{sample.source}: {sample.body.message}")
+
+    def told(self) -> str:
+        """For a failed test: everything that anybody has said."""
+        logs = sorted((self.bench.run_dir / "logs").glob("*.log"))
+        parts = [f"{log.name}: {log.read_text()[-2000:]}" for log in (self.log, self.bench.log, *logs)]
+        return "\n".join([*parts, f"modes: {self.seen.modes}", *self.seen.events[-20:]])
+
+    @property
+    def mode(self) -> Any:
+        """The newest ModeState of this start of the station, or None while it is silent."""
+        return self.client.store.fresh(STATION_MODE, "station", self.clock.now_ns())
+
+    @property
+    def truth(self) -> Truth:
+        """The newest."""
+        return self.seen.truths[-1]
+
+    def alive(self) -> bool:
+        """Every service has sent a heartbeat a moment ago."""
+        now_ns = self.clock.now_ns()
+        return all(self.client.store.fresh(SERVICE_HEARTBEAT, name, now_ns) is not None for name in REALTIME)
+
+    def ask(self, service: str, method: str, body: dict[str, Any] | None = None) -> None:
+        """A command that is obeyed."""
+        reply = self.client.call(service, method, body, timeout_s=3.0)
+        assert reply.code == "", f"{method}: {reply.message}\n{self.told()}"
+
+    def take_up(self) -> None:
+        """Track what is in the sky and switch on."""
+        plan = self.bench.plan
+        target = plan.target
+        body = {
+            "name": target.elements.name,
+            "line1": target.elements.line1,
+            "line2": target.elements.line2,
+            "start_utc_ns": target.rise_utc_ns,
+            "end_utc_ns": target.set_utc_ns,
+        }
+        self.ask("station", "station.track", body)
+        self.ask("safety", "safety.arm")
+        self.ask("safety", "safety.confirm")
+        self.watch(lambda: self.truth.emitting and max(map(abs, self.truth.axis_command_rad_s)) > 0, 45.0, "emission")
+
+    def children(self) -> dict[str, int]:
+        """Process ids by service, the supervisor among them."""
+        return children_of(self.process.pid)
+
+    def end(self) -> int:
+        """Ctrl-C."""
+        try:
+            return end(self.process)
+        finally:
+            self.client.close()
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """One emulated sky for the tests of a file: a pass lasts five minutes."""
+    rig = load_rig(DEFAULT_RIG, dict.fromkeys(emulated_devices(DEFAULT_RIG), ""))
+    made = Bench(tmp_path_factory.mktemp("realtime"), choose_pass(rig, None, TARGET, above_limits=False))
+    yield made
+    end(made.process)
+
+
+@pytest.fixture
+def start(bench: Bench) -> Iterator[Callable[..., Station]]:
+    """Starts stations; the last is ended at the latest with the test."""
+    with ExitStack() as stack:
+
+        def begin(*options: str) -> Station:
+            station = Station(bench, *options)
+            stack.callback(station.client.close)
+            stack.callback(end, station.process)
+            return station
+
+        yield begin

@@ -1,0 +1,126 @@
+"""Kill -9 of any process of an emitting, moving station: what the emulated devices then do, and how it comes back.
+
+The bounds are the design's: emission off 100 ms after a process died and by the beam board's watchdog when the host is
+gone, zero motion commanded within 500 ms. Times are those of the bench's world, which goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.bus.topics import SERVICE_HEARTBEAT, Truth
+from controller.record import read_messages
+
+NS = 1_000_000_000
+PROCESS_OFF_S = 0.100
+WATCHDOG_OFF_S = 0.250 + 0.050  # and an interval of the heartbeat, which may have been fed just before
+STILL_S = 0.500
+STILL = (0.0, 0.0)
+AFTER_S = 1.2  # is watched after a kill
+CASES = [
+    ("safety", PROCESS_OFF_S),
+    ("station", PROCESS_OFF_S),
+    ("pointing", PROCESS_OFF_S),
+    ("tracking", WATCHDOG_OFF_S),
+    ("supervisor", PROCESS_OFF_S),
+    ("all", WATCHDOG_OFF_S),
+]
+
+
+@dataclass
+class Aftermath:
+    """When emission and motion ended, seconds after the kill."""
+
+    emission_off_s: float
+    motion_off_s: float
+
+
+def kill(station: Any, name: str) -> Aftermath:
+    """Kill one service, or the whole process group, and watch the devices."""
+    group = station.process.pid
+    victim = station.children()[name] if name != "all" else 0
+    killed_ns = station.clock.utc_ns()
+    if name == "all":
+        os.killpg(group, signal.SIGKILL)
+    else:
+        os.kill(victim, signal.SIGKILL)
+    station.watch(lambda: station.truth.t_utc_ns > killed_ns + AFTER_S * NS, AFTER_S + 5.0, "the time after the kill")
+    after = [truth for truth in station.seen.truths if truth.t_utc_ns > killed_ns]
+    assert not after[-1].emitting, f"{name} dead, and it emits for ever\n{station.told()}"
+    assert after[-1].axis_command_rad_s == STILL, f"{name} dead, and it moves for ever\n{station.told()}"
+    return Aftermath(
+        (off_ns(after, lambda truth: truth.emitting) - killed_ns) / NS,
+        (off_ns(after, lambda truth: truth.axis_command_rad_s != STILL) - killed_ns) / NS,
+    )
+
+
+def off_ns(after: list[Truth], on: Callable[[Truth], bool]) -> int:
+    """When something was seen off for good: the first sample after the last in which it was on."""
+    last_on = max((number for number, truth in enumerate(after) if on(truth)), default=-1)
+    return after[last_on + 1].t_utc_ns
+
+
+def recorded(run_dir: Path) -> int:
+    """Messages that the newest recording holds, read as it lies there."""
+    return sum(1 for _ in read_messages(max(run_dir.glob("*.mcap"))))
+
+
+@pytest.mark.timeout(280)
+def test_whatever_is_killed_emission_and_motion_end_and_the_station_comes_back_in_safe(
+    bench: Any, start: Callable[..., Any]
+) -> None:
+    target = bench.plan.target.elements.name
+    found: dict[str, Aftermath] = {}
+    for number, (name, _) in enumerate(CASES):
+        station = start()
+        station.watch(station.alive, 60.0, "the start")
+        station.watch(lambda s=station: s.mode is not None and bool(s.seen.truths), 5.0, "a mode")
+        if number:
+            assert (station.mode.mode, station.mode.target) == ("SAFE", target), station.told()
+            assert not station.truth.emitting
+            station.ask("station", "station.reset")
+        station.take_up()
+        found[name] = kill(station, name)
+        if name != "all":
+            station.end()
+        assert recorded(bench.run_dir) > 100, "readable up to the last flush"
+    (bench.folder / "kills.json").write_text(json.dumps({name: asdict(times) for name, times in found.items()}))
+    for name, emission_off_s in CASES:
+        assert found[name].emission_off_s <= emission_off_s, found
+        assert found[name].motion_off_s <= STILL_S, found
+
+
+@pytest.mark.timeout(120)
+def test_the_death_of_who_only_reads_stops_nothing_and_the_recorder_comes_back(
+    bench: Any, start: Callable[..., Any]
+) -> None:
+    station = start()
+    station.watch(station.alive, 60.0, "the start")
+    station.watch(lambda: station.mode is not None and bool(station.seen.truths), 5.0, "a mode")
+    if station.mode.mode == "SAFE":
+        station.ask("station", "station.reset")
+    station.take_up()
+    before = set(bench.run_dir.glob("*.mcap"))
+    for name in ("link", "recorder"):
+        os.kill(station.children()[name], signal.SIGKILL)
+    killed_ns = station.clock.utc_ns()
+    station.watch(lambda: set(bench.run_dir.glob("*.mcap")) > before, 30.0, "a new recording")
+    station.watch(
+        lambda: station.client.store.fresh(SERVICE_HEARTBEAT, "recorder", station.clock.now_ns()) is not None,
+        10.0,
+        "the recorder's return",
+    )
+
+    after = [truth for truth in station.seen.truths if truth.t_utc_ns > killed_ns]
+    assert all(truth.emitting for truth in after), station.told()
+    assert any("link was killed by SIGKILL and is not started again" in event for event in station.seen.events)
+    assert any("recorder was started again; it only reads" in event for event in station.seen.events)
+    assert station.mode.mode not in {"SAFE", "FAULT"}
