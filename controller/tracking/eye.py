@@ -39,20 +39,22 @@ class Eye:
         self._settings = settings
         self._camera: Camera | None = None
         self._view: tuple[Region, float] | None = None
+        self._wanted = settings.narrow_half_extent_rad, settings.frame_rate_hz
         self._given = model
         self.model = model or CameraModel(((1.0, 0.0), (0.0, 1.0)), (0.0, 0.0))
 
     def open(self) -> None:
-        """Open the camera and look through the narrow region."""
+        """Open the camera and look through the region last wanted, the narrow one at first."""
         dark = np.zeros((DARK_PX, DARK_PX), dtype=np.uint16)
         centroid(dark, Region(0, 0, DARK_PX, DARK_PX))  # loads what is compiled, before a watchdog waits for us
         camera = self._camera = self._open()
         self.model = self._given or nominal(camera.sensor, self._settings.pixel_scale_rad)
         self._view = None
-        self.look(self._settings.narrow_half_extent_rad, self._settings.frame_rate_hz)
+        self.look(*self._wanted)
 
     def look(self, half_extent_rad: float, frame_rate_hz: float) -> None:
         """Use the region that shows errors up to `half_extent_rad`; costs nothing when it is in use already."""
+        self._wanted = half_extent_rad, frame_rate_hz
         camera = self._opened()
         view = (self.model.region(half_extent_rad, camera.sensor), frame_rate_hz)
         if view == self._view:
