@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +12,13 @@ from typing import NamedTuple
 
 import pytest
 
+from controller.bus.endpoints import static_table
+from controller.bus.socket_port import SocketPort
+from controller.bus.topics import STATION_MODE, ModeState
 from controller.cli import main
 from controller.cli.connect import DEFAULT_RIG
 from controller.pointing.elements import built_in_elements
+from hal.clock import NS, RealClock
 
 RIG = DEFAULT_RIG.read_text(encoding="utf-8")
 REAL = '[gimbal]\ndriver = "nexstar"\nresource = "serial:///dev/no-such-mount"'
@@ -246,6 +251,54 @@ def test_no_station_is_told_with_the_command_that_starts_one(
 
 def test_a_bus_off_loopback_is_refused(boresight: Command, rig: Callable[..., Path]) -> None:
     refused(boresight("status", "--rig", rig('host = "127.0.0.1"', 'host = "192.0.2.1"')), "192.0.2.1", "loopback")
+
+
+def test_a_station_whose_devices_are_not_there_names_the_port_and_ends(
+    boresight: Command, tmp_path: Path, free_base_port: Callable[[int], int]
+) -> None:
+    absent = ["serial:///dev/no-mount", "usbip://127.0.0.1:1/1-1", "serial:///dev/no-board"]
+    absent += ["visa://TCPIP0::127.0.0.1::1::SOCKET", "visa://TCPIP0::127.0.0.1::2::SOCKET"]
+    text = RIG.replace("base_port = 5560", f"base_port = {free_base_port(30)}")
+    for resource in absent:
+        text = text.replace('\nresource = "emulated"', f'\nresource = "{resource}"', 1)
+    (tmp_path / "rig.toml").write_text(text)
+    told = boresight("run", "--rig", tmp_path / "rig.toml", "--run-dir", tmp_path / "run")
+    assert told.code == 1
+    (line,) = [line for line in told.lines if line.startswith("error: ")]
+    assert "refused to start: " in line
+    assert line.endswith("resource.")  # the key to look at
+    assert not any("Traceback" in line for line in told.lines)
+
+
+def test_a_station_without_its_emulators_names_the_command_that_starts_them(boresight: Command, tmp_path: Path) -> None:
+    for verb in ("run", "fly", "calibrate"):
+        refused(boresight(verb, "--run-dir", tmp_path), "[gimbal]", "emulated", "`boresight emulate --rig")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_elements_that_are_too_old_for_the_stations_day_are_refused(
+    boresight: Command, rig: Callable[..., Path], free_base_port: Callable[[int], int]
+) -> None:
+    base_port, over, up = free_base_port(30), threading.Event(), threading.Event()
+
+    def station() -> None:
+        clock = RealClock()  # built-in elements are of 2025
+        port = SocketPort("station", clock, static_table(base_port=base_port), simulated=True)
+        up.set()
+        while not over.is_set():
+            port.publish(STATION_MODE, ModeState("STOWED", clock.utc_ns(), "toy"))
+            clock.sleep_until(clock.now_ns() + NS // 50)
+        port.close()
+
+    thread = threading.Thread(target=station)
+    thread.start()
+    try:
+        assert up.wait(5)
+        told = boresight("track", SATELLITE.name, "--rig", rig("base_port = 5560", f"base_port = {base_port}"))
+    finally:
+        over.set()
+        thread.join()
+    refused(told, f"elements of {SATELLITE.name} are", "days old, more than the 14 allowed", "newer element set")
 
 
 @pytest.mark.parametrize(
