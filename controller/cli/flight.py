@@ -74,6 +74,7 @@ class Flight:
         self._bus = LocalBus(self._lockstep, seed)
         self._flown = Flown(self._bench, plan, end_utc_ns)
         self._rise_wall_ns: int | None = None
+        self._doing = ""  # what the operator does, where the mode alone does not say it
 
     def fly(self, metadata: dict[str, dict[str, str]]) -> Flown:
         """Run to the end of the pass. Raises what stopped the operator; a service that died is in `failures`."""
@@ -120,9 +121,10 @@ class Flight:
                     port,
                     factories.observer_of(rig),
                     rig.optics.beacon_wavelength_nm * 1e-3,
-                    lambda what, share: self._progress("CALIBRATE", what),
+                    self._calibrates,
                 )
                 flown.calibrated = operator.calibrate(calibration)
+                self._doing = ""
                 flown.calibrated.fit.model.save(self.out / factories.MODEL_FILE, "simulated")
             operator.track(flown.plan, flown.end_utc_ns)
             operator.arm()
@@ -144,9 +146,12 @@ class Flight:
         flown = self._flown
         flown.hear(topic, envelope.src, envelope.t, body_of(envelope))
         if topic == "station/mode":
-            self._progress(flown.modes[-1][0], "")
+            self._progress(flown.modes[-1][0], self._doing)
             if self._rise_wall_ns is None and envelope.t >= flown.plan.target.rise_utc_ns:
                 self._rise_wall_ns = self._wall.now_ns()
+
+    def _calibrates(self, what: str, share: float) -> None:
+        self._doing = f"calibrating: {what}"
 
     def _progress(self, mode: str, what: str) -> None:
         whole_ns = self._flown.end_utc_ns - self._start_utc_ns
