@@ -132,7 +132,7 @@ def test_a_flat_image_of_any_shape_shows_nothing(shape: tuple[int, int]) -> None
 
 def test_stars_are_listed_brightest_first_and_no_more_than_asked_for() -> None:
     renderer = FrameRenderer(Sensor(width_px=256, height_px=256), np.random.default_rng(8))
-    stars = [(30.0, 40.0, 30_000.0), (200.5, 60.25, 12_000.0), (128.0, 220.0, 60_000.0), (90.0, 90.0, 4_000.0)]
+    stars = [(30.0, 40.0, 30_000.0), (200.3, 60.25, 12_000.0), (128.0, 220.0, 60_000.0), (90.0, 90.0, 4_000.0)]
     image = frame(renderer, stars, 256)
     found = detect(image, 8)
     assert [(round(f.x_px), round(f.y_px)) for f in found] == [(128, 220), (30, 40), (200, 60), (90, 90)]
