@@ -154,32 +154,34 @@ def main() -> None:
     options = parser.parse_args()
     began_ns = RealClock().utc_ns()
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout
-    date = datetime.fromtimestamp(began_ns * 1e-9, UTC)
-    full = []
+    head = [
+        "# Campaign",
+        "",
+        f"Run on {datetime.fromtimestamp(began_ns * 1e-9, UTC):%Y-%m-%d} at commit {commit.strip()} by `make campaign`.",
+        "Every figure is simulated. Angles in µrad, the worse axis.",
+    ]
+    passes: list[dict[str, Any]] = []
+    scans: list[dict[str, Any]] = []
     for seed in range(1, options.seeds + 1):
-        full.append(full_pass(seed))
-        print(passes_table(full)[-1], flush=True)
-    scans = []
+        passes.append(full_pass(seed))
+        print(passes_table(passes)[-1], flush=True)
+        write(head, passes, scans, [])
     for seed in range(1, options.acquisitions + 1):
         scans.append(acquisition(seed))
         print(f"acquisition {seed}: {scans[-1]['acquisition_time_s']} s", flush=True)
-    lines = [
-        "# Campaign",
-        "",
-        f"Run on {date:%Y-%m-%d} at commit {commit.strip()} by `make campaign`.",
-        "Every figure is simulated. Angles in µrad, the worse axis.",
-        "",
-        "## Full passes",
-        "",
-        *passes_table(full),
-        "",
-    ]
-    if scans:
-        lines += ["## Acquisition alone", "", *acquisition_lines(scans), ""]
-    if options.realtime:
-        lines += ["## Real time", "", *real_time(), ""]
-    PAGE.write_text("\n".join(lines), encoding="utf-8")
+        write(head, passes, scans, [])
+    write(head, passes, scans, real_time() if options.realtime else [])
     print(f"written: {PAGE}")
+
+
+def write(head: list[str], passes: list[dict[str, Any]], scans: list[dict[str, Any]], realtime: list[str]) -> None:
+    """The page with what is known so far: a campaign that is cut off leaves what it has."""
+    lines = [*head, "", f"## Full passes: {len(passes)}", "", *passes_table(passes)]
+    if len(scans) > 1:
+        lines += ["", f"## Acquisition alone: {len(scans)} seeds", "", *acquisition_lines(scans)]
+    if realtime:
+        lines += ["", "## Real time", "", *realtime]
+    PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -236,12 +236,14 @@ def _in_real_time(
     import numpy as np
 
     from sim_hw.devices.scpi import Exchange
+    from sim_hw.scene.frame import FrameRenderer
     from sim_hw.wires.line import SerialLine
     from sim_hw.wires.pty import PtyPort
     from sim_hw.wires.rawsocket import RawSocketServer
     from sim_hw.wires.reactor import Reactor
     from sim_hw.wires.usbip import UsbipServer
 
+    FrameRenderer.warm_up()
     world.directions(np.arange(0.0, AHEAD_S, 1.0))  # what is slow to compute, for as long as a pass takes
     world.advance(WARM_UP_NS)  # compiles what the world needs before its time begins to count
     rig = load_rig(rig_path, dict.fromkeys(wanted, ""))

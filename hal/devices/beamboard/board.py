@@ -25,6 +25,7 @@ SETPOINTS_A_FRAME = 64
 STATUS = struct.Struct("<BBHHHIII7f")
 CAPTURE_HEAD = struct.Struct("<III")
 CAPTURE_POLL_NS = NS // 200
+GREETING_TIMEOUT_S = 0.4  # no watchdog of ours runs yet, and a board that was just plugged in may be slow
 FLAGS = ("enabled", "interlock_closed", "quad_lost", "watchdog", "interlock", "capturing", "injecting")
 QUAD_SCALE_RAD = 69.2e-6  # a Gaussian spot of 100 urad 1/e^2 radius on cells that reach to 100 urad
 
@@ -56,12 +57,14 @@ class BeamBoard:
         self._exchange = Exchange(self._wire, clock)
         self._capture_channels: tuple[str, ...] = ()
         self._capture_data = bytearray()
+        patience_s, self._exchange.answer_timeout_s = self._exchange.answer_timeout_s, GREETING_TIMEOUT_S
         try:
             self._wire.drain()
             self._greet()
         except HalError:
             self._wire.close()
             raise
+        self._exchange.answer_timeout_s = patience_s
 
     def status(self) -> FineStatus:
         """State now, and statistics since the previous status or heartbeat."""

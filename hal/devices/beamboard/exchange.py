@@ -60,6 +60,7 @@ class Exchange:
 
     def __init__(self, wire: SerialWire, clock: Clock) -> None:
         self.retries = 0
+        self.answer_timeout_s = ANSWER_TIMEOUT_S
         self._wire = wire
         self._clock = clock
         self._name = wire.name
@@ -73,7 +74,7 @@ class Exchange:
         """
         self._sequence = (self._sequence + 1) & 0xFFFF
         frame = encode(self._sequence, kind, payload)
-        timeout_s = ANSWER_TIMEOUT_S + (len(frame) + reply_room + OVERHEAD) * self._byte_s
+        timeout_s = self.answer_timeout_s + (len(frame) + reply_room + OVERHEAD) * self._byte_s
         for attempt in range(ATTEMPTS):
             if attempt:
                 self.retries += 1
