@@ -21,12 +21,15 @@ def calibrate(rig: RigOption = DEFAULT_RIG, run_dir: RunDirOption = DEFAULT_RUN_
     from controller.cli.connect import connect, operating, station_answers
     from controller.cli.factories import SERVICES
     from controller.cli.rig import resolve_in, station_clock
+    from controller.errors import BoresightError
     from controller.operate import Operator
     from controller.services.realtime import stop_signals
 
     described, clock = resolve_in(rig, run_dir), station_clock(rig, run_dir)
     with connect(described) as client:
-        station_answers(client, described)
+        mode = station_answers(client, described).body.mode
+        if mode != "STOWED":
+            raise BoresightError(f"the station is in {mode}; park it before a calibration: boresight park.")
     with stop_signals() as told, operating(described, clock, told) as port:
         operator = Operator(clock, port, SERVICES)
         operator.wait_for_services()
