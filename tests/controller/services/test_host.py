@@ -1,0 +1,193 @@
+"""A service's own process: launch, priority, and what it says when it cannot run; the registry's time to live."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from controller.bus.client import Client
+from controller.bus.endpoints import Endpoints
+from controller.bus.envelope import BusError
+from controller.bus.registry import TTL_NS, Announcement, Registry, RegistryClient, schema_hash
+from controller.bus.topics import STATION_EVENT
+from controller.services import host
+from controller.services.host import StopFlag, take_priority
+from controller.services.launch import Launch, LaunchError, decode_launch, named
+from hal.clock import RealClock
+
+SERVICES = ("supervisor", "first", "second", "recorder")
+
+
+@pytest.mark.parametrize("path", ["no.such.module:f", "controller.services.host:nothing", "controller", "hal.clock:NS"])
+def test_a_wrong_factory_is_named(path: str) -> None:
+    with pytest.raises(LaunchError, match=path):
+        named(path)
+
+
+def test_a_launch_survives_its_command_line() -> None:
+    launch = Launch(service="first", factory="a:b", rig="rig.toml", run_dir="run", addresses={"gimbal": "pty"})
+    assert decode_launch(launch.encode()) == launch
+    assert launch.make_clock().realtime
+    shifted = decode_launch(replace(launch, utc_offset_ns=-5).encode()).make_clock()
+    assert (shifted.realtime, shifted.utc_ns() <= shifted.now_ns() - 5) == (False, True)
+    with pytest.raises(LaunchError):
+        decode_launch("{}")
+
+
+def test_real_time_priority_that_is_not_allowed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, int]] = []
+
+    def refuse(pid: int, policy: int, parameter: os.sched_param) -> None:
+        asked.append((policy, parameter.sched_priority))
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "sched_setscheduler", refuse)
+    assert take_priority(0) == ""
+    assert "Operation not permitted" in take_priority(10)
+    assert asked == [(os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, 10)], "what it starts does not inherit it"
+    monkeypatch.setattr(os, "sched_setscheduler", lambda *arguments: None)
+    assert take_priority(10) == ""
+
+
+class AfterTurns:
+    """Says stop when it has been asked often enough."""
+
+    def __init__(self, turns: int) -> None:
+        self.turns = turns
+
+    def __call__(self) -> bool:
+        self.turns -= 1
+        return self.turns < 0
+
+
+def launch_of(toys: str, folder: Path, factory: str, base_port: int, **change: Any) -> Launch:
+    return Launch(
+        service="first",
+        factory=f"{toys}:{factory}",
+        rig="toy.toml",
+        run_dir=str(folder),
+        loader=f"{toys}:rig",
+        base_port=base_port,
+        services=SERVICES,
+        **change,
+    )
+
+
+@pytest.fixture
+def toys_here(toys: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield toys
+    sys.modules.pop(toys, None)
+
+
+def test_a_host_runs_its_service_until_told_to_stop(toys_here: str, tmp_path: Path, base_port: int) -> None:
+    assert host.host(launch_of(toys_here, tmp_path, "toy", base_port), AfterTurns(3)) == 0
+    assert (tmp_path / "closed").read_text().split() == ["first"]
+
+
+@pytest.mark.parametrize(
+    ("factory", "code", "words"),
+    [
+        ("refuses", host.EXIT_REFUSED, "/dev/ttyUSB7 does not exist"),
+        ("absent", host.EXIT_REFUSED, "is no factory of a service"),
+        ("rig", host.EXIT_CRASHED, "first has a fault of its own (TypeError"),
+    ],
+)
+def test_a_host_says_why_its_service_did_not_run(
+    toys_here: str,
+    tmp_path: Path,
+    base_port: int,
+    capsys: pytest.CaptureFixture[str],
+    factory: str,
+    code: int,
+    words: str,
+) -> None:
+    assert host.host(launch_of(toys_here, tmp_path, factory, base_port), AfterTurns(3)) == code
+    assert words in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_host_without_real_time_priority_runs_and_tells(
+    toys_here: str, tmp_path: Path, base_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "sched_setscheduler", refuse)
+    launch = launch_of(toys_here, tmp_path, "toy", base_port, priority=5)
+    events: list[str] = []
+    with Client(launch.table()) as client:
+
+        def stop() -> bool:
+            client.pause(0.01)
+            events.extend(sample.body.message for sample in client.store.drain(STATION_EVENT))
+            return bool(events)
+
+        assert host.host(launch, stop) == 0
+    assert "runs without real-time priority" in events[0]
+
+
+def test_a_host_on_taken_ports_refuses(
+    toys_here: str, tmp_path: Path, base_port: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    launch = launch_of(toys_here, tmp_path, "toy", base_port)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", launch.base_port + 4))
+        taken.listen()
+        assert host.host(launch, AfterTurns(3)) == host.EXIT_REFUSED
+    assert "in use: a station is running" in capsys.readouterr().err
+
+
+def test_the_host_process_reads_its_launch_and_ends_on_sigterm(
+    toys_here: str, tmp_path: Path, base_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(host, "host", lambda launch, stop, opened: os.kill(os.getpid(), signal.SIGTERM) or 10 + stop())
+    try:
+        assert host.main([launch_of(toys_here, tmp_path, "toy", base_port).encode()]) == 11
+    finally:
+        signal.signal(signal.SIGTERM, before[0])
+        signal.signal(signal.SIGINT, before[1])
+
+
+def test_an_orphan_is_told_to_stop() -> None:
+    parents = [100, 100, 1]
+    stop = StopFlag(parent=lambda: parents.pop(0))
+    assert not stop()
+    assert stop()
+    assert StopFlag(100, lambda: 1)(), "the supervisor died before its service had begun"
+
+
+def test_an_announcement_holds_for_three_seconds() -> None:
+    class Clock:
+        realtime, t_ns = False, 0
+
+        def now_ns(self) -> int:
+            return self.t_ns
+
+        utc_ns = now_ns
+
+        def sleep_until(self, t_ns: int) -> None:
+            self.t_ns = t_ns
+
+    clock = Clock()
+    registry = Registry(clock)
+    item = Announcement("link", "a", "b", "c", b"boot", schema_hash())
+    registry.announce(item)
+    clock.t_ns = TTL_NS
+    assert registry.lookup() == [item]
+    clock.t_ns += 1
+    assert registry.lookup() == []
+    assert item.endpoints == Endpoints("a", "b", "c")
+
+
+def test_nobody_at_the_registry_is_a_sentence(base_port: int) -> None:
+    with pytest.raises(BusError, match="boresight run"):
+        RegistryClient(f"tcp://127.0.0.1:{base_port}", RealClock()).lookup(0.1)
