@@ -36,8 +36,8 @@ def emulate(
     tle: Annotated[Path | None, typer.Option(help="File of element sets; default: those that are built in.")] = None,
     scenario: Annotated[str, typer.Option(help="World to put it in: a name or a TOML file.")] = "default",
     start_before: Annotated[
-        float, typer.Option(help="Seconds from the start to the rise of the pass; a star calibration takes 400.")
-    ] = 450.0,
+        float, typer.Option(help="Seconds from the start to the rise; calibration and slew took 520 in real time.")
+    ] = 540.0,
     above_limits: Annotated[bool, typer.Option(help="Emulate a pass that asks too much of the gimbal.")] = False,
     summary: Annotated[bool, typer.Option("--summary", help="Sum up the newest recording at the end.")] = False,
 ) -> None:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 BENCH_TIMEOUT_S = 180.0  # compiles on a first start
 END_TIMEOUT_S = 180.0  # the bench reads the recording before it ends
 POLL_NS = NS // 5
-START_BEFORE_S = 540.0  # a star calibration takes six minutes where frames and commands have their real latencies
 Tell = Callable[[str, str], None]  # mode, what goes on
 
 
@@ -32,10 +31,9 @@ def fly_in_real_time(
     Raises BoresightError with the last words of the process that failed.
     """
     clock = RealClock()
-    start = ["--start-before", str(START_BEFORE_S)]
     common = ["--rig", str(rig.path), "--run-dir", str(folder)]
     with ExitStack() as stack:
-        bench = _start(stack, folder, "emulate", [*common, *bench_options, "--summary", *start])
+        bench = _start(stack, folder, "emulate", [*common, *bench_options, "--summary"])
         tell("COMPILE", "the bench starts")
         if not _until(clock, BENCH_TIMEOUT_S, lambda: (folder / "addresses.json").exists() or bench.poll() is not None):
             raise BoresightError(f"the bench did not start within {BENCH_TIMEOUT_S:g} s: {_last(folder, 'emulate')}")
