@@ -155,10 +155,11 @@ def main() -> None:
     began_ns = RealClock().utc_ns()
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout
     date = datetime.fromtimestamp(began_ns * 1e-9, UTC)
+    command = " ".join(["python -m benchmarks.campaign", *sys.argv[1:]])
     head = [
         "# Campaign",
         "",
-        f"Run on {date:%Y-%m-%d} at commit {commit.strip()} by `make campaign`.",
+        f"Run on {date:%Y-%m-%d} at commit {commit.strip()} by `{command}`.",
         "Every figure is simulated. Angles in µrad, the worse axis.",
     ]
     passes: list[dict[str, Any]] = []
