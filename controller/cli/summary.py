@@ -18,6 +18,7 @@ from controller.tracking.fine_bound import jitter_psd, predictor_bound_rad, tilt
 from hal.clock import NS
 
 TRACKING = ("COARSE", "FINE", "LINK")
+REVERSAL_NS = 5 * NS  # to either side of the culmination, where the elevation axis turns round
 SETTLING_NS = 3 * NS  # after the path has begun, for the axes to come up to speed
 Pair = tuple[float, float]
 
@@ -34,6 +35,9 @@ def summarise(flown: Flown, seed: int, threshold_w: float) -> dict[str, Any]:
     coarse = world.statistics(flown.windows(*TRACKING))
     fine = world.statistics(fine_windows)
     link = world.statistics(link_windows, threshold_w)
+    turn_ns = target.culmination_utc_ns - world.timeline.utc0_ns
+    around_ns = (turn_ns - REVERSAL_NS, turn_ns + REVERSAL_NS)
+    reversal = world.statistics(_within(flown.windows(*TRACKING), *around_ns))
     path_ns = start_ns - PATH_LEAD_NS + SETTLING_NS
     open_windows = flown.windows("POINT", "ACQUIRE")
     open_loop = world.statistics([(max(start, path_ns), end) for start, end in open_windows if end > path_ns])
@@ -57,6 +61,8 @@ def summarise(flown: Flown, seed: int, threshold_w: float) -> dict[str, Any]:
         "open_loop_error_to_target_rms_rad": open_loop.coarse_rms_rad,
         "coarse_error_rms_rad": coarse.coarse_rms_rad,
         "coarse_error_peak_rad": coarse.coarse_peak_rad,
+        "reversal_error_peak_rad": reversal.coarse_peak_rad,
+        "reversal_outside_fine_s": _outside_fine_s(flown, turn_ns, end_ns),
         "coarse_error_total_rms_rad": coarse.total_rms_rad,
         "fine_error_rms_rad": fine.fine_rms_rad,
         "fine_error_p999_rad": fine.fine_p999_rad,
@@ -79,6 +85,19 @@ def _mode_times_s(flown: Flown) -> dict[str, float]:
     for mode in dict.fromkeys(name for name, _ in flown.modes):
         times[mode] = sum(end - start for start, end in flown.windows(mode)) / NS
     return times
+
+
+def _within(windows: list[tuple[int, int]], start_ns: int, end_ns: int) -> list[tuple[int, int]]:
+    cut = [(max(start, start_ns), min(end, end_ns)) for start, end in windows]
+    return [(start, end) for start, end in cut if end > start]
+
+
+def _outside_fine_s(flown: Flown, turn_ns: int, end_ns: int) -> float:
+    """Time that the elevation reversal cost: neither FINE nor LINK, from the culmination to the end."""
+    if end_ns <= turn_ns:
+        return math.nan
+    held = _within(flown.windows("FINE", "LINK"), turn_ns, end_ns)
+    return (end_ns - turn_ns - sum(end - start for start, end in held)) / NS
 
 
 def _acquisition_s(flown: Flown) -> float:

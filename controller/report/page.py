@@ -153,6 +153,7 @@ def summary_rows(flown: Pass) -> list[tuple[str, str]]:
         ("open loop after calibration, rms", micro("open_loop_error_after_rms_rad")),
         ("coarse error, rms", micro("coarse_error_rms_rad")),
         ("coarse error, peak", micro("coarse_error_peak_rad")),
+        ("coarse error, peak at the reversal", micro("reversal_error_peak_rad")),
         ("fine error, rms", micro("fine_error_rms_rad")),
         ("fine error, 99.9 %", micro("fine_error_p999_rad")),
         ("best causal predictor, rms", micro("predictor_bound_rad")),

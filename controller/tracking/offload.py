@@ -1,8 +1,9 @@
 """Offload: the steering mirror's mean, handed slowly to the gimbal.
 
 The coarse loop already removes everything the camera sees. What is left in the mirror's mean is what the camera cannot
-see: the angle between the camera's boresight and the quad cell. So the offload moves the camera's set-point, it is slow
-enough to leave jitter to the mirror, and it works only beyond a threshold, so that the gimbal is not kept creeping.
+see: the angle between the camera's boresight and the quad cell. Mirror and camera see the same line of sight at the
+same time, so their difference is that angle alone: free of jitter, of wind, and of what the gimbal is still working
+off. Its running mean becomes the camera's set-point.
 """
 
 from __future__ import annotations
@@ -10,49 +11,32 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from controller.bus.topics import ZERO, Pair
+from controller.bus.topics import Pair
 
 
 @dataclass(frozen=True, slots=True)
 class OffloadSettings:
     """Time constants in s, angles in rad."""
 
-    time_constant_s: float = 8.0
-    average_s: float = 4.0  # jitter and wind average out to about 6 urad
-    engage_rad: float = 25e-6  # a quarter of the quad cell's field: less costs the mirror nothing
-    release_rad: float = 8e-6
+    time_constant_s: float = 8.0  # a frame and a board status are not of the same 20 ms: that much jitter averages out
     limit_rad: float = 500e-6
 
 
-@dataclass(frozen=True, slots=True)
-class Offload:
-    """State: the set-point for the camera's error, the mirror's running mean, and whether a transfer is under way."""
+def step(
+    offset_rad: Pair, mirror_mean_rad: Pair, camera_error_rad: Pair, dt_s: float, settings: OffloadSettings
+) -> Pair:
+    """The set-point after `dt_s` of closed fine loop, (cross-elevation, elevation).
 
-    offset_rad: Pair = ZERO
-    mean_rad: Pair = ZERO
-    active: bool = False
-
-
-def step(state: Offload, mirror_mean_rad: Pair, dt_s: float, settings: OffloadSettings) -> Offload:
-    """One status of the closed fine loop, `mirror_mean_rad` on the sky (target minus gimbal as the mirror bears it)."""
-    share = 1 - math.exp(-dt_s / settings.average_s)
-    mean = (
-        state.mean_rad[0] + share * (mirror_mean_rad[0] - state.mean_rad[0]),
-        state.mean_rad[1] + share * (mirror_mean_rad[1] - state.mean_rad[1]),
+    Args:
+        offset_rad: the set-point so far: the camera's error plus this is what the gimbal nulls.
+        mirror_mean_rad: target minus quad cell's boresight on the sky, as the mirror bears it.
+        camera_error_rad: target minus camera's boresight, of the latest frame.
+        dt_s: what the mirror's mean is the mean of.
+        settings: time constant and limit.
+    """
+    share = 1 - math.exp(-dt_s / settings.time_constant_s)
+    x, y = (
+        min(max(o + share * (m - c - o), -settings.limit_rad), settings.limit_rad)
+        for o, m, c in zip(offset_rad, mirror_mean_rad, camera_error_rad, strict=True)
     )
-    size = math.hypot(*mean)
-    active = size > (settings.release_rad if state.active else settings.engage_rad)
-    if not active:
-        return Offload(state.offset_rad, mean, False)
-    move = dt_s / settings.time_constant_s
-    limit = settings.limit_rad
-    offset = (
-        min(max(state.offset_rad[0] + move * mean[0], -limit), limit),
-        min(max(state.offset_rad[1] + move * mean[1], -limit), limit),
-    )
-    return Offload(offset, mean, True)
-
-
-def rest(state: Offload) -> Offload:
-    """The fine loop is open: keep what has been learned, forget the mirror's mean."""
-    return Offload(state.offset_rad, ZERO, False)
+    return x, y

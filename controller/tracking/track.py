@@ -24,12 +24,13 @@ class Track:
         self._pairing = Pairing()
         self._moment: Moment | None = None
         self._seen_utc_ns: int | None = None
-        self._offload = offload.Offload()
+        self._error: Pair | None = None  # of the latest frame
+        self._offload: Pair = ZERO
 
     @property
     def offload_rad(self) -> Pair:
         """The camera's set-point, as the mirror's mean has moved it."""
-        return self._offload.offset_rad
+        return self._offload
 
     def take(self, pointing: PointingState) -> None:
         """Note where the gimbal is."""
@@ -40,6 +41,7 @@ class Track:
         if self._pairing.state is None:
             return
         self._moment = self._pairing.at(t_utc_ns)
+        self._error = sight.error_rad
         if sight.error_rad is None and self._seen_utc_ns is None:
             return  # nothing to coast on: the uncertainty is the scan's, not the filter's
         self._estimator.observe(self._moment, sight.error_rad, sight.sigma_rad)
@@ -48,10 +50,9 @@ class Track:
 
     def hand_over(self, mirror_mean_rad: Pair | None, dt_s: float) -> None:
         """Note the mirror's mean on the sky over the last `dt_s`, or None while its loop is open."""
-        if mirror_mean_rad is None:
-            self._offload = offload.rest(self._offload)
-        else:
-            self._offload = offload.step(self._offload, mirror_mean_rad, dt_s, self._settings.offload)
+        error, self._error = self._error, None  # no frame is used twice
+        if mirror_mean_rad is not None and error is not None:
+            self._offload = offload.step(self._offload, mirror_mean_rad, error, dt_s, self._settings.offload)
 
     def seen(self, now_utc_ns: int) -> bool:
         """The beacon is in view."""
@@ -67,7 +68,7 @@ class Track:
         """Coarse error against the set-point, and one sigma of everything that moves the spot."""
         if self._moment is None or self._seen_utc_ns is None:
             return ZERO, UNKNOWN
-        (x, y), (ox, oy) = self._estimator.error(self._moment), self._offload.offset_rad
+        (x, y), (ox, oy) = self._estimator.error(self._moment), self._offload
         return (x + ox, y + oy), self._estimator.total_sigma(self._moment)
 
     def fits(self, now_utc_ns: int) -> bool:
@@ -86,7 +87,7 @@ class Track:
         obeyed_ns = now_utc_ns + round(pointing.command_latency_s * NS)
         over_ns = obeyed_ns + round(TURN_S * NS)
         estimate = self._estimator.estimate(self._pairing.at(obeyed_ns), self._pairing.at(over_ns))
-        (x, y), (ox, oy) = estimate.offset_rad, self._offload.offset_rad
+        (x, y), (ox, oy) = estimate.offset_rad, self._offload
         source = "coarse" if self.seen(now_utc_ns) else "coast"
         return Correction(over_ns, (x + ox, y + oy), estimate.rate_rad_s, estimate.sigma_rad, source)
 
