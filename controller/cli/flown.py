@@ -26,7 +26,9 @@ class Flown:
     calibrated: Calibrated | None = None
     ending: Ending | None = None
     modes: list[tuple[str, int]] = field(default_factory=list)  # mode, and when it was entered
-    acquisition_predicted_s: float = float("nan")
+    acquisition_predicted_s: float = float("nan")  # of the first sweep
+    acquisition_predicted_success: float = float("nan")
+    acquisition_sweeps: int = 0  # until the first COARSE
     telemetry_gaps: int = 0
     wall_s: float = 0.0
     pass_wall_s: float = float("nan")  # of that, from rise on
@@ -46,8 +48,12 @@ class Flown:
                 self.ending = Ending(body.mode, body.reason)
         elif topic == "service/heartbeat":
             self._late[source] = body.late_steps
-        elif topic == "acquisition/state" and isnan(self.acquisition_predicted_s) and body.predicted_mean_s > 0:
-            self.acquisition_predicted_s = body.predicted_mean_s
+        elif topic == "acquisition/state" and body.predicted_mean_s > 0:
+            if isnan(self.acquisition_predicted_s):
+                self.acquisition_predicted_s = body.predicted_mean_s
+                self.acquisition_predicted_success = body.predicted_success
+            if not any(mode == "COARSE" for mode, _ in self.modes):
+                self.acquisition_sweeps = max(self.acquisition_sweeps, body.sweep + 1)
 
     def windows(self, *modes: str) -> list[tuple[int, int]]:
         """Spans of time spent in any of the modes."""

@@ -56,6 +56,8 @@ def summarise(flown: Flown, seed: int, threshold_w: float) -> dict[str, Any]:
         "calibration": _calibration(flown),
         "acquisition_time_s": _acquisition_s(flown),
         "acquisition_time_predicted_s": flown.acquisition_predicted_s,
+        "acquisition_sweeps": flown.acquisition_sweeps,
+        "acquisition_success_predicted": flown.acquisition_predicted_success,
         "open_loop_error_before_rms_rad": _before(flown, start_ns, end_ns),
         "open_loop_error_after_rms_rad": open_loop.nominal_rms_rad,
         "open_loop_error_to_target_rms_rad": open_loop.coarse_rms_rad,
