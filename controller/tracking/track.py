@@ -25,12 +25,12 @@ class Track:
         self._moment: Moment | None = None
         self._seen_utc_ns: int | None = None
         self._error: Pair | None = None  # of the latest frame
-        self._offload: Pair = ZERO
+        self._misalignment: Pair = ZERO  # camera's boresight minus quad cell's
 
     @property
     def offload_rad(self) -> Pair:
         """The camera's set-point, as the mirror's mean has moved it."""
-        return self._offload
+        return offload.set_point(self._misalignment, self._settings.offload)
 
     def take(self, pointing: PointingState) -> None:
         """Note where the gimbal is."""
@@ -52,7 +52,7 @@ class Track:
         """Note the mirror's mean on the sky over the last `dt_s`, or None while its loop is open."""
         error, self._error = self._error, None  # no frame is used twice
         if mirror_mean_rad is not None and error is not None:
-            self._offload = offload.step(self._offload, mirror_mean_rad, error, dt_s, self._settings.offload)
+            self._misalignment = offload.learn(self._misalignment, mirror_mean_rad, error, dt_s, self._settings.offload)
 
     def seen(self, now_utc_ns: int) -> bool:
         """The beacon is in view."""
@@ -68,7 +68,7 @@ class Track:
         """Coarse error against the set-point, and one sigma of everything that moves the spot."""
         if self._moment is None or self._seen_utc_ns is None:
             return ZERO, UNKNOWN
-        (x, y), (ox, oy) = self._estimator.error(self._moment), self._offload
+        (x, y), (ox, oy) = self._estimator.error(self._moment), self.offload_rad
         return (x + ox, y + oy), self._estimator.total_sigma(self._moment)
 
     def fits(self, now_utc_ns: int) -> bool:
@@ -87,7 +87,7 @@ class Track:
         obeyed_ns = now_utc_ns + round(pointing.command_latency_s * NS)
         over_ns = obeyed_ns + round(TURN_S * NS)
         estimate = self._estimator.estimate(self._pairing.at(obeyed_ns), self._pairing.at(over_ns))
-        (x, y), (ox, oy) = estimate.offset_rad, self._offload
+        (x, y), (ox, oy) = estimate.offset_rad, self.offload_rad
         source = "coarse" if self.seen(now_utc_ns) else "coast"
         return Correction(over_ns, (x + ox, y + oy), estimate.rate_rad_s, estimate.sigma_rad, source)
 
