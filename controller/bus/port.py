@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
+import msgspec
+
 from controller.bus.topics import Body, Topic
 
 B = TypeVar("B", bound=Body)
 
 
-@dataclass(frozen=True, slots=True)
-class Sample(Generic[B]):
-    """A received telemetry message."""
+class Sample(msgspec.Struct, Generic[B], frozen=True, gc=False):
+    """A received telemetry message. (A struct: some three hundred are made a second.)"""
 
     topic: str
     source: str  # service that sent it

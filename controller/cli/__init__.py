@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -11,6 +12,10 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 from typer.main import get_command
+
+# Before anything imports numpy: our matrices are small, and OpenBLAS' threads wait for the next one by spinning, which
+# costs a flight a tenth of its speed and takes cores from the services in real time. Services inherit it.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # In the order of `boresight --help`: a verb, and the module of this package that holds a function of its name.
 VERBS = {

@@ -76,11 +76,11 @@ class FrameRenderer:
         table[:, 0] -= x_px
         table[:, 1] -= y_px
         places = self._rng.integers(0, DECK, height_px)
-        mean = np.full((height_px, width_px), sensor.background_e_s * exposure_s)
-        _light(mean, table, sensor.spot_sigma_px)
+        background_e = sensor.background_e_s * exposure_s
+        mean = _light(height_px, width_px, background_e, table, sensor.spot_sigma_px)
         image = np.empty((height_px, width_px), dtype=np.uint16)
         converter = (sensor.full_well_e, sensor.gain_e_count, sensor.pedestal_counts)
-        if mean.min() > NORMAL_ABOVE_E:  # handing a generator to compiled code costs more than a small frame
+        if background_e > NORMAL_ABOVE_E:  # handing a generator to compiled code costs more than a small frame
             _bright(image, mean, self._deck, places, sensor.read_noise_e, converter)
         else:
             _dim(image, mean, self._deck, places, sensor.read_noise_e, converter, self._rng)
@@ -88,9 +88,9 @@ class FrameRenderer:
 
 
 @njit(cache=True)
-def _light(mean, spots, sigma_px):  # type: ignore[no-untyped-def]  # numba
-    """Add each spot's electrons."""
-    height, width = mean.shape
+def _light(height, width, background_e, spots, sigma_px):  # type: ignore[no-untyped-def]  # numba
+    """Expected electrons of every pixel: background and each spot's."""
+    mean = np.full((height, width), background_e)
     reach = REACH_SIGMA * sigma_px
     along_x = np.empty(width)
     along_y = np.empty(height)
@@ -103,6 +103,7 @@ def _light(mean, spots, sigma_px):  # type: ignore[no-untyped-def]  # numba
         for row in range(y0, y1):
             for column in range(x0, x1):
                 mean[row, column] += electrons * along_y[row] * along_x[column]
+    return mean
 
 
 @njit(cache=True)
