@@ -125,6 +125,12 @@ def _told() -> Iterator[None]:
         raise BenchError(str(error)) from None
 
 
+def check_scenario(scenario: str | Path) -> None:
+    """Raises BenchError, naming file and key, for a scenario that cannot be used."""
+    with _told():
+        _scenario(scenario, None)
+
+
 def _scenario(scenario: str | Path, overrides: dict[str, dict[str, object]] | None) -> Scenario:
     from sim_hw.scenarios import load_scenario
 

@@ -69,7 +69,7 @@ def _bench(
     above_limits: bool,
 ) -> tuple[Pass, Bench]:
     """The world whose pass is about to begin; of a rig with a real device, the real sky of today."""
-    from controller.cli.bench import open_bench
+    from controller.cli.bench import check_scenario, open_bench
     from controller.cli.demo import choose_pass
     from controller.cli.rig import emulated_devices
     from hal.clock import NS, RealClock, ShiftedClock
@@ -79,7 +79,6 @@ def _bench(
     rig = load_rig(rig_path, dict.fromkeys(wanted, ""))
     if not wanted:
         raise BoresightError(f'{rig_path}: no device has resource = "emulated"; there is nothing to emulate.')
-    _make(run_dir)
     clock: Clock
     if set(wanted) == set(DEVICES):
         coming = choose_pass(rig, tle, target, above_limits).target
@@ -87,6 +86,8 @@ def _bench(
     else:
         clock = RealClock()
         coming, utc0_ns = _today(rig, target, tle, clock.utc_ns()), clock.utc_ns()
+    check_scenario(scenario)  # nothing is left behind by a wrong one
+    _make(run_dir)
     bench = open_bench(rig_path, coming.elements, utc0_ns, scenario, seed, wires="pty", clock=clock, run_dir=run_dir)
     return coming, bench
 

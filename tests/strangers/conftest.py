@@ -1,70 +1,12 @@
-"""An emulated NexStar mount on a pty, in real time, and how to find somebody else's program."""
+"""What tests against other people's clients share: a mount to talk to, and how to find somebody else's program."""
 
 from __future__ import annotations
 
-import math
 import shutil
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import numpy as np
 import pytest
-
-from hal.clock import RealClock
-from sim_hw.devices.nexstar import NexStar
-from sim_hw.timeline import NS, Timeline
-from sim_hw.wires.line import SerialLine
-from sim_hw.wires.pty import PtyPort
-from sim_hw.wires.reactor import Reactor
-
-
-class MountOnPty:
-    """Ideal axes behind the emulated hand controller; `rate` may be read from any thread."""
-
-    def __init__(self) -> None:
-        self.timeline = Timeline()
-        self.rate = [0.0, 0.0]
-        self.angle = [math.radians(178), math.radians(44)]
-        self.since = 0
-        self.clock = RealClock()
-        self.reactor = Reactor(self.timeline, self.clock)
-        self.line = SerialLine(self.timeline, NexStar(self.timeline, self, np.random.default_rng(5)), 9600)
-        self.port = PtyPort(self.line, self.reactor)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=lambda: self.reactor.run(self._stop.is_set))
-        self._thread.start()
-
-    def encoder_rad(self) -> tuple[float, float]:
-        passed_s = (self.timeline.now_ns - self.since) / NS
-        self.since = self.timeline.now_ns
-        self.angle = [angle + rate * passed_s for angle, rate in zip(self.angle, self.rate, strict=True)]
-        return self.angle[0], self.angle[1]
-
-    def set_rate(self, axis: int, rate_rad_s: float) -> None:
-        self.encoder_rad()
-        self.rate[axis] = rate_rad_s
-
-    def wait_until(self, what: Callable[[], bool], seconds: float) -> bool:
-        """True once `what()` is; asked every 20 ms."""
-        deadline_ns = self.clock.now_ns() + round(seconds * NS)
-        while self.clock.now_ns() < deadline_ns:
-            if what():
-                return True
-            self.clock.sleep_until(self.clock.now_ns() + NS // 50)
-        return False
-
-    def close(self) -> None:
-        self._stop.set()
-        self._thread.join(5)
-        self.port.close()
-        self.reactor.close()
-
-
-@pytest.fixture
-def mount() -> Iterator[MountOnPty]:
-    mount = MountOnPty()
-    yield mount
-    mount.close()
+from mount_on_pty import mount as mount
 
 
 @pytest.fixture
