@@ -112,6 +112,7 @@ def real_time() -> list[str]:
     lines = [
         f"- {summary['target']}, watched by `boresight watch` for {watched_s} s",
         f"- modes: {', '.join(f'{mode} {seconds:.0f} s' for mode, seconds in summary['mode_times_s'].items())}",
+        "- it flies at 1200 km, and the limits above are for 500 to 600 km",
         f"- link {(summary['link_fraction'] or 0) * 100:.1f} % of the time after first light",
         f"- fine error {worst(summary, 'fine_error_rms_rad') * 1e6:.2f} µrad rms",
         f"- errors told: {'; '.join(trips) or 'none'}",
@@ -159,13 +160,17 @@ def acquisition_lines(summaries: list[dict[str, Any]]) -> list[str]:
     first = [s["acquisition_time_s"] for s in found if s["acquisition_sweeps"] == 1]
     predicted = statistics.fmean(s["acquisition_time_predicted_s"] for s in summaries)
     expected = statistics.fmean(s["acquisition_success_predicted"] for s in summaries)
-    mean, spread = statistics.fmean(first), statistics.stdev(first) / math.sqrt(len(first))
-    ratio = f"ratio {mean / predicted:.2f}"
-    return [
+    lines = [
         f"- {len(first)} of {len(summaries)} found the satellite in the first sweep, {expected:.1%} predicted",
         f"- {len(found)} found it in the first or a later one",
-        f"- mean time {mean:.2f} ± {spread:.2f} s (one sigma of the mean), predicted {predicted:.2f} s: {ratio}",
     ]
+    if len(first) > 1:
+        mean, spread = statistics.fmean(first), statistics.stdev(first) / math.sqrt(len(first))
+        ratio = f"ratio {mean / predicted:.2f}"
+        lines.append(
+            f"- mean time {mean:.2f} ± {spread:.2f} s (one sigma of the mean), predicted {predicted:.2f} s: {ratio}"
+        )
+    return lines
 
 
 def verdict(summaries: list[dict[str, Any]]) -> list[str]:
