@@ -201,6 +201,14 @@ def test_an_unknown_scenario_is_told_with_what_there_is(boresight: Command, tmp_
     assert not out.exists()
 
 
+def test_a_bench_with_a_wrong_scenario_leaves_no_run_directory(boresight: Command, tmp_path: Path) -> None:
+    run_dir = tmp_path / "run"
+    told = boresight("emulate", "--scenario", "stormy", "--run-dir", run_dir)
+    assert told.code == 1
+    assert "scenario stormy: no such file" in told.lines[-1]
+    assert not run_dir.exists()
+
+
 def test_wrong_keys_of_a_scenario_are_a_line_each(boresight: Command, tmp_path: Path) -> None:
     file = tmp_path / "windy.toml"
     shipped = (Path(__file__).parents[2] / "sim_hw" / "scenarios" / "default.toml").read_text(encoding="utf-8")

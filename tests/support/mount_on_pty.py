@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+from ideal_axes import IdealAxes
 
 from hal.clock import RealClock
 from sim_hw.devices.nexstar import NexStar
@@ -17,14 +17,11 @@ from sim_hw.wires.pty import PtyPort
 from sim_hw.wires.reactor import Reactor
 
 
-class MountOnPty:
+class MountOnPty(IdealAxes):
     """Ideal axes behind the emulated hand controller; `rate` and `stopped_ns` may be read from any thread."""
 
     def __init__(self) -> None:
-        self.timeline = Timeline()
-        self.rate = [0.0, 0.0]
-        self.angle = [math.radians(178), math.radians(44)]
-        self.since = 0
+        super().__init__(Timeline(), azimuth_deg=178, elevation_deg=44)
         self.stopped_ns = 0  # real time at which the axes came to rest, if they have
         self.clock = RealClock()
         self.reactor = Reactor(self.timeline, self.clock)
@@ -34,15 +31,8 @@ class MountOnPty:
         self._thread = threading.Thread(target=lambda: self.reactor.run(self._stop.is_set))
         self._thread.start()
 
-    def encoder_rad(self) -> tuple[float, float]:
-        passed_s = (self.timeline.now_ns - self.since) / NS
-        self.since = self.timeline.now_ns
-        self.angle = [angle + rate * passed_s for angle, rate in zip(self.angle, self.rate, strict=True)]
-        return self.angle[0], self.angle[1]
-
     def set_rate(self, axis: int, rate_rad_s: float) -> None:
-        self.encoder_rad()
-        self.rate[axis] = rate_rad_s
+        super().set_rate(axis, rate_rad_s)
         if self.rate == [0, 0]:
             self.stopped_ns = self.clock.now_ns()
 

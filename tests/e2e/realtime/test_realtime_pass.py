@@ -17,7 +17,7 @@ NS = 1_000_000_000
 HOLD_S = 60
 STANDSTILL_S = 0.1  # three attempts to reach the beam board take 0.2 s
 LATE_SHARE_MAX = 1e-3  # required: steps of a service that began after the next was due
-BENCH_LATE_SHARE_MAX = 5e-3  # its events count as late after 1 ms already; a frame takes it 2 ms to draw
+BENCH_LATE_SHARE_MAX = 5e-3  # the emulator, not the station: its events count as late after 1 ms already
 
 
 def may_have_priority() -> bool:

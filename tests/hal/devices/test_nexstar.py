@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
+from ideal_axes import IdealAxes
 
 from controller.services.lockstep import Lockstep
 from hal.devices.nexstar import NexStar, rate_command, stop_axes
@@ -35,34 +36,12 @@ def test_a_rate_is_quarters_of_an_arc_second(board: int, rate_rad_s: float, fram
     assert rate_command(board, rate_rad_s) == bytes.fromhex(frame)
 
 
-class Axes:
-    """Ideal axes that follow every rate at once."""
-
-    def __init__(self, timeline: Timeline) -> None:
-        self.timeline = timeline
-        self.angle = [math.radians(123.4), math.radians(45.6)]
-        self.rate = [0.0, 0.0]
-        self.since = 0
-        self.set_at: list[int] = []
-
-    def encoder_rad(self) -> tuple[float, float]:
-        passed_s = (self.timeline.now_ns - self.since) / NS
-        self.since = self.timeline.now_ns
-        self.angle = [angle + rate * passed_s for angle, rate in zip(self.angle, self.rate, strict=True)]
-        return self.angle[0], self.angle[1]
-
-    def set_rate(self, axis: int, rate_rad_s: float) -> None:
-        self.encoder_rad()
-        self.rate[axis] = rate_rad_s
-        self.set_at.append(self.timeline.now_ns)
-
-
 class Bench:
     """The emulated mount on a line, in lockstep."""
 
     def __init__(self) -> None:
         self.timeline = Timeline()
-        self.axes = Axes(self.timeline)
+        self.axes = IdealAxes(self.timeline, azimuth_deg=123.4, elevation_deg=45.6)
         self.mount = EmulatedNexStar(self.timeline, self.axes, np.random.default_rng(3))
         self.line = SerialLine(self.timeline, self.mount, 9600)
         self.clock = Lockstep(self.timeline)
