@@ -21,7 +21,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from controller.bus.topics import Pair
+from controller.bus.topics import ZERO, Pair
+from controller.tracking import kalman
 from controller.tracking.pairing import Moment
 
 Array = NDArray[np.float64]
@@ -31,7 +32,6 @@ Array = NDArray[np.float64]
 OFFSET, DRIFT, WORM, WIND, JITTER, STATES = 2, 4, 6, 14, 16, 18
 GATE_SIGMA = 5.0
 GATE_PATIENCE_S = 0.5
-RATE_STEP_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class CoarseEstimator:
         self._t_ns: int | None = None
         self._outlier_since_ns: int | None = None
         self._direction = 0.0
-        self._square = np.zeros(2)  # running mean square of the camera's error
+        self._square: Pair = ZERO  # running mean square of the camera's error
         self._square_weight = 0.0
         d = self._d
         sigma = np.empty(STATES)
@@ -108,35 +108,34 @@ class CoarseEstimator:
         self._note_reversal(moment)
         if error_rad is None:
             return
-        error = np.array(error_rad)
-        self._remember(error)
-        rows = self._rows(moment) + self._jitter_rows
-        seen = rows @ self._P
-        variance = seen @ rows.T
-        variance.flat[::3] += self._d.tilt**2 + centroid_sigma_rad**2
-        inverse = _inverse(variance)
-        innovation = error + moment.deviation_rad - rows @ self._x
-        if self._outlier(moment.t_utc_ns, innovation, inverse):
-            return
-        gain = seen.T @ inverse
-        self._x += gain @ innovation
-        P = self._P - gain @ seen
-        self._P = (P + P.T) / 2
+        self._remember(error_rad)
+        (x, y), (dx, dy) = error_rad, moment.deviation_rad
+        variance = self._d.tilt**2 + centroid_sigma_rad**2
+        rows, innovation = self._rows(moment) + self._jitter_rows, np.empty(2)
+        if kalman.correct(self._x, self._P, rows, np.array((x + dx, y + dy)), variance, GATE_SIGMA, innovation):
+            self._outlier_since_ns = None
+        else:
+            self._doubt(moment.t_utc_ns, innovation)
 
     def estimate(self, now: Moment, ahead: Moment) -> Estimate:
         """The correction for the moment `ahead`; `now` and `ahead` differ by what the mount needs to obey."""
         dt_s = (ahead.t_utc_ns - (self._t_ns or ahead.t_utc_ns)) * 1e-9
-        rows = self._rows(ahead)
-        offset = rows @ self._state_after(dt_s)
+        x, y = self._value(ahead, dt_s)
         span_s = max((ahead.t_utc_ns - now.t_utc_ns) * 1e-9, 1e-3)
-        rate = (offset - self._value(now, dt_s - span_s)) / span_s
-        sigma = np.sqrt(_variances(rows, self._P))
-        return Estimate(ahead.t_utc_ns, _pair(offset), _pair(rate), _pair(sigma))
+        before_x, before_y = self._value(now, dt_s - span_s)
+        sigma_x, sigma_y = kalman.variances(self._P, self._rows(ahead))
+        return Estimate(
+            ahead.t_utc_ns,
+            (x, y),
+            ((x - before_x) / span_s, (y - before_y) / span_s),
+            (math.sqrt(sigma_x), math.sqrt(sigma_y)),
+        )
 
     def error(self, moment: Moment) -> Pair:
         """Estimated target minus boresight at a moment, jitter and tilt left out."""
         dt_s = (moment.t_utc_ns - (self._t_ns or moment.t_utc_ns)) * 1e-9
-        return _pair(self._value(moment, dt_s) - np.array(moment.deviation_rad))
+        (x, y), (dx, dy) = self._value(moment, dt_s), moment.deviation_rad
+        return x - dx, y - dy
 
     def covariance(self, moment: Moment) -> Array:
         """Covariance of b on the sky, jitter left out, (2, 2) rad^2: before the first frame, what is to be scanned."""
@@ -150,9 +149,13 @@ class CoarseEstimator:
         The larger of what the model says and the camera's error itself, rms of the last second or so: the model is
         not trusted alone.
         """
-        model = _variances(self._rows(moment), self._P) + self._d.jitter**2 + self._d.tilt**2
-        seen = self._square / max(self._square_weight, 1e-3)
-        return _pair(np.sqrt(np.maximum(model, seen)))
+        others = self._d.jitter**2 + self._d.tilt**2
+        weight = max(self._square_weight, 1e-3)
+        x, y = (
+            math.sqrt(max(model + others, seen / weight))
+            for model, seen in zip(kalman.variances(self._P, self._rows(moment)), self._square, strict=True)
+        )
+        return x, y
 
     # Inside
 
@@ -163,21 +166,14 @@ class CoarseEstimator:
         if dt_s <= 0:
             return
         self._t_ns = t_ns
-        keep = np.exp(-self._decay * dt_s)
-        x, P = self._x, self._P
-        x[OFFSET:DRIFT] += dt_s * x[DRIFT:WORM]  # drift moves the offset, then everything decays
-        x *= keep
-        P[OFFSET:DRIFT] += dt_s * P[DRIFT:WORM]
-        P[:, OFFSET:DRIFT] += dt_s * P[:, DRIFT:WORM]
-        P *= keep
-        P *= keep[:, None]
-        P.flat[:: STATES + 1] += self._wander * dt_s + self._stationary * (1 - keep * keep)
-        keep_square = math.exp(-dt_s)
-        self._square *= keep_square
-        self._square_weight *= keep_square
+        kalman.propagate(self._x, self._P, dt_s, self._decay, self._wander, self._stationary, moved=OFFSET)
+        keep = math.exp(-dt_s)
+        self._square = (self._square[0] * keep, self._square[1] * keep)
+        self._square_weight *= keep
 
-    def _remember(self, error: Array) -> None:
-        self._square += error**2
+    def _remember(self, error_rad: Pair) -> None:
+        (x, y), (xx, yy) = error_rad, self._square
+        self._square = (xx + x * x, yy + y * y)
         self._square_weight += 1.0
 
     def _note_reversal(self, moment: Moment) -> None:
@@ -187,19 +183,15 @@ class CoarseEstimator:
             self._P[OFFSET + 1, OFFSET + 1] += self._d.reversal**2
         self._direction = direction
 
-    def _outlier(self, t_ns: int, innovation: Array, inverse: Array) -> bool:
-        """True while a frame is too far off to be believed; what lasts longer than a blink is believed after all."""
-        if float(innovation @ inverse @ innovation) < GATE_SIGMA**2:
-            self._outlier_since_ns = None
-            return False
+    def _doubt(self, t_ns: int, innovation: Array) -> None:
+        """A frame was too far off to be believed; what lasts longer than a blink is believed after all."""
         if self._outlier_since_ns is None:
             self._outlier_since_ns = t_ns
         if (t_ns - self._outlier_since_ns) * 1e-9 < GATE_PATIENCE_S:
-            return True
-        self._outlier_since_ns = None
+            return
+        self._outlier_since_ns = None  # the next frame is taken with the wider uncertainty
         self._P[OFFSET, OFFSET] += innovation[0] ** 2
         self._P[OFFSET + 1, OFFSET + 1] += innovation[1] ** 2
-        return True  # the next frame is taken with the wider uncertainty
 
     def _rows(self, moment: Moment) -> Array:
         """How the state shows on the sky at a moment, jitter left out, shape (2, STATES)."""
@@ -225,32 +217,10 @@ class CoarseEstimator:
         self._shown, self._shown_rows = moment, rows
         return rows
 
-    def _value(self, moment: Moment, dt_s: float) -> Array:
+    def _value(self, moment: Moment, dt_s: float) -> Pair:
         """b at a moment that is `dt_s` after the last frame."""
-        result: Array = self._rows(moment) @ self._state_after(dt_s)
-        return result
-
-    def _state_after(self, dt_s: float) -> Array:
-        x: Array = self._x * np.exp(-self._decay * max(dt_s, 0.0))
-        x[OFFSET:DRIFT] += self._x[DRIFT:WORM] * dt_s
-        return x
-
-
-def _inverse(matrix: Array) -> Array:
-    """Of a (2, 2) matrix; numpy's needs ten times as long."""
-    (a, b), (c, d) = matrix.tolist()
-    result: Array = np.array([[d, -b], [-c, a]]) / (a * d - b * c)
-    return result
-
-
-def _variances(rows: Array, P: Array) -> Array:
-    """Diagonal of rows P rows^T."""
-    result: Array = ((rows @ P) * rows).sum(axis=1)
-    return result
-
-
-def _pair(values: Array) -> Pair:
-    return float(values[0]), float(values[1])
+        x, y = kalman.value(self._x, self._rows(moment), dt_s, self._decay, OFFSET)
+        return x, y
 
 
 def fits_field(estimate_rad: Pair, sigma_rad: Pair, half_field_rad: float) -> bool:
