@@ -78,12 +78,12 @@ def test_io_of_a_wrong_shape_is_refused() -> None:
         FinePlant(STILL, np.random.default_rng(1)).attach(1, 1, board.io[:4])
 
 
-def axis_response(commands: Floats, parameters: FineParameters = STILL) -> Floats:
+def axis_response(commands: Floats, parameters: FineParameters = STILL, state: Floats | None = None) -> Floats:
     constants = axis_constants(
         (parameters.resonance_hz[0], parameters.second_mode_hz[0]), (parameters.damping, parameters.second_damping),
         parameters.second_share, parameters.range_rad, parameters.hysteresis, 1e-4,
     )  # fmt: skip
-    state = np.zeros(AXIS_STATE)
+    state = np.zeros(AXIS_STATE) if state is None else state
     return np.array([axis_step(state, constants, float(command)) for command in commands])
 
 
@@ -108,6 +108,14 @@ def test_the_first_mode_decays_as_two_per_cent_damping_does() -> None:
     first, later = np.abs(ring[:50]).max(), np.abs(ring[200:250]).max()
     # 200 ticks of 1 kHz: exp(-0.02 * 2 pi * 1000 * 0.02) = 0.081
     assert later / first == pytest.approx(math.exp(-0.02 * math.tau * 1000 * 0.02), rel=0.15)
+
+
+def test_a_mirror_that_has_rung_down_is_still_and_holds_no_denormal_numbers() -> None:
+    state = np.zeros(AXIS_STATE)
+    axis_response(np.concatenate([np.full(10, 1e-6), np.zeros(60_000)]), state=state)
+    assert (
+        state[:4] == 0.0
+    ).all()  # 708 e-folds at 126 a second to the smallest double: after 5.6 s it was stuck there
 
 
 def test_hysteresis_opens_the_loop_by_one_per_cent_of_the_stroke() -> None:
