@@ -108,9 +108,11 @@ def safety(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
 def tracking(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
     """Camera, beam board and the loops between them. What is compiled is loaded by the one process that needs it."""
     from controller.acquisition.planner import Planner
+    from controller.tracking import compiled
     from controller.tracking.service import TrackingService
     from controller.tracking.settings import TrackingSettings
 
+    compiled.load()
     acquisition, optics = rig.acquisition, rig.optics
     planner = Planner(
         along_track_m=acquisition.ephemeris_along_track_m,
