@@ -14,11 +14,11 @@ from typing import Any
 
 import serial
 
-from hal.clock import Clock, Deadline
+from hal.clock import Clock
 from hal.errors import ResourceError, WireError, WireTimeout
+from hal.wires.stream import StreamWire
 
 REAL_PORT = "serial://"
-DRAIN_BYTES = 65_536
 WRITE_TIMEOUT_S = 2.0  # a peer that stops reading must not block a loop for ever
 
 _OPENING = {
@@ -36,7 +36,7 @@ _OPENING = {
 }
 
 
-class SerialWire:
+class SerialWire(StreamWire):
     """One open line, 8N1.
 
     `resource` is `serial:///dev/...` for a port of this machine (opened exclusively) or any pyserial URL
@@ -45,76 +45,20 @@ class SerialWire:
     """
 
     def __init__(self, resource: str, baud: int, clock: Clock, name: str) -> None:
-        self.resource = resource
-        self.name = name
-        self.baud = baud
-        self._clock = clock
+        super().__init__(resource, clock, name, baud)
         self._where = resource.removeprefix(REAL_PORT)
-        self._pending = bytearray()  # read from the port, asked for by nobody yet
         self._hal_errors = _HalErrors(name, self._where)
         self._port = self._open()
+
+    @property
+    def where(self) -> str:
+        """The port or URL."""
+        return self._where
 
     def write(self, data: bytes) -> None:
         """Send all of `data`. Raises WireError on hang-up, WireTimeout when the peer does not take it."""
         with self._hal_errors:
             self._port.write(data)
-
-    def read(self, n: int, timeout_s: float) -> bytes:
-        """Exactly `n` bytes. Raises WireTimeout (and drops what came) when they do not arrive in `timeout_s`."""
-        missing = n - len(self._pending)
-        if missing > 0:
-            self._pending += self._take(missing, timeout_s)
-        if len(self._pending) < n:
-            raise self._timed_out(f"{len(self._pending)} of {n} bytes came", timeout_s)
-        data = bytes(self._pending[:n])
-        del self._pending[:n]
-        return data
-
-    def read_some(self, limit: int, timeout_s: float) -> bytes:
-        """At least one byte and at most `limit`: what is there.
-
-        Raises WireTimeout when nothing comes in `timeout_s`.
-        """
-        if not self._pending:
-            self._pending += self._take(1, timeout_s)
-        if not self._pending:
-            raise self._timed_out("nothing came", timeout_s)
-        if len(self._pending) < limit and (waiting := self._waiting()):
-            self._pending += self._take_waiting(min(waiting, limit - len(self._pending)))
-        data = bytes(self._pending[:limit])
-        del self._pending[:limit]
-        return data
-
-    def read_until(self, terminator: bytes, timeout_s: float, limit: int) -> bytes:
-        """Bytes up to and with `terminator`, at most `limit`.
-
-        Raises WireTimeout (and drops what came) when the terminator does not come in `timeout_s` or in `limit` bytes.
-        """
-        deadline = Deadline(self._clock, timeout_s)
-        while (end := self._pending.find(terminator, 0, limit)) < 0:
-            if len(self._pending) >= limit or not (more := self._take(max(1, self._waiting()), deadline.remaining_s)):
-                raise self._timed_out(f"no end of reply ({terminator!r}) came in {limit} bytes", timeout_s)
-            self._pending += more
-        stop = end + len(terminator)
-        data = bytes(self._pending[:stop])
-        del self._pending[:stop]
-        return data
-
-    def drain(self, quiet_s: float = 0.0) -> bytes:
-        """Drop what has arrived and what still arrives until the line was silent for `quiet_s`.
-
-        Returns what was dropped. Stops after 64 KiB, so that a babbling device cannot hold a loop.
-        """
-        dropped = bytes(self._pending)
-        self._pending.clear()
-        while len(dropped) < DRAIN_BYTES:
-            if waiting := self._waiting():
-                dropped += self._take_waiting(waiting)
-            elif quiet_s > 0 and (more := self._take(1, quiet_s)):
-                dropped += more
-            else:
-                break
-        return dropped
 
     def close(self) -> None:
         """Close the port; a port that has gone away is closed, too."""
@@ -147,14 +91,6 @@ class SerialWire:
         reason = str(error).rstrip(".")
         return f"{self.name}: cannot open {self._where}: {reason}; check the resource in the rig file, [{self.name}]."
 
-    def _timed_out(self, what: str, timeout_s: float) -> WireTimeout:
-        got = bytes(self._pending[:64])
-        self.drain()
-        return WireTimeout(
-            f"{self.name}: {what} from {self._where} within {timeout_s:g} s{f', only {got!r}' if got else ''}; "
-            f"check its power, cable and baud rate ({self.baud})."
-        )
-
     def _take(self, n: int, timeout_s: float) -> bytes:
         with self._hal_errors:
             if self._port.timeout != timeout_s:
@@ -169,6 +105,9 @@ class SerialWire:
     def _waiting(self) -> int:
         with self._hal_errors:
             return int(self._port.in_waiting)
+
+    def _check(self) -> str:
+        return f"its power, cable and baud rate ({self.baud})"
 
 
 class _HalErrors:
