@@ -14,7 +14,7 @@ from hal.clock import Clock
 
 if TYPE_CHECKING:
     from hal.rig import Rig
-    from hal.wires.serial import SerialWire
+    from hal.wires.stream import StreamWire
 
 SERIAL = ("serial:///dev/...", "socket://HOST:PORT", "rfc2217://HOST:PORT")
 USB = ("usb://VID:PID/SERIAL", "usbip://HOST:PORT/BUSID")
@@ -44,7 +44,7 @@ class Driver:
     resources: tuple[str, ...]  # kinds of resource that it opens, as they are written
     open: Callable[[Rig, Clock], Any]
     stopped_by: StoppedBy
-    stop_axes: Callable[[SerialWire, Clock], None] | None = None  # for the guardian: devices that keep moving
+    stop_axes: Callable[[StreamWire, Clock], None] | None = None  # for the guardian: devices that keep moving
 
     @property
     def schemes(self) -> tuple[str, ...]:
@@ -64,7 +64,7 @@ def _nexstar(rig: Rig, clock: Clock) -> Any:
     )
 
 
-def _nexstar_stop(wire: SerialWire, clock: Clock) -> None:
+def _nexstar_stop(wire: StreamWire, clock: Clock) -> None:
     import_module("hal.devices.nexstar").stop_axes(wire, clock)
 
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Self
 from hal.clock import NS, Clock, Deadline, RealClock
 from hal.drivers import DRIVERS
 from hal.errors import HalError, ResourceError
-from hal.wires.serial import SerialWire
+from hal.wires.opening import open_stream
 
 if TYPE_CHECKING:
     from hal.rig import Rig
@@ -142,7 +142,7 @@ def stop_device(driver: str, resource: str, baud: int, name: str, clock: Clock, 
     deadline = Deadline(clock, give_up_s)
     while not deadline.expired:
         try:
-            wire = SerialWire(resource, baud, clock, name)
+            wire = open_stream(resource, clock, name, baud=baud)
             try:
                 stop_axes(wire, clock)
                 return True

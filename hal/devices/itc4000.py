@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 
 from hal.clock import Clock
-from hal.devices.scpi import ScpiDevice, TextWire
+from hal.devices.scpi import ScpiDevice
 from hal.errors import DeviceError, WireTimeout
 from hal.traits import LaserStatus
-from hal.wires.visa import VisaWire
+from hal.wires.opening import open_text
+from hal.wires.text import TextWire
 
 #: STATus:MEASurement:CONDition bits that mean that a protection is active now.
 PROTECTIONS = {0: "key lock", 2: "interlock", 4: "output inhibit", 5: "power limit", 14: "over temperature"}
@@ -40,7 +41,7 @@ class Itc4000:
     @classmethod
     def open(cls, resource: str, clock: Clock, name: str = "laser") -> Itc4000:
         """Open a `visa://` resource. Raises ResourceError, DeviceError."""
-        wire = VisaWire(resource, clock, name, TIMEOUT_S)
+        wire = open_text(resource, clock, name, TIMEOUT_S)
         try:
             return cls(wire, clock)
         except BaseException:

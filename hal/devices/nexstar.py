@@ -13,7 +13,8 @@ import re
 from hal.clock import NS, Clock, Deadline
 from hal.errors import DeviceError, HalError, ProtocolError, WireTimeout
 from hal.traits import AxisPosition, GimbalCapabilities
-from hal.wires.serial import SerialWire
+from hal.wires.opening import open_stream
+from hal.wires.stream import StreamWire
 
 ECHO_TIMEOUT_S = 0.2  # the hand controller echoes without asking a motor board
 REPLY_TIMEOUT_S = 0.4  # replies take 35 ms; the document's worst case (3.5 s) is too late for a moving telescope
@@ -34,7 +35,7 @@ def rate_command(board: int, rate_rad_s: float) -> bytes:
     return bytes([ord("P"), 3, board, 6 if rate_rad_s >= 0 else 7, steps >> 8, steps & 0xFF, 0, 0])
 
 
-def stop_axes(wire: SerialWire, clock: Clock) -> None:
+def stop_axes(wire: StreamWire, clock: Clock) -> None:
     """Bring both axes to rest, knowing nothing of the state of mount or line.
 
     For whoever takes over from a dead owner: says it blindly first, because that is fastest, then until it is
@@ -53,7 +54,7 @@ class HandController:
     to echo a byte that tells old from new, so a late reply is never the answer to the next query.
     """
 
-    def __init__(self, wire: SerialWire, clock: Clock) -> None:
+    def __init__(self, wire: StreamWire, clock: Clock) -> None:
         self.asked_ns = 0  # when the latest question went out
         self._wire = wire
         self._clock = clock
@@ -142,7 +143,7 @@ class NexStar:
         )
         self._name = name
         self._byte_ns = 10 * NS // baud
-        self._wire = SerialWire(resource, baud, clock, name)
+        self._wire = open_stream(resource, clock, name, baud=baud)
         self._controller = HandController(self._wire, clock)
         try:
             self._begin()

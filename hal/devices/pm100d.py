@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 
 from hal.clock import Clock
-from hal.devices.scpi import ScpiDevice, TextWire
+from hal.devices.scpi import ScpiDevice
 from hal.errors import DeviceError
-from hal.wires.visa import VisaWire
+from hal.wires.opening import open_text
+from hal.wires.text import TextWire
 
 SAMPLE_RATE_HZ = 3000.0
 REPLY_TIMEOUT_S = 1.0
@@ -31,7 +32,7 @@ class Pm100d:
     @classmethod
     def open(cls, resource: str, clock: Clock, name: str = "power_meter") -> Pm100d:
         """Open a `visa://` resource. Raises ResourceError, DeviceError."""
-        wire = VisaWire(resource, clock, name)
+        wire = open_text(resource, clock, name)
         try:
             return cls(wire)
         except BaseException:

@@ -3,30 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Protocol
 
 from hal.errors import DeviceError, ProtocolError, WireTimeout
+from hal.wires.text import TextWire
 
 _QUEUE_LIMIT = 32  # longer than any instrument's queue
 _QUERY_ERRORS = range(-499, -399)  # 488.2's own complaints about a reply that was not read
-
-
-class TextWire(Protocol):
-    """One message out, one reply back."""
-
-    name: str
-
-    def write(self, message: str) -> None:
-        """Send one message."""
-        ...
-
-    def query(self, message: str, timeout_s: float | None = None) -> str:
-        """Send one message and return its reply."""
-        ...
-
-    def close(self) -> None:
-        """Close the wire."""
-        ...
 
 
 class ScpiDevice:

@@ -18,6 +18,7 @@ from usb.backend import IBackend
 
 from hal.clock import Clock
 from hal.errors import DeviceError, ResourceError, WireError, WireTimeout
+from hal.wires.replay_usb import ReplayBackend
 from hal.wires.usbip import UsbipBackend
 
 BackendFactory = Callable[[str, Clock], IBackend]
@@ -42,6 +43,7 @@ def _usbip(location: str, clock: Clock) -> IBackend:
 
 
 register_backend("usbip", _usbip)
+register_backend("replay", lambda location, clock: ReplayBackend(f"replay://{location}", clock))
 
 
 class UsbWire:
@@ -121,7 +123,7 @@ class UsbWire:
 
     def close(self) -> None:
         """Release the device; a second call does nothing."""
-        _release(self.device)
+        release(self.device)
 
 
 class _HalErrors:
@@ -147,23 +149,11 @@ class _HalErrors:
             raise WireError(f"{name}: {resource} failed ({error}); plug the device in again") from error
 
 
-def open_usb(resource: str, name: str, clock: Clock) -> UsbWire:
-    """Open the one device that `resource` names.
+def find(resource: str, name: str, clock: Clock) -> Any:
+    """The one pyusb device that `resource` names.
 
     Raises ResourceError: no such device, more than one, busy, no permission, libusb missing, unknown scheme.
     """
-    device = _find(resource, name, clock)
-    try:
-        return UsbWire(device, name, resource)
-    except (WireError, DeviceError) as error:
-        _release(device)
-        raise ResourceError(str(error)) from error
-    except BaseException:
-        _release(device)
-        raise
-
-
-def _find(resource: str, name: str, clock: Clock) -> Any:
     scheme, _, location = resource.partition("://")
     try:
         if scheme == "usb":
@@ -209,7 +199,8 @@ def _has_serial(device: Any, serial: str) -> bool:
     return bool(device.serial_number == serial)
 
 
-def _release(device: Any) -> None:
+def release(device: Any) -> None:
+    """Give a device back that `find` found."""
     with suppress(usb.core.USBError, OSError):
         usb.util.dispose_resources(device)
     close = getattr(device.backend, "close", None)  # of a backend with one device; libusb's own stays open

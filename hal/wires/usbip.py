@@ -6,19 +6,17 @@ import array
 import errno
 import struct
 from collections.abc import Iterator
-from types import SimpleNamespace
 
-from usb.backend import IBackend
 from usb.core import USBError
 
 from hal.clock import Clock
-from hal.wires.usb_descriptors import Configuration, configuration, device_descriptor
+from hal.wires.usb_described import DescribedBackend, fill
 from hal.wires.usbip_link import Connection
 
 DESCRIPTOR_TIMEOUT_MS = 1000
 
 
-class UsbipBackend(IBackend):  # type: ignore[misc]
+class UsbipBackend(DescribedBackend):
     """A pyusb backend with the one device that a USB/IP server exports under `busid`.
 
     The device is imported, and so reserved, when pyusb first asks for its descriptors; `close` or the handle's end
@@ -26,11 +24,11 @@ class UsbipBackend(IBackend):  # type: ignore[misc]
     """
 
     def __init__(self, host: str, port: int, busid: str, clock: Clock) -> None:
-        self._place = host, port, busid
+        super().__init__()
+        self._exporter = host, port, busid
         self._clock = clock
         self._connection: Connection | None = None
         self._descriptors: dict[int, bytes] = {}
-        self._configuration: Configuration | None = None
 
     def close(self) -> None:
         """Give the device back to its machine."""
@@ -43,7 +41,7 @@ class UsbipBackend(IBackend):  # type: ignore[misc]
 
     def _imported(self) -> Connection:
         if self._connection is None:
-            self._connection = Connection(*self._place, self._clock)
+            self._connection = Connection(*self._exporter, self._clock)
         return self._connection
 
     # Finding and describing
@@ -56,37 +54,11 @@ class UsbipBackend(IBackend):  # type: ignore[misc]
             if error.errno != errno.ENOENT:
                 raise
             return
-        yield self._place[2]
+        yield self._exporter[2]
 
-    def get_device_descriptor(self, dev: str) -> SimpleNamespace:
-        """Fields of the device descriptor (USB 2.0 table 9-8) and the address on the remote bus."""
-        found = device_descriptor(self._descriptor(1, 18))
+    def _place(self) -> tuple[int, int, int]:
         link = self._imported()
-        found.bus, found.address, found.speed = link.bus, link.address, link.speed
-        found.port_number, found.port_numbers = link.address, (link.address,)
-        return found
-
-    def get_configuration_descriptor(self, dev: str, config: int) -> SimpleNamespace:
-        """Fields of the configuration descriptor; IndexError past the first configuration."""
-        if config:
-            raise IndexError("only the first configuration is read")
-        return self._tree().fields
-
-    def get_interface_descriptor(self, dev: str, intf: int, alt: int, config: int) -> SimpleNamespace:
-        """One alternate setting of an interface, by index; IndexError where there is none."""
-        return self._tree().interfaces[intf][alt].fields
-
-    def get_endpoint_descriptor(self, dev: str, ep: int, intf: int, alt: int, config: int) -> SimpleNamespace:
-        """One endpoint of an interface, by index; IndexError where there is none."""
-        return self._tree().interfaces[intf][alt].endpoints[ep]
-
-    def get_parent(self, dev: str) -> None:
-        """The protocol does not tell hubs."""
-
-    def _tree(self) -> Configuration:
-        if self._configuration is None:
-            self._configuration = configuration(self._descriptor(2, 4096))
-        return self._configuration
+        return link.bus, link.address, link.speed
 
     def _descriptor(self, kind: int, length: int) -> bytes:
         if kind not in self._descriptors:
@@ -146,7 +118,7 @@ class UsbipBackend(IBackend):  # type: ignore[misc]
         """One control transfer; the argument names are pyusb's. Returns the bytes moved."""
         out = b"" if bmRequestType & 0x80 else bytes(data)
         got = self._request(bmRequestType, bRequest, wValue, wIndex, out, len(data), timeout)
-        return _fill(data, got) if bmRequestType & 0x80 else len(data)
+        return fill(data, got) if bmRequestType & 0x80 else len(data)
 
     def bulk_write(self, dev_handle: Connection, ep: int, intf: int, data: array.array[int], timeout: int) -> int:
         """One OUT transfer; returns the bytes taken."""
@@ -154,7 +126,7 @@ class UsbipBackend(IBackend):  # type: ignore[misc]
 
     def bulk_read(self, dev_handle: Connection, ep: int, intf: int, buff: array.array[int], timeout: int) -> int:
         """One IN transfer of at most the buffer's length; returns the bytes that came."""
-        return _fill(buff, dev_handle.submit(ep, bytes(8), b"", len(buff), timeout))
+        return fill(buff, dev_handle.submit(ep, bytes(8), b"", len(buff), timeout))
 
     intr_write = bulk_write
     intr_read = bulk_read
@@ -164,9 +136,3 @@ class UsbipBackend(IBackend):  # type: ignore[misc]
     ) -> bytes:
         setup = struct.pack("<BBHHH", request_type, request, value, index, length)
         return self._imported().submit(request_type & 0x80, setup, data, length, timeout_ms)
-
-
-def _fill(buffer: array.array[int], data: bytes) -> int:
-    n = min(len(data), len(buffer))
-    buffer[:n] = array.array("B", data[:n])
-    return n

@@ -15,7 +15,7 @@ from hal.devices.beamboard.dictionary import Dictionary
 from hal.devices.beamboard.exchange import Exchange, Executed
 from hal.errors import DeviceError, HalError, ProtocolError
 from hal.traits import Capture, FineStatus
-from hal.wires.serial import SerialWire
+from hal.wires.opening import open_stream
 
 PROTOCOL_VERSION = 1
 HELLO, DICTIONARY = 0x01, 0x02  # the two that must be known before the dictionary
@@ -53,7 +53,7 @@ class BeamBoard:
         self.name = name
         self.quad_scale_rad = quad_scale_rad
         self._clock = clock
-        self._wire = SerialWire(resource, baud, clock, name)
+        self._wire = open_stream(resource, clock, name, baud=baud)
         self._exchange = Exchange(self._wire, clock)
         self._capture_channels: tuple[str, ...] = ()
         self._capture_data = bytearray()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from hal.clock import NS, Clock, Deadline
 from hal.errors import DeviceError, ProtocolError, WireTimeout
-from hal.wires.serial import SerialWire
+from hal.wires.stream import StreamWire
 
 SYNC = b"\xa5\x5a"
 HEADER = struct.Struct("<2sHHB")
@@ -58,7 +58,7 @@ class Executed:
 class Exchange:
     """One conversation at a time with one board."""
 
-    def __init__(self, wire: SerialWire, clock: Clock) -> None:
+    def __init__(self, wire: StreamWire, clock: Clock) -> None:
         self.retries = 0
         self.answer_timeout_s = ANSWER_TIMEOUT_S
         self._wire = wire

@@ -14,7 +14,7 @@ from hal.devices.u3v.gencp import ControlChannel
 from hal.devices.u3v.timestamps import ClockMap
 from hal.errors import DeviceError, HalError, ProtocolError, WireTimeout
 from hal.traits import Frame, Region
-from hal.wires.usb import open_usb
+from hal.wires.opening import open_usb
 
 SI_INFO, SI_CONTROL, SI_REQUIRED_PAYLOAD = 0x00, 0x04, 0x08
 SI_MAX_LEADER, SI_TRANSFER_SIZE, SI_MAX_TRAILER = 0x18, 0x1C, 0x2C

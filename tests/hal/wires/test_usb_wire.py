@@ -17,7 +17,8 @@ from usb.backend import IBackend
 from hal.clock import RealClock
 from hal.errors import DeviceError, ResourceError, WireError, WireTimeout
 from hal.wires import usbip_link
-from hal.wires.usb import UsbWire, open_usb, register_backend
+from hal.wires.opening import open_usb
+from hal.wires.usb import UsbWire, register_backend
 from sim_hw.wires.memory_usb import MemoryUsbBackend, as_default_backend
 
 DEVICE = struct.pack("<BBHBBBBHHHBBBB", 18, 1, 0x0200, 0, 0, 0, 64, 0x1209, 0x0001, 0x0102, 0, 0, 1, 1)

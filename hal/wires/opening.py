@@ -1,0 +1,62 @@
+"""Opens what a rig file names, by its scheme; with a log where one is wanted, out of a log where it says replay://."""
+
+from __future__ import annotations
+
+from hal.clock import Clock
+from hal.errors import DeviceError, HalError, ResourceError, WireError
+from hal.wires.logged import LoggedStream, LoggedText, LoggedUsb
+from hal.wires.replay import ReplayStream, ReplayText, is_replay
+from hal.wires.serial import SerialWire
+from hal.wires.stream import StreamWire
+from hal.wires.text import TextWire
+from hal.wires.usb import UsbWire, find, release
+from hal.wires.wirelog import log_of
+
+
+def open_stream(resource: str, clock: Clock, name: str, *, baud: int = 0) -> StreamWire:
+    """Open a byte stream. Raises ResourceError."""
+    if is_replay(resource):
+        return ReplayStream(resource, clock, name)
+    log = log_of(name, clock, resource=resource, kind="stream", baud=baud)
+    try:
+        wire = SerialWire(resource, baud, clock, name)
+    except HalError as error:
+        if log is not None:
+            log.failed(error)
+            log.close()
+        raise
+    return wire if log is None else LoggedStream(wire, clock, log)
+
+
+def open_usb(resource: str, name: str, clock: Clock) -> UsbWire:
+    """Open the one USB device that `resource` names.
+
+    Raises ResourceError: no such device, more than one, busy, no permission, libusb missing, unknown scheme.
+    """
+    device = find(resource, name, clock)
+    try:
+        log = None if is_replay(resource) else log_of(name, clock)
+        return UsbWire(device, name, resource) if log is None else LoggedUsb(device, name, resource, clock, log)
+    except (WireError, DeviceError) as error:
+        release(device)
+        raise ResourceError(str(error)) from error
+    except BaseException:
+        release(device)
+        raise
+
+
+def open_text(resource: str, clock: Clock, name: str, timeout_s: float = 1.0) -> TextWire:
+    """Open a wire of messages: VISA. Raises ResourceError."""
+    from hal.wires.visa import VisaWire  # a third of a second: only where an instrument is opened
+
+    if is_replay(resource):
+        return ReplayText(resource, clock, name)
+    log = log_of(name, clock, resource=resource, kind="text")
+    try:
+        wire = VisaWire(resource, clock, name, timeout_s)
+    except HalError as error:
+        if log is not None:
+            log.failed(error)
+            log.close()
+        raise
+    return wire if log is None else LoggedText(wire, clock, log)
