@@ -31,6 +31,7 @@ from hal.rig_sections import (
     Section,
     StationSection,
 )
+from hal.wires.wirelog import is_replay
 
 DEVICES = ("gimbal", "camera", "beam_board", "laser", "power_meter")
 
@@ -60,7 +61,7 @@ class Rig(Section):
 
     @property
     def emulated(self) -> frozenset[str]:
-        """Devices whose resource was not in the file but given from outside: they are not real."""
+        """Devices that are not real: their resource was given from outside, or is the replay of a wire log."""
         return self._emulated
 
     def driver(self, device: str) -> Driver:
@@ -140,18 +141,20 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _resolve(document: dict[str, Any], addresses: Mapping[str, str], problems: list[str]) -> frozenset[str]:
-    """Put `addresses` in place of words; returns the devices that got one."""
+    """Put `addresses` in place of words; returns the devices that are not real."""
     emulated = set()
     for device, address in addresses.items():
         section = document.get(device)
         if not isinstance(section, dict) or device not in DEVICES:
             continue  # the section is missing, which is told elsewhere
-        if _is_address(section.get("resource")):
+        if _is_address(section.get("resource")) and section["resource"] != address:
             problems.append(f'[{device}] resource = "{section["resource"]}" is real; an emulator may not replace it')
             continue
         section["resource"] = address or f"unresolved://{device}"
         emulated.add(device)
-    return frozenset(emulated)
+    sections = ((device, document.get(device)) for device in DEVICES)
+    replayed = {d for d, s in sections if isinstance(s, dict) and is_replay(str(s.get("resource")))}
+    return frozenset(emulated | replayed)
 
 
 def _resource_problems(document: dict[str, Any], emulated: frozenset[str]) -> list[str]:

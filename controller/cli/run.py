@@ -13,6 +13,7 @@ import typer
 from controller.cli.connect import DEFAULT_RIG, DEFAULT_RUN_DIR, RigOption, RunDirOption
 from controller.cli.fly import ArcOption, CalibrateOption, TargetOption, TleOption
 
+WIRES = "wires"  # folder in the run directory
 END_S = 5.0  # that the operator's process gets to end by itself
 
 
@@ -24,14 +25,17 @@ def run(
     target: TargetOption = "",
     tle: TleOption = None,
     arc: ArcOption = None,
+    wire_log: Annotated[
+        bool, typer.Option("--wire-log", help="Log every byte of every device to wires/ in the run directory.")
+    ] = False,
 ) -> None:
     """Run a station until Ctrl-C. Without --fly it waits for `boresight track` and the like."""
     from controller.cli.factories import PRIORITIES, factories
-    from controller.cli.rig import UTC_OFFSET, read_addresses, resolve_in
+    from controller.cli.rig import UTC_OFFSET, emulated_devices, read_addresses, resolve_in
     from controller.services.realtime import run_station
 
     resolved = resolve_in(rig, run_dir)
-    found = read_addresses(run_dir) if resolved.emulated else {}
+    found = read_addresses(run_dir) if emulated_devices(rig) else {}
     options = ["--run-dir", str(run_dir), "--calibrate" if calibrate else "--no-calibrate", "--target", target]
     options += ["--tle", str(tle)] if tle is not None else []
     options += ["--arc", str(arc)] if arc is not None else []
@@ -46,13 +50,14 @@ def run(
         code = run_station(
             factories(),
             rig,
-            {device: found[device] for device in sorted(resolved.emulated)},
+            {device: getattr(resolved, device).resource for device in sorted(resolved.emulated)},
             run_dir,
             utc_offset_ns=found.get(UTC_OFFSET, 0),
             host=resolved.bus.host,
             base_port=resolved.bus.base_port,
             priorities=PRIORITIES,
             restart=("recorder",),
+            wire_log=run_dir / WIRES if wire_log else None,
             tell=lambda sentence: typer.echo(sentence, err=True),
             stop_wanted=over,
         )

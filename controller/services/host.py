@@ -21,6 +21,7 @@ from controller.bus.topics import STATION_EVENT, StationEvent
 from controller.errors import BoresightError
 from controller.services.launch import Launch, decode_launch, named
 from hal.errors import HalError
+from hal.wires import wirelog
 
 EXIT_REFUSED: Final = 3  # one sentence on stderr says what to do
 EXIT_CRASHED: Final = 4  # a fault of ours: the traceback is on stderr
@@ -74,6 +75,8 @@ def keep_memory() -> None:
 def host(launch: Launch, stop: Callable[[], bool], opened: Callable[[], None] = lambda: None) -> int:
     """Run one service to its end; returns the exit code. `opened` is called when its loop begins."""
     clock = launch.make_clock()
+    if launch.wire_log:
+        wirelog.start(Path(launch.wire_log))
     port: SocketPort | None = None
     try:
         port = SocketPort(launch.service, clock, launch.table(), simulated=bool(launch.addresses), stop_wanted=stop)

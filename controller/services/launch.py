@@ -41,6 +41,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     clock: str = REAL_CLOCK  # called without arguments
     parent: int = 0  # process id of the supervisor; the service ends when it is gone. 0: whoever started it
     utc_offset_ns: int = 0  # not 0: real speed at the epoch of an emulated world, instead of `clock`
+    wire_log: str = ""  # folder for the logs of its devices' wires; empty: none is written
     priority: int = 0  # SCHED_FIFO 1 to 99, 0: ordinary scheduling
 
     def table(self) -> dict[str, Endpoints]:

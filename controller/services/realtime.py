@@ -232,6 +232,7 @@ def run_station(
     services: tuple[str, ...] = STATION_SERVICES,
     priorities: Mapping[str, int] | None = None,
     restart: Collection[str] = (),
+    wire_log: Path | None = None,
     tell: Tell = lambda sentence: None,
     stop_wanted: Callable[[], bool] = lambda: False,
 ) -> int:
@@ -250,6 +251,7 @@ def run_station(
         services: all names of the bus table, those that run elsewhere (bench) included.
         priorities: SCHED_FIFO priority by service, "supervisor" among them.
         restart: services that may be started again by themselves.
+        wire_log: folder for a log of every wire; None: none is written.
         tell: takes each sentence for the operator.
         stop_wanted: asked at 50 Hz.
 
@@ -275,6 +277,7 @@ def run_station(
             base_port=base_port,
             services=services,
             parent=os.getpid(),
+            wire_log=str(wire_log) if wire_log is not None else "",
             priority=(priorities or {}).get(name, 0),
         )
         for name, factory in factories.items()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from hal.clock import Clock
 from hal.errors import DeviceError, HalError, ResourceError, WireError
 from hal.wires.logged import LoggedStream, LoggedText, LoggedUsb
-from hal.wires.replay import ReplayStream, ReplayText, is_replay
+from hal.wires.replay import ReplayStream, ReplayText
 from hal.wires.serial import SerialWire
 from hal.wires.stream import StreamWire
 from hal.wires.text import TextWire
 from hal.wires.usb import UsbWire, find, release
-from hal.wires.wirelog import log_of
+from hal.wires.wirelog import is_replay, log_of
 
 
 def open_stream(resource: str, clock: Clock, name: str, *, baud: int = 0) -> StreamWire:

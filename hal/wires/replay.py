@@ -27,15 +27,9 @@ from hal.errors import (
 from hal.wires.stream import StreamWire
 from hal.wires.wirelog import Entry, read_log
 
-SCHEME: Final = "replay://"
 _ERRORS: Final[dict[str, type[HalError]]] = {
     kind.__name__: kind for kind in (WireError, WireTimeout, ProtocolError, DeviceError)
 }
-
-
-def is_replay(resource: str) -> bool:
-    """True for what this module opens."""
-    return resource.startswith(SCHEME)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from hal.errors import HalError, ResourceError
 
 What = Literal["open", ">", "<", "!"]
 SUFFIX: Final = ".wire.jsonl"
+REPLAY: Final = "replay://"
 _folder: Path | None = None
 _PLAIN: Final = frozenset(range(0x20, 0x7F)) | {0x0A, 0x0D, 0x09}
 
@@ -127,6 +128,11 @@ class WireLog:
                 self._file.flush()
             except OSError:
                 self._file = None
+
+
+def is_replay(resource: str) -> bool:
+    """True for a resource that is a log instead of a device."""
+    return resource.startswith(REPLAY)
 
 
 def bulk(endpoint: int) -> str:

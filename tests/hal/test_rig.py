@@ -229,3 +229,16 @@ def test_every_device_of_a_rig_has_a_driver_that_says_what_stops_it() -> None:
     assert {driver.device for driver in DRIVERS.values()} == set(DEVICES)
     for driver in DRIVERS.values():
         assert all((driver.stopped_by.process, driver.stopped_by.cable, driver.stopped_by.host))
+
+
+def test_a_replayed_device_counts_as_emulated_and_locks_real_emission(text: str, write: Callable[[str], Path]) -> None:
+    rig = load_rig(write(text.replace(REAL["camera"], "replay:///tmp/camera.wire.jsonl")))
+    assert rig.emulated == {"camera"}
+    assert any("camera is emulated and laser and beam_board are real" in reason for reason in emission_lock(rig))
+
+
+def test_the_address_of_a_replay_may_be_given_again_and_no_other(text: str, write: Callable[[str], Path]) -> None:
+    path = write(text.replace(REAL["camera"], "replay:///tmp/camera.wire.jsonl"))
+    assert load_rig(path, {"camera": "replay:///tmp/camera.wire.jsonl"}).emulated == {"camera"}
+    with pytest.raises(RigError, match="an emulator may not replace it"):
+        load_rig(path, {"camera": "usbip://127.0.0.1:3240/1-1"})
