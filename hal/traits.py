@@ -97,7 +97,7 @@ class Camera(Protocol):
         ...
 
     def read(self, timeout_s: float) -> Frame:
-        """The next frame. Raises WireTimeout when none comes in time."""
+        """The next frame. Raises WireTimeout when none comes in time, DeviceError when it was never started."""
         ...
 
     def stop(self) -> None:

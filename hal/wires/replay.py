@@ -2,14 +2,16 @@
 
 `replay://PATH` answers strictly: the driver must send what was sent then, byte for byte, else the wire fails and names
 the line of the log where the two part. `replay://PATH?lenient` looks for the same message later or earlier in the log
-and answers as it was answered there; what was never sent is met with silence. `?session=2` plays what followed the
-second opening. Replies keep the delays that they had, on the Clock.
+and answers as it was answered there; what was never sent is met with silence. Replies keep the delays that they had,
+on the Clock. A device that is opened again plays what followed its next opening in the log, and after the last one the
+first again; `?session=2` always plays the second.
 
 A replay is no device: a rig counts what it says as emulated, so it never arms anything real.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -30,6 +32,7 @@ from hal.wires.wirelog import Entry, read_log
 _ERRORS: Final[dict[str, type[HalError]]] = {
     kind.__name__: kind for kind in (WireError, WireTimeout, ProtocolError, DeviceError)
 }
+_openings: Counter[Path] = Counter()  # of each log, by this process
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,8 @@ def load_session(resource: str, name: str, kind: str) -> Session:
     path = Path(parts.netloc + parts.path)
     entries = read_log(path)
     starts = [index for index, entry in enumerate(entries) if entry.what == "open"]
-    number = options.get("session", ["1"])[0]
+    number = options["session"][0] if "session" in options else str(_openings[path] % max(1, len(starts)) + 1)
+    _openings[path] += 1
     if not (number.isdigit() and 1 <= int(number) <= len(starts)):
         raise ResourceError(f"{name}: {path} has sessions 1 to {len(starts)}, not {number!r}.")
     first = starts[int(number) - 1]

@@ -1,0 +1,62 @@
+"""Every suite on every emulator, through the real drivers and libraries, in lockstep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from controller.cli.bench import Bench, open_bench
+from controller.cli.demo import DEFAULT_RIG, choose_pass
+from controller.cli.rig import emulated_devices
+from controller.services.lockstep import Lockstep
+from hal.conformance import SUITES, Report, Terms, run_suite
+from hal.rig import DEVICES, load_rig, open_device
+from hal.wires import wirelog
+from sim_hw.timeline import Timeline
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    rig = load_rig(DEFAULT_RIG, dict.fromkeys(emulated_devices(DEFAULT_RIG), ""))
+    target = choose_pass(rig, None, "", above_limits=False).target
+    with open_bench(DEFAULT_RIG, target.elements, target.rise_utc_ns - 60_000_000_000) as bench:
+        yield bench
+
+
+def verify(bench: Bench, device: str, terms: Terms | None = None) -> Report:
+    assert bench.lockstep is not None
+    clock = bench.lockstep
+    return run_suite(device, SUITES[device], lambda: open_device(bench.rig, device, clock), clock, terms)
+
+
+def failures(report: Report) -> list[str]:
+    return [f"{finding.sentence}: {finding.detail}" for finding in report.findings if finding.verdict == "fail"]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("speed", [0.1, 1.0])
+def test_the_emulator_does_what_its_trait_says(bench: Bench, device: str, speed: float) -> None:
+    report = verify(bench, device, Terms(speed=speed))
+    assert failures(report) == []
+    assert [finding for finding in report.findings if finding.verdict == "pass"]
+    assert report.timing()
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_the_replay_of_a_verification_verifies(bench: Bench, device: str, tmp_path: Path) -> None:
+    with wirelog.logging_to(tmp_path):
+        seen = verify(bench, device)
+    resource = f"replay://{tmp_path}/{device}.wire.jsonl"
+    text = DEFAULT_RIG.read_text(encoding="utf-8")
+    others = {other: bench.addresses[other] for other in DEVICES if other != device}
+    section = text.index(f"[{device}]")
+    changed = tmp_path / "rig.toml"
+    changed.write_text(text[:section] + text[section:].replace('resource = "emulated"', f'resource = "{resource}"', 1))
+    rig = load_rig(changed, others)
+    clock = Lockstep(Timeline())
+    again = run_suite(device, SUITES[device], lambda: open_device(rig, device, clock), clock)
+    assert failures(again) == []
+    assert [finding.verdict for finding in again.findings] == [finding.verdict for finding in seen.findings]
+    assert again.measured == pytest.approx(seen.measured, rel=0.02, abs=1e-6)
