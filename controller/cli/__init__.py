@@ -35,6 +35,7 @@ VERBS = {
     "report": "report",
     "rig": "rig",
 }
+RIG_VERBS = ("verify",)  # modules that add a command to `boresight rig`
 HELP = "Points, acquires and tracks: controller for ground stations and laser terminals."
 USAGE_ERROR: Any = typer.BadParameter.__base__  # click's, or the copy that typer carries
 OURS = ("hal", "controller", "sim_hw")
@@ -53,6 +54,8 @@ class Verbs(TyperGroup):
             return None
         module = import_module(f"{__name__}.{VERBS[cmd_name]}")
         if cmd_name == "rig":
+            for verb in RIG_VERBS:
+                import_module(f"{__name__}.{verb}")
             return get_command(module.app)
         app = typer.Typer(add_completion=False)
         app.command(cmd_name)(getattr(module, cmd_name))
