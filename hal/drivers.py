@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hal.rig import Rig
     from hal.wires.stream import StreamWire
 
-SERIAL = ("serial:///dev/...", "socket://HOST:PORT", "rfc2217://HOST:PORT")
+SERIAL = ("serial:///dev/...", "socket://HOST:PORT", "rfc2217://HOST:PORT", "tcp://HOST:PORT")
 USB = ("usb://VID:PID/SERIAL", "usbip://HOST:PORT/BUSID")
 VISA = ("visa://USB0::VID::PID::SERIAL::INSTR", "visa://TCPIP0::HOST::PORT::SOCKET")
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,11 +16,11 @@ from controller.cli.connect import DEFAULT_RIG, RigOption
 from controller.cli.rig import app, emulated_devices, resolve_in
 from controller.errors import BoresightError
 from hal.clock import NS, Clock, RealClock
-from hal.conformance import SUITES, Finding, Report, Terms, compare, run_suite
-from hal.conformance.gimbal import envelope_deg
-from hal.guarded import open_gimbal
 from hal.rig import DEVICES, Rig, load_rig, open_device
 from hal.wires import wirelog
+
+if TYPE_CHECKING:
+    from hal.conformance import Finding, Report, Terms
 
 BEFORE_RISE_NS = 60 * NS  # of the pass whose world the emulators live in
 MARKS = {"pass": "[green]pass[/]", "fail": "[red]FAIL[/]", "skipped": "[yellow]skip[/]"}
@@ -45,6 +45,8 @@ def verify(
 
     A real device is moved at a tenth of its speed, after the envelope was shown and confirmed; nothing is made to emit.
     """
+    from hal.conformance import Terms
+
     if device not in DEVICES:
         raise typer.BadParameter(
             f"{device!r} is no device of a rig; there are {', '.join(DEVICES)}", param_hint="DEVICE"
@@ -75,6 +77,8 @@ def _real(path: Path, device: str) -> Rig:
 
 
 def _confirm(device: str, rig: Rig, terms: Terms, yes: bool) -> None:
+    from hal.conformance.gimbal import envelope_deg
+
     resource = getattr(rig, device).resource
     what = f"{device}: {resource} is real. Emission stays off"
     if device == "gimbal" and terms.motion:
@@ -120,6 +124,9 @@ def _reference(device: str, terms: Terms) -> Report | None:
 def _run(device: str, rig: Rig, clock: Clock, terms: Terms, tell: bool) -> Report:
     from rich.console import Console
 
+    from hal.conformance import SUITES, run_suite
+    from hal.guarded import open_gimbal
+
     console = Console(highlight=False)
 
     def told(finding: Finding) -> None:
@@ -133,6 +140,8 @@ def _run(device: str, rig: Rig, clock: Clock, terms: Terms, tell: bool) -> Repor
 
 
 def _result(report: Report, rig: Rig, terms: Terms, reference: Report | None) -> dict[str, Any]:
+    from hal.conformance import compare
+
     device = report.device
     emulated = device in rig.emulated
     return {

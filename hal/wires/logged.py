@@ -26,6 +26,10 @@ class LoggedStream(StreamWire):
         self._wire = wire
         self._log = log
 
+    def __getattr__(self, name: str) -> Any:
+        """Whatever else the wire can do: modem lines, break."""
+        return getattr(self._wire, name)
+
     @property
     def where(self) -> str:
         """As the wire says."""

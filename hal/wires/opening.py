@@ -8,18 +8,28 @@ from hal.wires.logged import LoggedStream, LoggedText, LoggedUsb
 from hal.wires.replay import ReplayStream, ReplayText
 from hal.wires.serial import SerialWire
 from hal.wires.stream import StreamWire
+from hal.wires.tcp import TcpWire
 from hal.wires.text import TextWire
 from hal.wires.usb import UsbWire, find, release
 from hal.wires.wirelog import is_replay, log_of
 
+STREAMS = ("serial://", "socket://", "rfc2217://", "tcp://", "replay://")
 
-def open_stream(resource: str, clock: Clock, name: str, *, baud: int = 0) -> StreamWire:
-    """Open a byte stream. Raises ResourceError."""
+
+def open_stream(resource: str, clock: Clock, name: str, *, baud: int = 0, framing: str = "8N1") -> StreamWire:
+    """Open a byte stream by its scheme; what is none of STREAMS is left to pyserial, which finds handlers by name.
+
+    `baud` and `framing` are of serial lines. Raises ResourceError.
+    """
     if is_replay(resource):
         return ReplayStream(resource, clock, name)
-    log = log_of(name, clock, resource=resource, kind="stream", baud=baud)
+    log = log_of(name, clock, resource=resource, kind="stream", baud=baud, framing=framing)
     try:
-        wire = SerialWire(resource, baud, clock, name)
+        wire: StreamWire
+        if resource.startswith("tcp://"):
+            wire = TcpWire(resource, clock, name)
+        else:
+            wire = SerialWire(resource, baud, clock, name, framing)
     except HalError as error:
         if log is not None:
             log.failed(error)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pytest
+from reactor_loop import Loop
 
 from controller.services.lockstep import Lockstep
 from hal.clock import Clock, RealClock
@@ -18,37 +18,7 @@ from sim_hw.devices.u3v import U3vCamera as EmulatedCamera
 from sim_hw.scene.frame import Sensor
 from sim_hw.timeline import Timeline
 from sim_hw.wires.memory_usb import MemoryUsbBackend
-from sim_hw.wires.reactor import Reactor
 from sim_hw.wires.usbip import UsbipServer
-
-
-class Loop:
-    """The real-time reactor in a thread of its own."""
-
-    def __init__(self, timeline: Timeline) -> None:
-        self.reactor = Reactor(timeline, RealClock())
-        self._calls: list[Callable[[], None]] = []
-        self._ended = False
-        self._thread = threading.Thread(target=self.reactor.run, args=(self._turn,), name="usbip-loop")
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def close(self) -> None:
-        self._ended = True
-        self._thread.join(10)
-        self.reactor.close()
-
-    def call(self, action: Callable[[], None]) -> None:
-        """Run `action` in the reactor's thread, and wait for it."""
-        done = threading.Event()
-        self._calls.append(lambda: (action(), done.set())[1])
-        assert done.wait(10)
-
-    def _turn(self) -> bool:
-        while self._calls:
-            self._calls.pop(0)()
-        return self._ended
 
 
 @dataclass
