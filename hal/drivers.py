@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
 SERIAL = ("serial:///dev/...", "socket://HOST:PORT", "rfc2217://HOST:PORT", "tcp://HOST:PORT")
 USB = ("usb://VID:PID/SERIAL", "usbip://HOST:PORT/BUSID")
-VISA = ("visa://USB0::VID::PID::SERIAL::INSTR", "visa://TCPIP0::HOST::PORT::SOCKET")
+VISA = (
+    "visa://USB0::VID::PID::SERIAL::INSTR",
+    "visa://TCPIP0::HOST::PORT::SOCKET",
+    "visa://TCPIP0::HOST::hislip0::INSTR",
+    "visa://TCPIP0::HOST::inst0::INSTR",
+    "visa://ASRL/dev/...::INSTR",
+)
 
 NOTHING_MOVES = "nothing needs to stop it"
 CUT_OFF = "only the motion cut-off stops it"

@@ -14,6 +14,7 @@ of ours makes. Over sockets pyvisa-py counts wall time itself, so a raw socket i
 from __future__ import annotations
 
 import errno
+import re
 import socket
 import struct
 import warnings
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import usb.backend.libusb1
 
-from hal.clock import NS, Clock
+from hal.clock import NS, Clock, Deadline
 from hal.errors import HalError, ProtocolError, ResourceError, WireError, WireTimeout
 from hal.wires.usbip import UsbipBackend
 
@@ -31,7 +32,12 @@ if TYPE_CHECKING:
     import pyvisa
 
 SCHEME = "visa://"
-USBIP = "?usbip="
+USBIP, BAUD = "usbip=", "baud="  # what may follow a question mark
+USB_REQUEST_BYTES = 1 << 20
+MARKERS = 2  # attempts to find the place in what a serial line says
+_NETWORK = re.compile(
+    r"TCPIP\d*::(?P<host>[^:,]+)(,(?P<vxi11>\d+))?::(hislip\d*,(?P<hislip>\d+)|.*)::INSTR", re.IGNORECASE
+)
 OPEN_TIMEOUT_S = 2.0
 
 # USBTMC 1.00, tables 15 and 16
@@ -50,12 +56,21 @@ def _manager() -> pyvisa.ResourceManager:
     return pyvisa.ResourceManager("@py")  # pyvisa keeps one; ours alone would not see that somebody has closed it
 
 
+def pyvisa_errors() -> type[Exception]:
+    """What pyvisa raises for a time-out."""
+    import pyvisa
+
+    return pyvisa.errors.VisaIOError
+
+
 class VisaWire:
     """One open instrument; messages are lines of Latin-1 text ended by a line feed.
 
     `resource` is `visa://` and a VISA resource, e.g. `visa://USB0::0x1313::0x8078::P0009084::INSTR` or
     `visa://TCPIP0::192.0.2.7::5025::SOCKET`; `name` is the device's name in messages. A USB instrument that another
-    machine (or an emulator) exports is `visa://USB0::...::INSTR?usbip=HOST:PORT/BUSID`.
+    machine (or an emulator) exports is `visa://USB0::...::INSTR?usbip=HOST:PORT/BUSID`; one on a serial line is
+    `visa://ASRL/dev/ttyUSB0::INSTR?baud=115200`. HiSLIP and VXI-11 ports: `TCPIP0::HOST::hislip0,PORT::INSTR` and
+    `TCPIP0::HOST,PORT::inst0::INSTR`.
     Raises ResourceError when it cannot be opened.
     """
 
@@ -64,9 +79,12 @@ class VisaWire:
         self.name = name
         self.timeout_s = timeout_s
         self._clock = clock
-        self._address, _, self._exporter = resource.removeprefix(SCHEME).partition(USBIP)
+        self._address, _, option = resource.removeprefix(SCHEME).partition("?")
+        self._exporter = option.removeprefix(USBIP) if option.startswith(USBIP) else ""
+        self._baud = int(option.removeprefix(BAUD)) if option.removeprefix(BAUD).isdigit() else 9600
         self._socket = self._address.upper().endswith("::SOCKET")
         self._usb = self._address.upper().startswith("USB")
+        self._serial = self._address.upper().startswith("ASRL")
         self._in_step = True
         self._open: Any = None
         self._bus: UsbipBackend | None = None
@@ -103,8 +121,11 @@ class VisaWire:
     def close(self) -> None:
         """Close the instrument; one that has gone away is closed, too."""
         if self._open is not None:
+            tcp = getattr(self._session(), "interface", None) if self._socket else None
             with suppress(Exception):  # whatever the library raises for a device that is gone
                 self._open.close()
+            if isinstance(tcp, socket.socket):
+                tcp.close()  # which the library forgets when the peer has hung up
             self._open = None
         if self._bus is not None:
             self._bus.close()
@@ -112,12 +133,17 @@ class VisaWire:
 
     def _connect(self) -> None:
         try:
+            self._check_reachable()
             with self._on_exporters_bus():
                 self._open = _manager().open_resource(
                     self._address, open_timeout=round(OPEN_TIMEOUT_S * 1000), read_termination="\n"
                 )
             if self._socket:
                 self._check_connected()
+            if self._serial:
+                self._open.baud_rate = self._baud
+            if self._usb:  # pyvisa-py ends a USBTMC message that is longer than one request
+                self._open.chunk_size = USB_REQUEST_BYTES
         except Exception as error:  # pyvisa-py raises bare Exceptions as well
             self.close()
             raise ResourceError(self._why_not_open(error)) from error
@@ -139,6 +165,11 @@ class VisaWire:
             yield
         finally:
             usb.backend.libusb1._lib_object = before
+
+    def _check_reachable(self) -> None:
+        """pyvisa-py leaves its socket open when a HiSLIP or VXI-11 server refuses it: so it is not asked to."""
+        if (network := _NETWORK.fullmatch(self._address)) and (port := network["hislip"] or network["vxi11"]):
+            socket.create_connection((network["host"], int(port)), OPEN_TIMEOUT_S).close()
 
     def _check_connected(self) -> None:
         # pyvisa-py takes a refused connection for an open one
@@ -163,7 +194,7 @@ class VisaWire:
         return f"{place} cannot be opened ({text.splitlines()[0] if text else type(error).__name__}); check {rig}."
 
     def _session(self) -> Any:
-        return self._open.visalib.sessions[self._open.session]
+        return self._open.visalib.sessions.get(self._open.session)
 
     def _ready(self) -> None:
         if not self._in_step:
@@ -212,8 +243,26 @@ class VisaWire:
     def _clear(self) -> None:
         if self._usb:
             self._clear_usb()
+        elif self._serial:
+            self._find_marker()
         else:
             self._open.clear()
+
+    def _find_marker(self) -> None:
+        """A serial line has no clear: ask what nobody asks otherwise, and drop all that comes before its answer.
+
+        Raises OSError when it does not come: the instrument is silent, or still busy with what it was asked before.
+        """
+        self._open.timeout = round(self.timeout_s * 1000)
+        for attempt in range(1, MARKERS + 1):
+            self._open.write_raw(b"*IDN?" + b";*OPC?" * attempt + b"\n")
+            deadline = Deadline(self._clock, attempt * self.timeout_s)
+            while not deadline.expired:
+                with suppress(pyvisa_errors()):
+                    parts = bytes(self._open.read_raw()).rstrip(b"\r\n").split(b";")
+                    if len(parts) == attempt + 1 and parts[1:] == [b"1"] * attempt:
+                        return
+        raise OSError(errno.EIO, "no answer to a marker")
 
     def _clear_usb(self) -> None:
         """USBTMC 1.00, 4.2.1.6 and 4.2.1.7. Raises OSError when the instrument does not finish."""
