@@ -1,4 +1,4 @@
-"""The USB serial device over the real pyusb, as a class driver uses it by hand. The kernel's own driver: tests/kernel."""
+"""The USB serial device over the real pyusb, used by hand as a class driver does; the kernel's is in tests/kernel."""
 
 from __future__ import annotations
 
