@@ -9,10 +9,10 @@ endif
 STAMP := $(VENV)/.installed
 SOURCES := pyproject.toml setup.py $(shell find firmware -name '*.[ch]' 2>/dev/null)
 
-.PHONY: help venv demo test check strangers bench campaign wheel clean
+.PHONY: help venv demo test check strangers kernel-test bench campaign wheel clean
 
 help:  ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/'
 
 venv: $(STAMP)  ## install into .venv
 
@@ -29,7 +29,7 @@ demo: venv  ## one pass of a real satellite on an emulated terminal
 	@$(BIN)/boresight demo
 
 test: venv  ## the tests
-	@$(BIN)/pytest -m 'not stranger and not campaign' --cov --cov-report=term:skip-covered
+	@$(BIN)/pytest -m 'not stranger and not campaign and not kernel' --cov --cov-report=term:skip-covered
 
 check: venv  ## lint, types, walls, generated files
 	@$(BIN)/ruff check .
@@ -45,6 +45,15 @@ strangers: venv  ## tests against other people's clients (installs their Debian 
 	    apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
 	  else echo "missing Debian packages:$$missing; install them and run make strangers again"; exit 1; fi; fi
 	@$(BIN)/pytest -m stranger tests/strangers
+
+KERNEL_TEST := qemu-system-x86 busybox-static usbip usbutils udev kmod libusb-1.0-0 cpio
+kernel-test: venv  ## a Debian kernel in QEMU meets the emulated devices (installs what it needs when it may)
+	@missing=""; for p in $(KERNEL_TEST); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	  else echo "missing Debian packages:$$missing; install them and run make kernel-test again"; exit 1; fi; fi
+	@$(BIN)/pytest -m kernel tests/kernel
 
 bench: venv  ## benchmarks, with ratios to what a user would pick instead
 	@for b in $(filter-out benchmarks/campaign.py,$(wildcard benchmarks/*.py)); do echo "== $$b"; $(BIN)/python -m "benchmarks.$$(basename $$b .py)" || exit 1; done
