@@ -8,7 +8,7 @@ behind the timeline until somebody asks or tells them something: most events (a 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -43,6 +43,7 @@ from sim_hw.scene.target import Directions, Target, TargetTruth, Wavelengths
 from sim_hw.scene.truth_log import MS_NS, Statistics, TruthLog, Window
 from sim_hw.scene.view import CameraView, Spot
 from sim_hw.timeline import Timeline
+from sim_hw.wires.contract import Condition
 
 _LOOK_AHEAD_S = 3600.0
 _HIGH_RAD = math.radians(20.0)
@@ -114,6 +115,7 @@ class World:
                 stream(seed, "fine parameters"), FineParameters(**scenario.fine.model_dump())
             )
             fine = FinePlant(self._fine_parameters, stream(seed, "fine noise"))
+        self._fine = fine
         terminal = Terminal.create(scenario.satellite, TICK_S, stream(seed, "satellite"))
         self._detector_phase_s = float(terminal.state[LEFT]) * TICK_S
         self._chain = Chain(
@@ -263,6 +265,22 @@ class World:
         """The beacon and the stars in the camera's field over a past exposure; angles in the camera's plane."""
         self.catch_up()
         return self._view.spots(t0_ns, t1_ns, self._chain.ticks)
+
+    def board_conditions(self) -> dict[str, Condition]:
+        """Faults of mirror and quad cell (sim_hw.faults); none where another model stands in for them."""
+        fine = self._fine
+        if not isinstance(fine, FinePlant):
+            return {}
+
+        def stuck(settings: Mapping[str, float] | None) -> None:
+            self.catch_up()
+            fine.stick(settings is not None)
+
+        def wrong(settings: Mapping[str, float] | None) -> None:
+            self.catch_up()
+            fine.shift_null(0.0 if settings is None else settings["offset_rad"])
+
+        return {"stuck": stuck, "wrong": wrong}
 
     def _watch_enable_line(self) -> None:
         """Tell who listens that the line changed; on a grid, so that it does not depend on the blocks."""

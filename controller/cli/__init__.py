@@ -22,6 +22,7 @@ VERBS = {
     "demo": "demo",
     "passes": "passes",
     "emulate": "emulate",
+    "fault": "fault",
     "run": "run",
     "fly": "fly",
     "status": "status",

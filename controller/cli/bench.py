@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from controller.cli.fault import DOOR
 from controller.cli.rig import emulated_devices
 from controller.errors import BoresightError
 from hal.clock import NS, Clock
@@ -55,6 +57,7 @@ class Bench:
     lockstep: Lockstep | None = None  # the clock, in lockstep
     lines: dict[str, Any] = field(default_factory=dict)  # in lockstep, to spoil or cut: the serial lines by device,
     usb: Any = None  # and the bus on which camera, laser and power_meter are plugged
+    faults: Any = None  # the panel: `faults.start("camera", "intermittent")`, see docs/faults.md
     reactor: Any = None  # what drives the world in real time
     utc_offset_ns: int = 0  # there: UTC minus the machine's monotonic time; 0 where the world has real UTC
     _stack: ExitStack = field(default_factory=ExitStack)
@@ -198,6 +201,7 @@ def _in_memory(rig_path: Path, wanted: list[str], world: World, devices: Devices
     """Lockstep: pyserial by a registered URL, pyusb and pyvisa-py by an in-process backend."""
     from controller.services.lockstep import Lockstep
     from hal.wires.usb import register_backend
+    from sim_hw.faults.wires import FaultyUsb
     from sim_hw.wires import memory_serial
     from sim_hw.wires.line import SerialLine
     from sim_hw.wires.memory_usb import MemoryUsbBackend, as_default_backend
@@ -206,10 +210,15 @@ def _in_memory(rig_path: Path, wanted: list[str], world: World, devices: Devices
     lockstep = Lockstep(world, utc0_ns)
     checked = load_rig(rig_path, dict.fromkeys(wanted, ""))
     usb = MemoryUsbBackend(lockstep)
-    usb.plug("camera", devices.camera)
-    instruments = {"laser": devices.laser.usb(), "power_meter": devices.power_meter.usb()}
-    for name, instrument in instruments.items():
-        usb.plug(name, instrument)
+    exchanges = _exchanges(world, devices)
+    instruments = {
+        "laser": devices.laser.usb(exchanges["laser"]),
+        "power_meter": devices.power_meter.usb(exchanges["power_meter"]),
+    }
+    camera = FaultyUsb(devices.camera)
+    plugged = {"camera": camera, **instruments}
+    for name, device in plugged.items():
+        usb.plug(name, device)
     lines = {
         f"gimbal-{number}": SerialLine(world.timeline, devices.gimbal, checked.gimbal.baud),
         f"beamboard-{number}": SerialLine(world.timeline, devices.beam_board, checked.beam_board.baud),
@@ -226,7 +235,48 @@ def _in_memory(rig_path: Path, wanted: list[str], world: World, devices: Devices
     }
     rig = load_rig(rig_path, {device: addresses[device] for device in wanted})
     by_device = dict(zip(("gimbal", "beam_board"), lines.values(), strict=True))
-    return Bench(world, devices, rig, addresses, lockstep=lockstep, lines=by_device, usb=usb, _stack=stack)
+    cables = {device: (line.hang_up, line.plug_in) for device, line in by_device.items()}
+    cables |= {name: (partial(usb.unplug, name), partial(usb.plug, name, device)) for name, device in plugged.items()}
+    faults = _faults(world, devices, by_device | exchanges | {"camera": camera}, cables, wanted)
+    return Bench(
+        world, devices, rig, addresses, lockstep=lockstep, lines=by_device, usb=usb, faults=faults, _stack=stack
+    )
+
+
+def _door(reactor: Any, faults: Any, path: Path) -> Any:
+    from sim_hw.faults.door import FaultDoor
+
+    try:
+        return FaultDoor(reactor, faults, path)
+    except OSError as error:
+        raise BenchError(f"{path}: no socket can be made there ({error}); choose a shorter --run-dir.") from None
+
+
+def _exchanges(world: World, devices: Devices) -> dict[str, Any]:
+    """What the instruments hear and say, whatever carries it."""
+    from sim_hw.devices.scpi import Exchange
+
+    return {name: Exchange(world.timeline, getattr(devices, name).scpi) for name in ("laser", "power_meter")}
+
+
+def _faults(
+    world: World, devices: Devices, carriers: dict[str, Any], cables: dict[str, tuple[Any, Any]], wanted: list[str]
+) -> Any:
+    """The fault panel, with what the scenario has planned. Raises BenchError."""
+    from sim_hw.faults.panel import Faults, Reach
+    from sim_hw.faults.table import FaultError
+    from sim_hw.scene.noise import stream
+
+    conditions = {name: getattr(devices, name).conditions() for name in ("gimbal", "camera", "laser", "power_meter")}
+    conditions["beam_board"] = world.board_conditions()
+    reach = {name: Reach(carriers[name], *cables[name], conditions[name]) for name in DEVICES if name in wanted}
+    faults = Faults(world.timeline, stream(world.seed, "faults"), reach)
+    try:
+        for planned in world.scenario.faults:
+            faults.at(planned.device, planned.fault, **planned.trigger(), parameters=planned.parameters())
+    except FaultError as error:
+        raise BenchError(f"scenario {world.scenario.name}: [[faults]] {error}") from None
+    return faults
 
 
 def _usbtmc(device: Any) -> str:
@@ -241,7 +291,7 @@ def _in_real_time(
     """Serial ports as ptys, USB over USB/IP, the power meter on a raw socket: what other processes can open."""
     import numpy as np
 
-    from sim_hw.devices.scpi import Exchange
+    from sim_hw.faults.wires import FaultyUsb
     from sim_hw.scene.frame import FrameRenderer
     from sim_hw.wires.line import SerialLine
     from sim_hw.wires.pty import PtyPort
@@ -259,21 +309,34 @@ def _in_real_time(
     reactor = Reactor(world, clock, offset_ns, world.work_ahead)
     stack = ExitStack()
     stack.callback(reactor.close)
-    laser = devices.laser.usb()
-    exported = {"camera": ("1-1", devices.camera), "laser": ("1-2", laser)}
+    exchanges = _exchanges(world, devices)
+    laser, camera = devices.laser.usb(exchanges["laser"]), FaultyUsb(devices.camera)
+    exported = {"camera": ("1-1", camera), "laser": ("1-2", laser)}
     usb = UsbipServer(reactor, {busid: device for name, (busid, device) in exported.items() if name in wanted})
     stack.callback(usb.close)
     at = f"{usb.host}:{usb.port}"
     addresses = {"camera": f"usbip://{at}/1-1", "laser": f"{_usbtmc(laser)}?usbip={at}/1-2"}
+    carriers: dict[str, Any] = {"camera": camera, **exchanges}
+    cables: dict[str, tuple[Any, Any]] = {
+        name: (partial(usb.unplug, busid), partial(usb.plug, busid, device))
+        for name, (busid, device) in exported.items()
+    }
     for name, device in (("gimbal", devices.gimbal), ("beam_board", devices.beam_board)):
         line = SerialLine(world.timeline, device, getattr(rig, name).baud)
         port = PtyPort(line, reactor, run_dir.absolute() / name if run_dir is not None else None)
         stack.callback(port.close)
         addresses[name] = port.resource
-    meter = RawSocketServer(reactor, Exchange(world.timeline, devices.power_meter.scpi))
+        carriers[name], cables[name] = line, (line.hang_up, port.replug)
+    meter = RawSocketServer(reactor, exchanges["power_meter"])
+    cables["power_meter"] = (meter.switch_off, meter.switch_on)
     stack.callback(meter.close)
     addresses["power_meter"] = f"visa://{meter.resource}"
     addresses = {device: addresses[device] for device in wanted}
     utc_offset_ns = 0 if clock.realtime else utc0_ns - offset_ns
     rig = load_rig(rig_path, addresses)
-    return Bench(world, devices, rig, addresses, reactor=reactor, utc_offset_ns=utc_offset_ns, _stack=stack)
+    faults = _faults(world, devices, carriers, cables, wanted)
+    if run_dir is not None:
+        stack.callback(_door(reactor, faults, run_dir / DOOR).close)
+    return Bench(
+        world, devices, rig, addresses, faults=faults, reactor=reactor, utc_offset_ns=utc_offset_ns, _stack=stack
+    )

@@ -8,11 +8,12 @@ The output stays as it is when the host goes silent, as on the real unit.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from sim_hw.devices.scpi import Choice, Exchange, Number, Scpi, ScpiError, nr3
 from sim_hw.timeline import Timeline
+from sim_hw.wires.contract import Condition
 from sim_hw.wires.usbtmc import UsbTmc
 
 VENDOR, PRODUCT = 0x1313, 0x804A
@@ -20,7 +21,7 @@ IDENTITY = "Thorlabs,ITC4005,M00404162,1.8.0/1.5.0/2.3.0"
 CURRENT_MAX_A = 5.0  # ITC4005 data sheet
 
 # STATus:MEASurement:CONDition
-KEYLOCK, INTERLOCK, CURRENT_LIMIT = 1, 4, 8
+KEYLOCK, INTERLOCK, CURRENT_LIMIT, OVER_TEMPERATURE = 1, 4, 8, 1 << 14
 
 AMBIENT_C = 22.0
 HEATING_C_A = 12.0  # rise of an uncooled mount per ampere, a bench value
@@ -57,6 +58,8 @@ class Itc4000:
         self._key = True
         self._temperature_c = AMBIENT_C
         self._temperature_ns = timeline.now_ns
+        self._hot = self._disobeys = False  # faults
+        self._reads_factor = 1.0
         self._cooler_on = False
         self._set_point_c = 25.0
         self._limit_a = 1.0
@@ -66,9 +69,9 @@ class Itc4000:
         self._condition()
         plant.on_enable_change.append(self._enable_changed)
 
-    def usb(self, discards_interrupted: bool = True) -> UsbTmc:
+    def usb(self, exchange: Exchange | None = None, discards_interrupted: bool = True) -> UsbTmc:
         """The driver as a USB device."""
-        exchange = Exchange(self._timeline, self.scpi)
+        exchange = exchange or Exchange(self._timeline, self.scpi)
         vendor, model, serial, _ = IDENTITY.split(",")
         return UsbTmc(exchange, VENDOR, PRODUCT, (vendor, model, serial), discards_interrupted)
 
@@ -117,17 +120,41 @@ class Itc4000:
             lambda: self._set_point_c,
             self._set_temperature,
         )
-        add("MEASure[:SCALar]:CURRent[:DC]", query=lambda _: nr3(self._current_a if self._on else 0.0))
+        add(
+            "MEASure[:SCALar]:CURRent[:DC]",
+            query=lambda _: nr3(self._reads_factor * self._current_a if self._on else 0.0),
+        )
         add("MEASure[:SCALar]:POWer2[:DC]", query=lambda _: nr3(self._plant.laser_power_w()))
         add("MEASure[:SCALar]:TEMPerature", query=lambda _: nr3(self._temperature()))
-        for name, bit in (("INTLock", INTERLOCK), ("KEYLock", KEYLOCK), ("OTEMp", 0), ("VOLTage", 0)):
+        for name, bit in (("INTLock", INTERLOCK), ("KEYLock", KEYLOCK), ("OTEMp", OVER_TEMPERATURE), ("VOLTage", 0)):
             add(f"OUTPut:PROTection:{name}:TRIPped", query=self._tripped_query(bit))
 
     def _tripped_query(self, bit: int) -> Callable[[list[str]], str]:
         return lambda _: str(int(bool((self._tripped | self._state()) & bit)))
 
+    def conditions(self) -> dict[str, Condition]:
+        """Faults of the driver itself (sim_hw.faults)."""
+
+        def over_temperature(settings: Mapping[str, float] | None) -> None:
+            self._hot = settings is not None
+            if self._hot:
+                self._trip(OVER_TEMPERATURE)
+            self._condition()
+
+        def stuck(settings: Mapping[str, float] | None) -> None:
+            self._disobeys = settings is not None
+
+        def wrong(settings: Mapping[str, float] | None) -> None:
+            self._reads_factor = 1.0 if settings is None else settings["factor"]
+
+        return {"over_temperature": over_temperature, "stuck": stuck, "wrong": wrong}
+
     def _output(self, on: bool) -> None:
+        if self._disobeys:
+            return
         if on:
+            if self._state() & OVER_TEMPERATURE:
+                raise ScpiError(-221, "over temperature")
             if self._state() & (KEYLOCK | INTERLOCK):
                 raise ScpiError(-221, "key or interlock open")
             self._tripped = 0
@@ -163,6 +190,7 @@ class Itc4000:
     def _state(self) -> int:
         bits = 0 if self._key else KEYLOCK
         bits |= 0 if self._plant.enable_line else INTERLOCK
+        bits |= OVER_TEMPERATURE if self._hot else 0
         return bits | (CURRENT_LIMIT if self._on and self._current_a >= self._limit_a else 0)
 
     def _condition(self) -> None:

@@ -8,7 +8,7 @@ trusted: it says nothing to garbage, moves some time after it has acknowledged, 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from sim_hw.devices.nexstar_slew import Slew
 from sim_hw.timeline import NS, Timeline
+from sim_hw.wires.contract import Condition
 
 AZIMUTH, ELEVATION = 0, 1
 ARCSEC = math.pi / 648_000
@@ -92,12 +93,27 @@ class NexStar:
         self._motion_ns = [0, 0]  # when the latest command to each axis takes effect
         self._zero_rad = [0.0, 0.0]
         self._tracking_mode = 0
+        self._stuck_rad: tuple[float, float] | None = None  # faults
+        self._offset_rad = 0.0
         self._site = _sexagesimal(latitude_deg) + _sexagesimal(longitude_deg)
 
     @property
     def slewing(self) -> bool:
         """True while a goto is under way."""
         return self._slew.active
+
+    def conditions(self) -> dict[str, Condition]:
+        """Faults of the mount itself (sim_hw.faults); stuck: it takes rates and stands still."""
+
+        def stuck(settings: Mapping[str, float] | None) -> None:
+            self._stuck_rad = None if settings is None else self._mount.encoder_rad()
+            for axis in (AZIMUTH, ELEVATION):
+                self._mount.set_rate(axis, 0.0)
+
+        def wrong(settings: Mapping[str, float] | None) -> None:
+            self._offset_rad = 0.0 if settings is None else settings["offset_rad"]
+
+        return {"stuck": stuck, "wrong": wrong}
 
     def attach(self, send: Callable[[bytes], None]) -> None:
         """Take the line's way to the host."""
@@ -221,7 +237,8 @@ class NexStar:
             self._move(ELEVATION, 0.0)
 
     def _move(self, axis: int, rate_rad_s: float) -> None:
-        self._timeline.schedule(self._motion_at_ns(axis), lambda: self._mount.set_rate(axis, rate_rad_s))
+        if self._stuck_rad is None:
+            self._timeline.schedule(self._motion_at_ns(axis), lambda: self._mount.set_rate(axis, rate_rad_s))
 
     def _motion_at_ns(self, axis: int) -> int:
         """When a motion command that is complete now takes effect: never before an earlier one of its axis."""
@@ -235,7 +252,8 @@ class NexStar:
         self._timeline.schedule(self._busy_ns, lambda: self._send(data))
 
     def _angles(self) -> tuple[float, float]:
-        azimuth_rad, elevation_rad = self._mount.encoder_rad()
+        azimuth_rad, elevation_rad = self._mount.encoder_rad() if self._stuck_rad is None else self._stuck_rad
+        azimuth_rad, elevation_rad = azimuth_rad + self._offset_rad, elevation_rad + self._offset_rad
         return azimuth_rad - self._zero_rad[AZIMUTH], elevation_rad - self._zero_rad[ELEVATION]
 
     def _counts(self) -> tuple[int, int]:

@@ -7,12 +7,14 @@ Sources: Thorlabs PM100D operation manual, chapter "SCPI commands"; head figures
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import numpy as np
 
 from sim_hw.devices.scpi import Choice, Exchange, Number, Scpi, ScpiError, nr3
 from sim_hw.timeline import Timeline
+from sim_hw.wires.contract import Condition
 from sim_hw.wires.usbtmc import UsbTmc
 
 VENDOR, PRODUCT = 0x1313, 0x8078
@@ -54,14 +56,15 @@ class Pm100d:
         self._light_nm = light_wavelength_nm
         self._dark_w = float(rng.normal(0.0, DARK_OFFSET_SIGMA_W))
         self._zero_w = 0.0
+        self._fault: Callable[[float], float] | None = None  # what becomes of a reading
         self._zero_done_ns = 0
         self._reset()
         self.scpi = Scpi(IDENTITY, self._reset, self._pending_s)
         self._commands()
 
-    def usb(self, discards_interrupted: bool = True) -> UsbTmc:
+    def usb(self, exchange: Exchange | None = None, discards_interrupted: bool = True) -> UsbTmc:
         """The meter as a USB device."""
-        exchange = Exchange(self._timeline, self.scpi)
+        exchange = exchange or Exchange(self._timeline, self.scpi)
         vendor, model, serial, _ = IDENTITY.split(",")
         return UsbTmc(exchange, VENDOR, PRODUCT, (vendor, model, serial), discards_interrupted)
 
@@ -144,8 +147,24 @@ class Pm100d:
         self.scpi.groups["QUEStionable"].set_condition(8 if over else 0)  # bit 3: power
         noise_w = max(NOISE_FLOOR_W, NOISE_OF_RANGE * self._range_w) / math.sqrt(self._averages)
         measured_w = light_w + self._dark_w - self._zero_w + noise_w * float(self._rng.standard_normal())
-        self._last_w = math.inf if over else measured_w
+        measured_w = math.inf if over else measured_w
+        self._last_w = measured_w if self._fault is None else self._fault(measured_w)
         self.scpi.take_s(self._averages / SAMPLE_RATE_HZ)
+
+    def conditions(self) -> dict[str, Condition]:
+        """Faults of the meter itself (sim_hw.faults)."""
+
+        def stuck(settings: Mapping[str, float] | None) -> None:
+            held_w = self._last_w
+            self._fault = None if settings is None else lambda _: held_w
+
+        def wrong(settings: Mapping[str, float] | None) -> None:
+            self._fault = None if settings is None else lambda measured_w: settings["factor"] * measured_w
+
+        def saturated(settings: Mapping[str, float] | None) -> None:
+            self._fault = None if settings is None else lambda _: math.inf
+
+        return {"stuck": stuck, "wrong": wrong, "saturated": saturated}
 
     def _read(self) -> str:
         self._measure()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 import numpy as np
@@ -19,9 +19,10 @@ from sim_hw.devices import u3v_memory as m
 from sim_hw.devices.u3v_memory import Identity, Memory, Refused, execute
 from sim_hw.scene.frame import FrameRenderer, Sensor
 from sim_hw.timeline import NS, Timeline
-from sim_hw.wires.contract import UsbStall
+from sim_hw.wires.contract import Condition, UsbStall
 
 CONTROL_OUT, CONTROL_IN, STREAM_IN = 0x01, 0x81, 0x82
+FULL_WELL = 65_535  # counts of a saturated pixel
 VENDOR_ID, PRODUCT_ID = 0x1209, 0x0001  # pid.codes' test id, for devices that are not sold
 LEADER, TRAILER = 0x4C563355, 0x54563355  # "U3VL", "U3VT"
 LEADER_SIZE, TRAILER_SIZE = 52, 32
@@ -91,7 +92,24 @@ class U3vCamera:
         self._run = 0  # an event of an earlier run does nothing
         self._region_px = 0, 0, 0, 0  # x, y, width, height of this run
         self._pieces: list[int] = []  # the payload's transfers in this run
+        self._saturated = self._repeats = False  # faults
+        self._stamp_offset_ns = 0
+        self._last: tuple[bytes, bytes, bytes] | None = None  # leader, payload and trailer of the latest frame
         self.memory = self._memory(identity)
+
+    def conditions(self) -> dict[str, Condition]:
+        """Faults of the camera itself (sim_hw.faults); stuck: one frame comes for ever, number and time too."""
+
+        def stuck(settings: Mapping[str, float] | None) -> None:
+            self._repeats = settings is not None
+
+        def saturated(settings: Mapping[str, float] | None) -> None:
+            self._saturated = settings is not None
+
+        def wrong(settings: Mapping[str, float] | None) -> None:
+            self._stamp_offset_ns = 0 if settings is None else round(settings["offset_s"] * NS)
+
+        return {"stuck": stuck, "saturated": saturated, "wrong": wrong}
 
     def device_time_ns(self, t_ns: int) -> int:
         """What the camera's own clock shows at a time of the bench."""
@@ -226,7 +244,9 @@ class U3vCamera:
         x, y, width, height = self._region_px
         spots = self._spots(t0_ns, now_ns)
         image = self._renderer.render(x, y, width, height, exposure_ns / NS, spots)
-        stamp = self.device_time_ns(t0_ns)
+        if self._saturated:
+            image[:] = FULL_WELL
+        stamp = self.device_time_ns(t0_ns) + self._stamp_offset_ns
         leader = struct.pack("<IHHQHHQ", LEADER, 0, LEADER_SIZE, block, 0, IMAGE, stamp)
         leader += struct.pack("<IIIIIHH", MONO16, width, height, x, y, 0, 0)
         trailer = struct.pack("<IHHQHHQI", TRAILER, 0, TRAILER_SIZE, block, 0, 0, image.nbytes, height)
@@ -241,6 +261,9 @@ class U3vCamera:
         enabled = self.memory.integer(m.SIRM + m.SI_CONTROL) & 1
         if run != self._run or not enabled or len(self._held) >= FRAMES_HELD:
             return
+        if self._repeats:
+            leader, payload, trailer = self._last or (leader, payload, trailer)
+        self._last = leader, payload, trailer
         pieces, at = [leader], 0
         for size in self._pieces:
             if at < len(payload):

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_hw.plant.fine_block import run_block
-from sim_hw.plant.mirror import AXIS_STATE, axis_constants
+from sim_hw.plant.mirror import AXIS_STATE, MODE_CONSTANTS, axis_constants
 
 TICK_RATE_HZ = 10_000
 NOISE_CHUNK = 8192  # ticks of noise drawn at once; a multiple of nothing, results do not depend on it
@@ -108,6 +108,7 @@ class FinePlant:
                 for modes in zip(p.resonance_hz, p.second_mode_hz, strict=True)
             ]
         )
+        self._as_built = self._mirror.copy()
         self._quad = np.array(
             [p.spot_radius_rad, p.half_field_rad, p.shot_nea_rad, p.floor_nea_rad, *p.crosstalk, p.quad_slope_per_rad()]
         )
@@ -119,6 +120,17 @@ class FinePlant:
         self._noise_used = 0
         self._io = np.zeros(IO_SIZE, dtype=np.float32)
         self._addresses = np.zeros(3, dtype=np.int64)
+
+    def stick(self, stuck: bool) -> None:
+        """Take the mirror's drive away, or give it back (a fault): it rings down to its middle and stays there."""
+        self._mirror[:] = self._as_built
+        if stuck:
+            for mode in range(2):
+                self._mirror[:, MODE_CONSTANTS * mode + 4 : MODE_CONSTANTS * mode + 6] = 0.0
+
+    def shift_null(self, offset_rad: float) -> None:
+        """Move the quad's null away from where it was built, on both axes (a fault); 0 puts it back."""
+        self._frame[4:6] = np.add(self.parameters.offset_rad, offset_rad)
 
     def attach(self, tick_address: int, board_address: int, io: NDArray[np.float32]) -> None:
         """Connect the firmware: `io` is its io structure, float32[12], and must outlive this plant."""

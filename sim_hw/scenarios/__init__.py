@@ -7,7 +7,16 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 
 
 class ScenarioError(ValueError):
@@ -148,6 +157,28 @@ class Cloud(_Section):
     transmission: float = Field(ge=0, le=1)
 
 
+class PlannedFault(BaseModel):
+    """`[[faults]]`: what goes wrong, and when; further keys are the fault's parameters (docs/faults.md)."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    __pydantic_extra__: dict[str, float]
+
+    device: str
+    fault: str
+    at_s: NonNegativeFloat | None = None
+    at_command: PositiveInt | None = None
+    for_s: PositiveFloat | None = None
+    for_commands: PositiveInt | None = None
+
+    def trigger(self) -> dict[str, Any]:
+        """When it begins and ends."""
+        return self.model_dump(include={"at_s", "at_command", "for_s", "for_commands"})
+
+    def parameters(self) -> dict[str, float]:
+        """The fault's own."""
+        return dict(self.__pydantic_extra__ or {})
+
+
 class Scenario(_Section):
     """A whole scenario file."""
 
@@ -164,6 +195,7 @@ class Scenario(_Section):
     laser: Laser
     link: Link
     cloud: Cloud
+    faults: tuple[PlannedFault, ...] = ()
 
     @model_validator(mode="after")
     def _friction_is_ordered(self) -> Scenario:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
+
+Condition = Callable[[Mapping[str, float] | None], None]
+"""A fault of an emulator itself (sim_hw.faults): called with settings to begin, with None to end."""
 
 
 class SerialDevice(Protocol):

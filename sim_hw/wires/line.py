@@ -36,7 +36,10 @@ class SerialLine:
         self.taken = False  # a host has it open
         self.overrun_bytes = 0
         self.changed: Callable[[], None] = lambda: None  # a carrier in real time learns here of bytes and hang-ups
-        self.spoil: Callable[[bytes], bytes] | None = None  # fault: what becomes of a reply (silence, half, garbage)
+        self.spoil: Callable[[bytes], bytes] | None = None  # what becomes of a reply, at once (tests)
+        self.fault: Callable[[bytes, Callable[[bytes], None]], None] | None = None  # or now and later (sim_hw.faults)
+        self.deaf = False  # the device hears nothing
+        self.heard: Callable[[], None] = lambda: None  # called with every write of the host
         self._device = device
         self._device_free_ns = 0  # when the line towards the device is idle again
         self._host_free_ns = 0
@@ -48,6 +51,7 @@ class SerialLine:
         """Put bytes on the line; the device gets them when the last has arrived."""
         if self.hung_up or not data:
             return
+        self.heard()
         end_ns = max(self.timeline.now_ns, self._device_free_ns) + self._duration_ns(len(data))
         self._device_free_ns = end_ns
         self.timeline.schedule(end_ns, lambda: self._deliver(data))
@@ -116,8 +120,12 @@ class SerialLine:
         self.changed()
 
     def _send(self, data: bytes) -> None:
-        if self.spoil is not None:
-            data = self.spoil(data)
+        if self.fault is not None:
+            self.fault(data, self._put)
+        else:
+            self._put(data if self.spoil is None else self.spoil(data))
+
+    def _put(self, data: bytes) -> None:
         if self.hung_up or not data:
             return
         room = HOST_BUFFER_BYTES - self._pending
@@ -130,7 +138,7 @@ class SerialLine:
         self.changed()
 
     def _deliver(self, data: bytes) -> None:
-        if not self.hung_up:
+        if not (self.hung_up or self.deaf):
             self._device.receive(data)
 
     def _duration_ns(self, n_bytes: int) -> int:

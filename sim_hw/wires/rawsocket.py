@@ -36,6 +36,7 @@ class RawSocketServer:
         self._reactor = reactor
         self._exchange = exchange
         self._connections: set[_Connection] = set()
+        self._off = False
         self._listener = socket.create_server(("127.0.0.1", port))
         self._listener.setblocking(False)
         self.port = int(self._listener.getsockname()[1])
@@ -51,6 +52,15 @@ class RawSocketServer:
         for connection in list(self._connections):
             connection.close()
 
+    def switch_off(self) -> None:
+        """Drop every connection and take no other: the network cable is pulled."""
+        self._off = True
+        self.hang_up()
+
+    def switch_on(self) -> None:
+        """Take connections again."""
+        self._off = False
+
     def close(self) -> None:
         """Drop every connection and stop listening; closing twice is closing once."""
         if self._listener.fileno() < 0:
@@ -63,6 +73,9 @@ class RawSocketServer:
         try:
             peer, _ = self._listener.accept()
         except OSError:  # gone again before we looked
+            return
+        if self._off:
+            peer.close()
             return
         self._connections.add(_Connection(self._reactor, self._exchange, peer, self._connections.discard))
 

@@ -88,9 +88,10 @@ class UsbipServer:
         if not ipaddress.ip_address(host).is_loopback:
             raise ValueError(f"USB/IP has no access control, so it is not served on {host}; use 127.0.0.1")
         self.reactor = reactor
-        self.exports = {
-            busid: _Export(busid, device, number) for number, (busid, device) in enumerate(devices.items(), start=1)
-        }
+        self._numbered = 0
+        self.exports: dict[str, _Export] = {}
+        for busid, device in devices.items():
+            self.plug(busid, device)
         self._connections: set[_Connection] = set()
         self._listener = socket.create_server((host, port), backlog=16)
         self._listener.setblocking(False)
@@ -102,6 +103,11 @@ class UsbipServer:
         gone = self.exports.pop(busid)
         if gone.user is not None:
             gone.user.close()
+
+    def plug(self, busid: str, device: UsbDevice) -> None:
+        """Export a device, under an address that no other has had."""
+        self._numbered += 1
+        self.exports[busid] = _Export(busid, device, self._numbered)
 
     def close(self) -> None:
         """Stop serving and close every connection."""

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 INLINE = re.compile(r"`(?:\.venv/bin/)?(boresight [^`<]+)`")
 BLOCK = re.compile(r"^    (?:\.venv/bin/)?(boresight [^#>&\n]+)", re.M)
-MAKE = re.compile(r"(?:`|^    )make ([a-z]+)", re.M)
+MAKE = re.compile(r"(?:`|^    )make ([a-z-]+)", re.M)
 
 
 def typed() -> list[tuple[str, str]]:
@@ -46,7 +46,7 @@ def test_a_command_of_a_page_is_understood(page: str, line: str) -> None:
 
 
 def test_every_target_of_make_that_a_page_names_exists() -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.M))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.M))
     named = {name for page in PAGES for name in MAKE.findall(page.read_text(encoding="utf-8"))}
     assert {"demo", "test"} <= named
     assert named <= targets

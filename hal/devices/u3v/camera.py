@@ -132,7 +132,9 @@ class U3vCamera:
         except (ProtocolError, WireTimeout):
             self._synchronised = False
             raise
-        dropped = 0 if self._last_block is None else max(0, leader.block - self._last_block - 1)
+        if self._last_block is not None and leader.block <= self._last_block:
+            raise ProtocolError(f"{self.name}: sends frame {leader.block} again, which is no new image; restart it")
+        dropped = 0 if self._last_block is None else leader.block - self._last_block - 1
         self._last_block = leader.block
         self.lost += dropped
         t_mid_ns = self._times.host_ns(leader.timestamp) + round(self._exposure_s * NS / 2)

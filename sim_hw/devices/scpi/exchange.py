@@ -22,6 +22,9 @@ class Exchange:
         self.core = core
         self.latency_s = latency_s
         self.extra_delay_s = 0.0
+        self.fault: Callable[[bytes, Callable[[bytes], None]], None] | None = None  # see sim_hw.faults
+        self.deaf = False
+        self.heard: Callable[[], None] = lambda: None
         self._timeline = timeline
         self._queue: deque[tuple[str, Deliver]] = deque()
         self._working = False
@@ -34,6 +37,9 @@ class Exchange:
 
     def submit(self, line: str, deliver: Deliver) -> None:
         """Take a program message; `deliver` gets its reply, if it has one, when it is ready."""
+        self.heard()
+        if self.deaf:
+            return
         self._queue.append((line, deliver))
         if not self._working:
             self._next()
@@ -60,7 +66,18 @@ class Exchange:
         if generation != self._generation:
             return
         self._working = False
-        if reply is not None:
+        if reply is not None and self.fault is not None:
+            self.fault(reply.encode("latin-1"), partial(self._gather, bytearray(), len(reply), deliver))
+        elif reply is not None:
             deliver(reply)
         if not self._working:
             self._next()
+
+    @staticmethod
+    def _gather(come: bytearray, length: int, deliver: Deliver, piece: bytes) -> None:
+        """A message goes out when its last piece has come: it has one end, however it was split."""
+        come += piece
+        if len(come) >= length:
+            whole = bytes(come)
+            come.clear()
+            deliver(whole.decode("latin-1"))
