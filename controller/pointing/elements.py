@@ -166,6 +166,9 @@ def _check_line(line: str, where: str) -> None:
     """Length, checksum, and that every field SGP4 reads is a number: its own parser takes what it can make of it."""
     if len(line) != 69:
         raise ElementsError(f"{where}: {len(line)} columns instead of 69; a character is missing or too many.")
+    if not line.isascii():
+        strange = next(column for column, c in enumerate(line, start=1) if not c.isascii())
+        raise ElementsError(f"{where}: column {strange} is {line[strange - 1]!r}; an element set is plain ASCII.")
     if not line[68].isdigit():
         raise ElementsError(f"{where}: column 69 should be the checksum digit and is {line[68]!r}.")
     computed = sum(int(c) if c.isdigit() else c == "-" for c in line[:68]) % 10

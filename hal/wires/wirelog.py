@@ -158,7 +158,7 @@ def read_log(path: Path) -> list[Entry]:
     for number, line in enumerate(lines, 1):
         try:
             entries.append(_entry(number, json.loads(line)))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             if number == len(lines) and entries:
                 break
             raise ResourceError(f"{path}, line {number}, is no entry of a wire log ({error}).") from None

@@ -138,7 +138,7 @@ def execute(memory: Memory, command: bytes) -> bytes | None:
         status, answer = refused.status, b""
     if not flags & REQUEST_ACK:
         return None
-    return struct.pack("<IHHHH", PREFIX, status, number + 1, len(answer), request_id) + answer
+    return struct.pack("<IHHHH", PREFIX, status, number + 1 & 0xFFFF, len(answer), request_id) + answer
 
 
 def _carry_out(memory: Memory, number: int, body: bytes) -> bytes:

@@ -192,7 +192,7 @@ class _Telnet:
     def _obey(self, command: int, value: bytes) -> None:
         server = self._server
         f = server.host_framing
-        number = int.from_bytes(value, "big")
+        number = int.from_bytes(value[:4], "big")  # no value of the protocol is longer
         if command == SIGNATURE:
             self._answer(SIGNATURE, b"Boresight emulated line")
         elif command == BAUD:

@@ -35,6 +35,7 @@ STATUS = {
     0xA003: "payload size not aligned",
     0xA004: "stream transfer sizes do not fit the payload",
 }
+PENDING_MAX_S = 10.0  # a camera may ask for more time, but not for ever
 
 
 class ControlChannel:
@@ -92,15 +93,15 @@ class ControlChannel:
         self._request_id = self._request_id % 0xFFFF + 1  # zero is not used
         packet = HEADER.pack(PREFIX, REQUEST_ACK, number, len(body), self._request_id) + body
         deadline = Deadline(self._clock, self.response_s)
+        patience = Deadline(self._clock, self.response_s + PENDING_MAX_S)
         self._wire.bulk_out(self._out, packet, self.response_s)
         while True:
+            if deadline.expired or patience.expired:  # it speaks, but never to the point
+                raise self._unanswered()
             try:
                 answer = self._wire.bulk_in(self._in, max(self.ack_max, SMALLEST_LIMIT), deadline.remaining_s)
             except WireTimeout as error:
-                raise WireTimeout(
-                    f"{self._wire.name}: no answer to a register command in {self.response_s:g} s; "
-                    "check the cable and the camera's power"
-                ) from error
+                raise self._unanswered() from error
             status, kind, request_id, data = self._parsed(answer)
             if request_id != self._request_id:
                 continue  # the late answer to an earlier command
@@ -117,6 +118,12 @@ class ControlChannel:
                 )
             else:
                 return data
+
+    def _unanswered(self) -> WireTimeout:
+        return WireTimeout(
+            f"{self._wire.name}: no answer to a register command in {self.response_s:g} s; "
+            "check the cable and the camera's power"
+        )
 
     def _parsed(self, answer: bytes) -> tuple[int, int, int, bytes]:
         if len(answer) < HEADER.size:
