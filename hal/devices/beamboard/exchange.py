@@ -65,7 +65,7 @@ class Exchange:
         self._clock = clock
         self._name = wire.name
         self._sequence = 0
-        self._byte_s = BITS_PER_BYTE / wire.baud
+        self._byte_s = BITS_PER_BYTE / wire.baud if wire.baud else 0.0  # over a network nothing paces the bytes
 
     def ask(self, kind: int, payload: bytes = b"", reply_room: int = 64) -> Executed:
         """Send a request and return its reply; `reply_room` is about how many bytes that has, for the time-out.

@@ -1,0 +1,64 @@
+"""docs/devices.md: driver x wire x fault x stranger, made from what the tests run (`python docs/devices.py`)."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+from hal.drivers import DRIVERS
+from sim_hw.faults.table import TABLE
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "devices.md"
+WIRES = ROOT / "tests" / "conformance" / "test_wires.py"
+# Who else's client accepts the emulator, and the test that runs it.
+STRANGERS = {
+    "nexstar": {"Hamlib rotctl": "strangers/test_hamlib_nexstar.py", "INDI": "strangers/test_indi_nexstar.py"},
+    "u3v": {
+        "Aravis over real libusb": "strangers/test_aravis.py",
+        "usbip": "strangers/test_usbip_tool.py",
+        "Linux kernel, libusb": "kernel/test_kernel.py",
+    },
+    "beamboard": {"Linux kernel's cdc_acm": "kernel/test_kernel.py"},
+    "pm100d": {
+        "PyVISA's resource manager": "strangers/test_pyvisa.py",
+        "Linux kernel's usbtmc": "kernel/test_kernel.py",
+    },
+    "itc4000": {"PyVISA's resource manager": "strangers/test_pyvisa.py"},
+}
+
+
+def wires() -> dict[str, tuple[str, ...]]:
+    """Device -> wires that its suite is run over in real time, read from the test."""
+    for node in ast.parse(WIRES.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "WIRES":
+            found: dict[str, tuple[str, ...]] = ast.literal_eval(node.value)
+            return found
+    raise LookupError(f"{WIRES} has no WIRES")
+
+
+def page() -> str:
+    """The whole page."""
+    lines = [
+        "# Devices: wires, faults, strangers",
+        "",
+        "Made by `python docs/devices.py` from what the tests run: the suite of its trait over each wire",
+        "(`tests/conformance`), and in lockstep with motion, on its emulator and on the replay of that; every fault of",
+        "[the table](faults.md) that it can have (`tests/faults`); and other people's clients on its emulator.",
+        "",
+        "| driver | trait's suite over | faults | strangers |",
+        "|---|---|---|---|",
+    ]
+    over = wires()
+    for driver in DRIVERS.values():
+        words = [word.name for word in TABLE.values() if word.applies_to(driver.device)]
+        lacks = [word.name for word in TABLE.values() if not word.applies_to(driver.device)]
+        faults = f"{len(words)} of {len(TABLE)}" + (f" (not {', '.join(lacks)})" if lacks else "")
+        strangers = "; ".join(f"[{name}](../tests/{test})" for name, test in STRANGERS[driver.name].items())
+        carried = ", ".join(["lockstep", *over[driver.device], "replay"])
+        lines.append(f"| {driver.name} ({driver.device}) | {carried} | {faults} | {strangers} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

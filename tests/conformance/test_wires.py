@@ -1,0 +1,169 @@
+"""The suites over every wire that can carry a device, in real time, on loopback.
+
+Motion is left to lockstep (test_emulators.py), where it takes no time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import pyvisa
+from ideal_axes import IdealAxes
+from reactor_loop import Loop
+
+from hal.clock import RealClock
+from hal.conformance import SUITES, Report, Terms, run_suite
+from hal.devices.beamboard import BeamBoard
+from hal.devices.itc4000 import Itc4000
+from hal.devices.nexstar import NexStar
+from hal.devices.pm100d import Pm100d
+from hal.devices.u3v import U3vCamera
+from sim_hw.devices import beamboard, itc4000, nexstar, pm100d, u3v
+from sim_hw.devices.scpi import Exchange
+from sim_hw.timeline import Timeline
+from sim_hw.wires.hislip import HislipServer
+from sim_hw.wires.line import SerialLine
+from sim_hw.wires.pty import PtyPort
+from sim_hw.wires.rawsocket import RawSocketServer
+from sim_hw.wires.rfc2217 import Rfc2217Server
+from sim_hw.wires.scpi_line import ScpiLine
+from sim_hw.wires.tcp import TcpServer
+from sim_hw.wires.usbip import UsbipServer
+from sim_hw.wires.vxi11 import Vxi11Server
+
+WIRES = {  # what carries each device; docs/devices.py reads it
+    "gimbal": ("pty", "socket", "rfc2217", "tcp"),
+    "beam_board": ("pty", "socket", "rfc2217", "tcp"),
+    "camera": ("usbip",),
+    "laser": ("usbtmc", "socket", "hislip", "vxi11", "serial"),
+    "power_meter": ("usbtmc", "socket", "hislip", "vxi11", "serial"),
+}
+CASES = [(device, wire) for device, wires in WIRES.items() for wire in wires]
+BAUD = {"gimbal": 9600, "beam_board": 921_600, "laser": 115_200, "power_meter": 115_200}
+TICK_NS = 100_000
+
+
+class World:
+    """Time, and a beam board that ticks with it; light and a closed interlock for the instruments."""
+
+    enable_line = True
+
+    def __init__(self) -> None:
+        self.timeline = Timeline()
+        self.board = beamboard.BeamBoard()
+        self.on_enable_change: list[Callable[[bool], None]] = []
+        self._ticks = 0
+
+    @property
+    def now_ns(self) -> int:
+        return self.timeline.now_ns
+
+    def next_event_ns(self) -> int | None:
+        return self.timeline.next_event_ns()
+
+    def advance(self, to_ns: int) -> None:
+        self.timeline.advance(to_ns, self._tick)
+
+    def received_power_w(self) -> float:
+        return 2e-6
+
+    def laser_power_w(self) -> float:
+        return 0.0
+
+    def set_laser(self, output_on: bool, current_a: float) -> None:
+        pass
+
+    def _tick(self, to_ns: int) -> None:
+        self.board.tick(to_ns // TICK_NS - self._ticks)
+        self._ticks = to_ns // TICK_NS
+
+
+@pytest.fixture(scope="module", autouse=True)
+def libusb() -> None:
+    """libusb opens a socket of its own when it is first used, and keeps it until the process ends."""
+    pyvisa.ResourceManager("@py").close()
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def loop(world: World) -> Iterator[Loop]:
+    with Loop(world) as loop:  # type: ignore[arg-type]
+        yield loop
+
+
+def stream(wire: str, device: Any, world: World, loop: Loop, baud: int) -> tuple[Any, str]:
+    if wire in ("tcp", "socket"):
+        server = TcpServer(loop.reactor, device)
+        return server, server.resource if wire == "tcp" else f"socket://127.0.0.1:{server.port}"
+    line = SerialLine(world.timeline, device, baud)
+    made = (PtyPort if wire == "pty" else Rfc2217Server)(line, loop.reactor)
+    return made, made.resource
+
+
+def messages(wire: str, instrument: Any, world: World, loop: Loop) -> tuple[Any, str]:
+    exchange = Exchange(world.timeline, instrument.scpi)
+    if wire == "usbtmc":
+        usb = instrument.usb(exchange)
+        server = UsbipServer(loop.reactor, {"1-1": usb})
+        identity = "::".join(f"0x{int.from_bytes(usb.device_descriptor[i : i + 2], 'little'):04x}" for i in (8, 10))
+        return server, f"visa://USB0::{identity}::{usb.strings[3]}::INSTR?usbip=127.0.0.1:{server.port}/1-1"
+    if wire == "serial":
+        port = PtyPort(SerialLine(world.timeline, ScpiLine(exchange), 115_200), loop.reactor)
+        return port, f"visa://ASRL{port.path}::INSTR?baud=115200"
+    if wire == "vxi11":
+        server = Vxi11Server(loop.reactor, exchange, world.timeline)
+    else:
+        server = (HislipServer if wire == "hislip" else RawSocketServer)(loop.reactor, exchange)
+    return server, f"visa://{server.resource}"
+
+
+def served(device: str, wire: str, world: World, loop: Loop) -> tuple[Any, str]:
+    timeline = world.timeline
+    match device:
+        case "gimbal":
+            axes = IdealAxes(timeline, azimuth_deg=10.0, elevation_deg=40.0)
+            return stream(wire, nexstar.NexStar(timeline, axes, np.random.default_rng(1)), world, loop, BAUD[device])
+        case "beam_board":
+            return stream(wire, world.board, world, loop, BAUD[device])
+        case "camera":
+            camera = u3v.U3vCamera(timeline, lambda t0_ns, t1_ns: [], np.random.default_rng(1))
+            server = UsbipServer(loop.reactor, {"1-1": camera})
+            return server, f"usbip://127.0.0.1:{server.port}/1-1"
+        case "laser":
+            return messages(wire, itc4000.Itc4000(timeline, world), world, loop)
+        case _:
+            return messages(wire, pm100d.Pm100d(timeline, world, np.random.default_rng(1)), world, loop)
+
+
+def opened(device: str, resource: str) -> Any:
+    clock = RealClock()
+    match device:
+        case "gimbal":
+            return NexStar(
+                resource, 9600, clock, rate_max_rad_s=0.05, acceleration_max_rad_s2=0.03, command_latency_s=0.075
+            )
+        case "beam_board":
+            return BeamBoard(resource, BAUD[device], clock)
+        case "camera":
+            return U3vCamera(resource, clock)
+        case "laser":
+            return Itc4000.open(resource, clock)
+        case _:
+            return Pm100d.open(resource, clock)
+
+
+@pytest.mark.parametrize(("device", "wire"), CASES)
+def test_a_device_does_what_its_trait_says_over_every_wire(device: str, wire: str, world: World, loop: Loop) -> None:
+    server, resource = loop.call(lambda: served(device, wire, world, loop))
+    terms = Terms(motion=False)
+    report: Report = run_suite(device, SUITES[device], lambda: opened(device, resource), RealClock(), terms)
+    loop.call(server.close)
+    assert [f"{f.sentence}: {f.detail}" for f in report.findings if f.verdict == "fail"] == []
+    assert sum(f.verdict == "pass" for f in report.findings) >= 4
