@@ -35,6 +35,7 @@ VERBS = {
     "reset": "control",
     "report": "report",
     "rig": "rig",
+    "doctor": "doctor",
 }
 RIG_VERBS = ("verify",)  # modules that add a command to `boresight rig`
 HELP = "Points, acquires and tracks: controller for ground stations and laser terminals."

@@ -1,39 +1,15 @@
-"""How well this computer knows UTC: asked of the kernel, which NTP and PTP daemons tell."""
+"""How well this computer knows UTC, as the safety service asks for it."""
 
 from __future__ import annotations
 
-import ctypes
-
 from controller.safety.inputs import TimeQuality
-
-_STA_UNSYNC = 0x0040  # linux/timex.h
-_TIME_ERROR = 5
-_TIMEX_BYTES = 208  # struct timex on 64-bit Linux
-
-
-class _Timex(ctypes.Structure):
-    """The head of struct timex (adjtimex(2)); the rest is room."""
-
-    _fields_ = (
-        ("modes", ctypes.c_uint),
-        ("offset", ctypes.c_long),
-        ("freq", ctypes.c_long),
-        ("maxerror", ctypes.c_long),
-        ("esterror", ctypes.c_long),
-        ("status", ctypes.c_int),
-        ("room", ctypes.c_byte * _TIMEX_BYTES),
-    )
+from hal import kernel_time as kernel
 
 
 def kernel_time() -> TimeQuality | None:
-    """The kernel's own estimate, read only; None where there is none (not Linux)."""
-    adjtimex = getattr(ctypes.CDLL(None), "adjtimex", None)
-    if adjtimex is None:
-        return None
-    buffer = _Timex()
-    state = adjtimex(ctypes.byref(buffer))
-    synchronised = 0 <= state < _TIME_ERROR and not buffer.status & _STA_UNSYNC
-    return TimeQuality(synchronised, buffer.esterror * 1e-6)
+    """The kernel's own estimate; None where there is none."""
+    told = kernel.kernel_time()
+    return None if told is None else TimeQuality(told.synchronised, told.error_s)
 
 
 def bench_time() -> TimeQuality:
