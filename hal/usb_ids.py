@@ -16,7 +16,7 @@ class UsbIdentity:
     vendor: int = 0
     product: int = 0
     interface: str = ""  # class, subclass and protocol in hexadecimal, when any maker's device will do
-    link: str = ""  # name below /dev/boresight, for serial ports
+    link: str = ""  # name below /dev/boresight: of the serial port, or of the kernel's node of an instrument
 
 
 # Vendor 1313 is Thorlabs; product numbers as in the instruments' manuals. 1209 is pid.codes, whose products 0001 to
@@ -28,9 +28,9 @@ USB_IDENTITIES = (
     UsbIdentity("nexstar", "FTDI FT232R, a usual RS-232 adapter for the others", "tty", 0x0403, 0x6001, link="gimbal"),
     UsbIdentity("beamboard", "Boresight beam board", "tty", 0x1209, 0x0003, link="beamboard"),
     UsbIdentity("u3v", "USB3 Vision camera of any maker", "usb", interface="ef0500"),
-    UsbIdentity("pm100d", "Thorlabs PM100D", "usb", 0x1313, 0x8078),
-    UsbIdentity("pm100d", "Thorlabs PM100USB", "usb", 0x1313, 0x8072),
-    UsbIdentity("pm100d", "Thorlabs PM101", "usb", 0x1313, 0x8076),
-    UsbIdentity("itc4000", "Thorlabs ITC4000 series", "usb", 0x1313, 0x804A),
-    UsbIdentity("itc4000", "Thorlabs CLD1010, CLD1011, CLD1015", "usb", 0x1313, 0x804F),
+    UsbIdentity("pm100d", "Thorlabs PM100D", "usb", 0x1313, 0x8078, link="power_meter"),
+    UsbIdentity("pm100d", "Thorlabs PM100USB", "usb", 0x1313, 0x8072, link="power_meter"),
+    UsbIdentity("pm100d", "Thorlabs PM101", "usb", 0x1313, 0x8076, link="power_meter"),
+    UsbIdentity("itc4000", "Thorlabs ITC4000 series", "usb", 0x1313, 0x804A, link="laser"),
+    UsbIdentity("itc4000", "Thorlabs CLD1010, CLD1011, CLD1015", "usb", 0x1313, 0x804F, link="laser"),
 )

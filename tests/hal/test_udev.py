@@ -12,7 +12,7 @@ from hal.usb_ids import USB_IDENTITIES, UsbIdentity
 from sim_hw.devices import itc4000, pm100d, u3v
 
 # One assignment or match of udev(7): KEY{attribute}OPERATOR"value"
-TERM = re.compile(r'[A-Z_]+(\{[A-Za-z_]+\})?(==|!=|=|\+=|:=)"[^"]*"')
+TERM = re.compile(r'[A-Z_]+(\{[A-Za-z_/]+\})?(==|!=|=|\+=|:=)"[^"]*"')
 
 
 def test_the_committed_rules_are_the_generated_ones(pytestconfig: pytest.Config) -> None:
@@ -31,6 +31,13 @@ def test_a_rule_is_terms_that_match_one_kind_of_device_and_open_it(identity: Usb
     }
     assert 'MODE="0660"' in terms
     assert any(term.startswith("SYMLINK+=") for term in terms) == (identity.node == "tty")
+
+
+def test_every_line_is_terms_and_no_device_may_be_suspended() -> None:
+    lines = [line for line in rules().splitlines() if line and not line.startswith("#")]
+    assert [term for line in lines for term in line.split(", ") if not TERM.fullmatch(term)] == []
+    assert sum('ATTR{power/control}="on"' in line for line in lines) == len(USB_IDENTITIES)
+    assert sum('ATTR{latency_timer}="1"' in line for line in lines) == 1
 
 
 def test_every_driver_has_an_identity_and_every_identity_a_driver() -> None:
@@ -60,5 +67,5 @@ def test_no_two_rules_give_one_device_two_names() -> None:
 
 def test_the_links_are_the_ones_that_the_example_rig_names(pytestconfig: pytest.Config) -> None:
     example = (pytestconfig.rootpath / "controller/data/rigs/ogs.toml").read_text()
-    for link in {identity.link for identity in USB_IDENTITIES if identity.link}:
+    for link in {identity.link for identity in USB_IDENTITIES if identity.node == "tty"}:
         assert f"serial:///dev/boresight/{link}" in example

@@ -181,13 +181,20 @@ def main() -> None:
         ask(f"{name} drivers", lambda product=product: driver_of(product))
         ask(f"{name} node", lambda product=product: usb_node(product))
         ask(f"{name} lsusb", lambda product=product: run("lsusb", "-v", "-d", product))
+    ask(
+        "power",
+        lambda: {
+            name: (usb_path(product) / "power/control").read_text().strip()
+            for name, product in (("camera", "1209:0001"), ("power_meter", "1313:8078"), ("beam_board", "1209:0003"))
+        },
+    )
     ask("tty node", lambda: node("/dev/ttyACM0"))
     ask("links", lambda: {str(path): os.path.realpath(path) for path in Path("/dev/boresight").iterdir()})
     ask("kernel's usbtmc", kernels_usbtmc)
     ask("serial settings", serial_settings)
     ask("board", board_state)
     ask("frames", lambda: frames(3))
-    ask("power", power_w)
+    ask("watts", power_w)
     ask("camera unplugged", camera_unplugged)
     ask("camera attached again", lambda: (attach("1-1"), wait_for(lambda: plugged("1209:0001")), frames(1))[2])
     ask("board unplugged", board_unplugged)

@@ -75,6 +75,11 @@ def test_our_rules_let_members_of_plugdev_open_what_we_drive(seen: dict[str, Any
 def test_our_rules_give_the_serial_port_a_stable_name(seen: dict[str, Any]) -> None:
     assert seen["links"]["/dev/boresight/beamboard"] == "/dev/ttyACM0"
     assert seen["links"]["/dev/boresight/beamboard-BB0042"] == "/dev/ttyACM0"
+    assert seen["links"]["/dev/boresight/power_meter-P0009084"] == "/dev/usbtmc0"
+
+
+def test_our_rules_keep_devices_from_being_suspended(seen: dict[str, Any]) -> None:
+    assert seen["power"] == {"camera": "on", "power_meter": "on", "beam_board": "on"}
 
 
 def test_baud_rate_parity_dtr_rts_and_break_arrive_through_the_kernel(seen: dict[str, Any]) -> None:
@@ -93,7 +98,7 @@ def test_the_kernels_own_usbtmc_node_answers(seen: dict[str, Any]) -> None:
 
 def test_our_drivers_work_over_the_real_libusb_and_tty(seen: dict[str, Any]) -> None:
     assert seen["frames"] == [64 * 64] * 3
-    assert seen["power"] == pytest.approx(3e-6, rel=0.05)
+    assert seen["watts"] == pytest.approx(3e-6, rel=0.05)
     assert seen["board"] == {"mode": "idle", "enabled": False, "serial": 42}
 
 
