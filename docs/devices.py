@@ -14,6 +14,7 @@ WIRES = ROOT / "tests" / "conformance" / "test_wires.py"
 # Who else's client accepts the emulator, and the test that runs it.
 STRANGERS = {
     "nexstar": {"Hamlib rotctl": "strangers/test_hamlib_nexstar.py", "INDI": "strangers/test_indi_nexstar.py"},
+    "easycomm": {"Hamlib rotctl": "strangers/test_hamlib_easycomm.py"},
     "u3v": {
         "Aravis over real libusb": "strangers/test_aravis.py",
         "usbip": "strangers/test_usbip_tool.py",
@@ -29,7 +30,7 @@ STRANGERS = {
 
 
 def wires() -> dict[str, tuple[str, ...]]:
-    """Device -> wires that its suite is run over in real time, read from the test."""
+    """Driver -> wires that its suite is run over in real time, read from the test."""
     for node in ast.parse(WIRES.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "WIRES":
             found: dict[str, tuple[str, ...]] = ast.literal_eval(node.value)
@@ -55,7 +56,7 @@ def page() -> str:
         lacks = [word.name for word in TABLE.values() if not word.applies_to(driver.device)]
         faults = f"{len(words)} of {len(TABLE)}" + (f" (not {', '.join(lacks)})" if lacks else "")
         strangers = "; ".join(f"[{name}](../tests/{test})" for name, test in STRANGERS[driver.name].items())
-        carried = ", ".join(["lockstep", *over[driver.device], "replay"])
+        carried = ", ".join(["lockstep", *over[driver.name], "replay"])
         lines.append(f"| {driver.name} ({driver.device}) | {carried} | {faults} | {strangers} |")
     return "\n".join(lines) + "\n"
 

@@ -74,6 +74,22 @@ def _nexstar_stop(wire: StreamWire, clock: Clock) -> None:
     import_module("hal.devices.nexstar").stop_axes(wire, clock)
 
 
+def _easycomm(rig: Rig, clock: Clock) -> Any:
+    gimbal = rig.gimbal
+    return import_module("hal.devices.easycomm").EasyComm(
+        gimbal.resource,
+        gimbal.baud,
+        clock,
+        rate_max_rad_s=gimbal.rate_max_rad_s,
+        acceleration_max_rad_s2=gimbal.acceleration_max_rad_s2,
+        command_latency_s=gimbal.command_latency_s,
+    )
+
+
+def _easycomm_stop(wire: StreamWire, clock: Clock) -> None:
+    import_module("hal.devices.easycomm").stop_axes(wire, clock)
+
+
 def _u3v(rig: Rig, clock: Clock) -> Any:
     return import_module("hal.devices.u3v").U3vCamera(rig.camera.resource, clock, "camera")
 
@@ -104,6 +120,18 @@ DRIVERS: dict[str, Driver] = {
                 host=f"nothing: it keeps its last rate; {CUT_OFF}",
             ),
             _nexstar_stop,
+        ),
+        Driver(
+            "easycomm",
+            "gimbal",
+            SERIAL,
+            _easycomm,
+            StoppedBy(
+                process="the guardian process takes its port and sends stop, 0.5 s",
+                cable=f"nothing: it keeps its last rate; {CUT_OFF}",
+                host=f"nothing: it keeps its last rate; {CUT_OFF}",
+            ),
+            _easycomm_stop,
         ),
         Driver("u3v", "camera", USB, _u3v, StoppedBy(NOTHING_MOVES, NOTHING_MOVES, NOTHING_MOVES)),
         Driver("beamboard", "beam_board", SERIAL, _beamboard, StoppedBy(WATCHDOG, WATCHDOG, WATCHDOG)),

@@ -11,7 +11,7 @@ from hal.drivers import DRIVERS
 from hal.usb_ids import USB_IDENTITIES, UsbIdentity
 
 BY_ID = Path("/dev/serial/by-id")
-BAUD = {"nexstar": 9600, "beamboard": 921_600}
+BAUD = {"nexstar": 9600, "easycomm": 19_200, "beamboard": 921_600}
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ USB_IDENTITIES = (
         "nexstar", "Prolific PL2303, in hand controllers with a USB port", "tty", 0x067B, 0x2303, link="gimbal"
     ),
     UsbIdentity("nexstar", "FTDI FT232R, a usual RS-232 adapter for the others", "tty", 0x0403, 0x6001, link="gimbal"),
+    UsbIdentity("easycomm", "SparkFun Pro Micro, in SatNOGS rotators", "tty", 0x1B4F, 0x9206, link="gimbal"),
     UsbIdentity("beamboard", "Boresight beam board", "tty", 0x1209, 0x0003, link="beamboard"),
     UsbIdentity("u3v", "USB3 Vision camera of any maker", "usb", interface="ef0500"),
     UsbIdentity("pm100d", "Thorlabs PM100D", "usb", 0x1313, 0x8078, link="power_meter"),

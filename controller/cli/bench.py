@@ -172,7 +172,6 @@ def _world(rig: Rig, target: ElementSet, utc0_ns: int, scenario: Scenario, seed:
 def _devices(rig: Rig, world: World, seed: int) -> Devices:
     from sim_hw.devices.beamboard import BeamBoard
     from sim_hw.devices.itc4000 import Itc4000
-    from sim_hw.devices.nexstar import NexStar
     from sim_hw.devices.pm100d import Pm100d
     from sim_hw.devices.u3v import U3vCamera
     from sim_hw.scene.noise import stream
@@ -181,20 +180,28 @@ def _devices(rig: Rig, world: World, seed: int) -> Devices:
     world.attach(board)
     laser = Itc4000(world.timeline, world)
     return Devices(
-        gimbal=NexStar(
-            world.timeline,
-            world.gimbal,
-            stream(seed, "mount electronics"),
-            rate_max_rad_s=rig.gimbal.rate_max_rad_s,
-            acceleration_max_rad_s2=rig.gimbal.acceleration_max_rad_s2,
-            latitude_deg=rig.station.latitude_deg,
-            longitude_deg=rig.station.longitude_deg,
-        ),
+        gimbal=_gimbal(rig, world, seed),
         camera=U3vCamera(world.timeline, world.camera_spots, stream(seed, "camera noise")),
         beam_board=board,
         laser=laser,
         power_meter=Pm100d(world.timeline, world, stream(seed, "power meter"), rig.power_meter.wavelength_nm),
     )
+
+
+def _gimbal(rig: Rig, world: World, seed: int) -> Any:
+    """The emulator of the gimbal that the rig names."""
+    from sim_hw.devices.easycomm import EasyComm
+    from sim_hw.devices.nexstar import NexStar
+    from sim_hw.scene.noise import stream
+
+    limits = {
+        "rate_max_rad_s": rig.gimbal.rate_max_rad_s,
+        "acceleration_max_rad_s2": rig.gimbal.acceleration_max_rad_s2,
+    }
+    if rig.gimbal.driver == "easycomm":
+        return EasyComm(world.timeline, world.gimbal, **limits)
+    site = {"latitude_deg": rig.station.latitude_deg, "longitude_deg": rig.station.longitude_deg}
+    return NexStar(world.timeline, world.gimbal, stream(seed, "mount electronics"), **limits, **site)
 
 
 def _in_memory(rig_path: Path, wanted: list[str], world: World, devices: Devices, utc0_ns: int) -> Bench:

@@ -72,7 +72,7 @@ def _turns(axis: int, sign: int) -> Case:
         for index, key in enumerate(AXES):
             turned = _turn(getattr(first, key), getattr(last, key))
             wanted = rates[index] * dt_s
-            slack = RATE_SHARE * abs(wanted) + BACKLASH_RAD
+            slack = RATE_SHARE * abs(wanted) + BACKLASH_RAD + 2 * capabilities.resolution_rad
             require(
                 abs(turned - wanted) <= slack,
                 f"{key} turned by {turned:.5f} rad in {dt_s:.3f} s where {wanted:.5f} rad was told",
@@ -114,7 +114,10 @@ def _refuses_no_number(trial: Trial) -> None:
     trial.wait(0.5)
     after = trial.device.position()
     moved = max(_apart(getattr(before, axis), getattr(after, axis)) for axis in AXES)
-    require(moved <= 100e-6, f"it moved by {moved:.2e} rad after rates that are no numbers")
+    require(
+        moved <= 100e-6 + trial.device.capabilities.resolution_rad,
+        f"it moved by {moved:.2e} rad after rates that are no numbers",
+    )
 
 
 def _cuts(trial: Trial) -> None:
@@ -137,7 +140,10 @@ def _opens_again(trial: Trial) -> None:
     after = trial.device.position()
     for axis in AXES:
         moved = _apart(getattr(before, axis), getattr(after, axis))
-        require(moved <= 100e-6, f"{axis} differs by {moved:.2e} rad after it was opened again")
+        require(
+            moved <= 100e-6 + trial.device.capabilities.resolution_rad,
+            f"{axis} differs by {moved:.2e} rad after it was opened again",
+        )
 
 
 @contextmanager

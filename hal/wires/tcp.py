@@ -41,8 +41,8 @@ class TcpWire(StreamWire):
 
     def write(self, data: bytes) -> None:
         """Send all of `data`. Raises WireError on hang-up, WireTimeout when the peer does not take it in 2 s."""
-        self._socket.settimeout(WRITE_TIMEOUT_S)
         try:
+            self._socket.settimeout(WRITE_TIMEOUT_S)
             self._socket.sendall(data)
         except TimeoutError as error:
             raise WireTimeout(

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from sim_hw.devices.nexstar_slew import Slew
+from sim_hw.devices.slew import Slew
 from sim_hw.timeline import NS, Timeline
 from sim_hw.wires.contract import Condition
 

@@ -74,6 +74,8 @@ class Rfc2217Server:
         self._line.host_read(self._line.available())
 
     def _accepted(self, peer: socket.socket) -> None:
+        if self._telnet is not None:
+            self._telnet.look()
         if self._telnet is not None or self._line.hung_up:
             peer.close()
             return
@@ -132,6 +134,9 @@ class _Telnet:
 
     def close(self) -> None:
         self._connection.close()
+
+    def look(self) -> None:
+        self._connection.look()
 
     def send(self, data: bytes) -> None:
         self._connection.send(data.replace(b"\xff", b"\xff\xff"))

@@ -62,6 +62,11 @@ class Connection:
         self._peer.close()
         self._ended()
 
+    def look(self) -> None:
+        """Notice a hang-up that nobody has told yet."""
+        if self.open:
+            self._readable()
+
     def _readable(self) -> None:
         try:
             data = self._peer.recv(READ_BYTES)
@@ -139,6 +144,8 @@ class TcpServer:
         self._listener.close()
 
     def _accepted(self, peer: socket.socket) -> None:
+        if self._host is not None:
+            self._host.look()  # a host that has just left and comes again is no second one
         if self._host is not None:
             peer.close()
             return

@@ -17,11 +17,13 @@ from reactor_loop import Loop
 from hal.clock import RealClock
 from hal.conformance import SUITES, Report, Terms, run_suite
 from hal.devices.beamboard import BeamBoard
+from hal.devices.easycomm import EasyComm
 from hal.devices.itc4000 import Itc4000
 from hal.devices.nexstar import NexStar
 from hal.devices.pm100d import Pm100d
 from hal.devices.u3v import U3vCamera
-from sim_hw.devices import beamboard, itc4000, nexstar, pm100d, u3v
+from hal.drivers import DRIVERS
+from sim_hw.devices import beamboard, easycomm, itc4000, nexstar, pm100d, u3v
 from sim_hw.devices.scpi import Exchange
 from sim_hw.timeline import Timeline
 from sim_hw.wires.hislip import HislipServer
@@ -34,15 +36,17 @@ from sim_hw.wires.tcp import TcpServer
 from sim_hw.wires.usbip import UsbipServer
 from sim_hw.wires.vxi11 import Vxi11Server
 
-WIRES = {  # what carries each device; docs/devices.py reads it
-    "gimbal": ("pty", "socket", "rfc2217", "tcp"),
-    "beam_board": ("pty", "socket", "rfc2217", "tcp"),
-    "camera": ("usbip",),
-    "laser": ("usbtmc", "socket", "hislip", "vxi11", "serial"),
-    "power_meter": ("usbtmc", "socket", "hislip", "vxi11", "serial"),
+WIRES = {  # what carries the device of each driver; docs/devices.py reads it
+    "nexstar": ("pty", "socket", "rfc2217", "tcp"),
+    "easycomm": ("pty", "socket", "rfc2217", "tcp"),
+    "beamboard": ("pty", "socket", "rfc2217", "tcp"),
+    "u3v": ("usbip",),
+    "itc4000": ("usbtmc", "socket", "hislip", "vxi11", "serial"),
+    "pm100d": ("usbtmc", "socket", "hislip", "vxi11", "serial"),
 }
-CASES = [(device, wire) for device, wires in WIRES.items() for wire in wires]
-BAUD = {"gimbal": 9600, "beam_board": 921_600, "laser": 115_200, "power_meter": 115_200}
+CASES = [(driver, wire) for driver, wires in WIRES.items() for wire in wires]
+BAUD = {"nexstar": 9600, "easycomm": 19_200, "beamboard": 921_600}
+LIMITS = {"rate_max_rad_s": 0.05, "acceleration_max_rad_s2": 0.03}
 TICK_NS = 100_000
 
 
@@ -124,46 +128,49 @@ def messages(wire: str, instrument: Any, world: World, loop: Loop) -> tuple[Any,
     return server, f"visa://{server.resource}"
 
 
-def served(device: str, wire: str, world: World, loop: Loop) -> tuple[Any, str]:
+def served(driver: str, wire: str, world: World, loop: Loop) -> tuple[Any, str]:
     timeline = world.timeline
-    match device:
-        case "gimbal":
-            axes = IdealAxes(timeline, azimuth_deg=10.0, elevation_deg=40.0)
-            return stream(wire, nexstar.NexStar(timeline, axes, np.random.default_rng(1)), world, loop, BAUD[device])
-        case "beam_board":
-            return stream(wire, world.board, world, loop, BAUD[device])
-        case "camera":
+    axes = IdealAxes(timeline, azimuth_deg=10.0, elevation_deg=40.0)
+    match driver:
+        case "nexstar":
+            return stream(wire, nexstar.NexStar(timeline, axes, np.random.default_rng(1)), world, loop, BAUD[driver])
+        case "easycomm":
+            return stream(wire, easycomm.EasyComm(timeline, axes, **LIMITS), world, loop, BAUD[driver])
+        case "beamboard":
+            return stream(wire, world.board, world, loop, BAUD[driver])
+        case "u3v":
             camera = u3v.U3vCamera(timeline, lambda t0_ns, t1_ns: [], np.random.default_rng(1))
             server = UsbipServer(loop.reactor, {"1-1": camera})
             return server, f"usbip://127.0.0.1:{server.port}/1-1"
-        case "laser":
+        case "itc4000":
             return messages(wire, itc4000.Itc4000(timeline, world), world, loop)
         case _:
             return messages(wire, pm100d.Pm100d(timeline, world, np.random.default_rng(1)), world, loop)
 
 
-def opened(device: str, resource: str) -> Any:
+def opened(driver: str, resource: str) -> Any:
     clock = RealClock()
-    match device:
-        case "gimbal":
-            return NexStar(
-                resource, 9600, clock, rate_max_rad_s=0.05, acceleration_max_rad_s2=0.03, command_latency_s=0.075
-            )
-        case "beam_board":
-            return BeamBoard(resource, BAUD[device], clock)
-        case "camera":
+    match driver:
+        case "nexstar":
+            return NexStar(resource, BAUD[driver], clock, command_latency_s=0.075, **LIMITS)
+        case "easycomm":
+            return EasyComm(resource, BAUD[driver], clock, command_latency_s=0.075, **LIMITS)
+        case "beamboard":
+            return BeamBoard(resource, BAUD[driver], clock)
+        case "u3v":
             return U3vCamera(resource, clock)
-        case "laser":
+        case "itc4000":
             return Itc4000.open(resource, clock)
         case _:
             return Pm100d.open(resource, clock)
 
 
-@pytest.mark.parametrize(("device", "wire"), CASES)
-def test_a_device_does_what_its_trait_says_over_every_wire(device: str, wire: str, world: World, loop: Loop) -> None:
-    server, resource = loop.call(lambda: served(device, wire, world, loop))
+@pytest.mark.parametrize(("driver", "wire"), CASES)
+def test_a_device_does_what_its_trait_says_over_every_wire(driver: str, wire: str, world: World, loop: Loop) -> None:
+    server, resource = loop.call(lambda: served(driver, wire, world, loop))
     terms = Terms(motion=False)
-    report: Report = run_suite(device, SUITES[device], lambda: opened(device, resource), RealClock(), terms)
+    device = DRIVERS[driver].device
+    report: Report = run_suite(device, SUITES[device], lambda: opened(driver, resource), RealClock(), terms)
     loop.call(server.close)
     assert [f"{f.sentence}: {f.detail}" for f in report.findings if f.verdict == "fail"] == []
     assert sum(f.verdict == "pass" for f in report.findings) >= 4
