@@ -125,7 +125,7 @@ def test_a_recorder_killed_with_9_leaves_a_recording_that_its_successor_mends(
     def readable() -> int:
         return sum(message.topic == LINK_STATE.name for message in read_messages(recordings()[0]))
 
-    running.until(lambda: recordings() and readable() > 20)
+    running.until(lambda: recordings() and recordings()[0].stat().st_size > 1000 and readable() > 20)
     running.kill("recorder")
     running.until(lambda: running.supervisor.children["recorder"].gone)
     first = recordings()[0]
