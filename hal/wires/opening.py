@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
+from importlib.util import find_spec
+
+import serial
+
 from hal.clock import Clock
 from hal.errors import DeviceError, HalError, ResourceError, WireError
 from hal.wires.logged import LoggedStream, LoggedText, LoggedUsb
@@ -19,10 +24,17 @@ STREAMS = ("serial://", "socket://", "rfc2217://", "tcp://", "replay://")
 def open_stream(resource: str, clock: Clock, name: str, *, baud: int = 0, framing: str = "8N1") -> StreamWire:
     """Open a byte stream by its scheme; what is none of STREAMS is left to pyserial, which finds handlers by name.
 
-    `baud` and `framing` are of serial lines. Raises ResourceError.
+    `baud` and `framing` are of serial lines. Raises ResourceError, for a scheme that nobody knows with the nearest.
     """
     if is_replay(resource):
         return ReplayStream(resource, clock, name)
+    if "://" in resource and not resource.startswith(STREAMS) and not _has_handler(resource):
+        scheme = resource.partition("://")[0] + "://"
+        near = get_close_matches(scheme, STREAMS, 1)
+        raise ResourceError(
+            f'{name}: "{resource}" begins with no scheme that is known{f"; did you mean {near[0]}?" if near else ""} '
+            f"There are {', '.join(STREAMS)}; correct the rig file, [{name}] resource."
+        )
     log = log_of(name, clock, resource=resource, kind="stream", baud=baud, framing=framing)
     try:
         wire: StreamWire
@@ -36,6 +48,12 @@ def open_stream(resource: str, clock: Clock, name: str, *, baud: int = 0, framin
             log.close()
         raise
     return wire if log is None else LoggedStream(wire, clock, log)
+
+
+def _has_handler(resource: str) -> bool:
+    """Whether pyserial finds a handler for a URL, as it does for emulated lines."""
+    module = ".protocol_" + resource.partition("://")[0].lower()
+    return any(find_spec(module, package) is not None for package in serial.protocol_handler_packages)
 
 
 def open_usb(resource: str, name: str, clock: Clock) -> UsbWire:
