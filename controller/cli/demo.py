@@ -89,6 +89,7 @@ def _in_lockstep(rig: Rig, wish: Wish, plan: Plan, folder: Path, tell: Any) -> d
 
     from controller.cli.flight import Flight
     from controller.cli.summary import summarise
+    from controller.freeze import as_metadata, frozen
 
     try:
         flight = Flight(wish.rig, plan, folder, wish.seed, wish.scenario, wish.arc_s, tell=tell)
@@ -97,7 +98,8 @@ def _in_lockstep(rig: Rig, wish: Wish, plan: Plan, folder: Path, tell: Any) -> d
             folder.rmdir()  # nothing was flown: what we made goes, what was there stays
         raise
     try:
-        flown = flight.fly(_metadata(wish.rig, wish.scenario, wish.seed))
+        record = as_metadata(frozen(flight.bench.rig), seed=str(wish.seed), scenario=wish.scenario)
+        flown = flight.fly(record)
         summary = summarise(flown, wish.seed, rig.link.received_power_threshold_w)
         (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
         capture = flight.bench.world.fine_capture_rad().astype(np.float32)
@@ -149,15 +151,6 @@ def _folder(out: Path | None, plan: Plan, seed: int) -> Path:
             f"{out} holds a recording already; choose another folder with --out, nothing is overwritten."
         )
     return out
-
-
-def _metadata(rig_path: Path, scenario: str, seed: int) -> dict[str, dict[str, str]]:
-    from importlib.metadata import version
-
-    return {
-        "boresight": {"version": version("boresight"), "seed": str(seed), "scenario": scenario},
-        "rig": {"toml": rig_path.read_text(encoding="utf-8")},
-    }
 
 
 def _report(folder: Path) -> None:

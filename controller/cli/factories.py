@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 
 from controller.bus.endpoints import static_table
 from controller.bus.port import Port
+from controller.freeze import as_metadata, frozen
 from controller.geometry.bodies import sun_and_moon
 from controller.geometry.earth import load_earth_orientation
 from controller.geometry.frames import Site
@@ -75,10 +75,7 @@ def pointing(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
 
 def recorder(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
     """Everything that is said, in real time; in lockstep the flight records by itself."""
-    metadata = {
-        "boresight": {"version": version("boresight")},
-        "rig": {"toml": rig.path.read_text(encoding="utf-8")},
-    }
+    metadata = as_metadata(frozen(rig, [run_dir / MODEL_FILE]))
     return RecorderService(clock, port, static_table(rig.bus.host, rig.bus.base_port), run_dir, metadata)
 
 
