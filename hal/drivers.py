@@ -41,6 +41,13 @@ class StoppedBy:
     host: str  # power or kernel of the computer
 
 
+KEEPS_ITS_RATE = StoppedBy(
+    process="the guardian process takes its port and sends stop, 0.5 s",
+    cable=f"nothing: it keeps its last rate; {CUT_OFF}",
+    host=f"nothing: it keeps its last rate; {CUT_OFF}",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Driver:
     """One row of the table."""
@@ -58,36 +65,30 @@ class Driver:
         return tuple(resource.partition("://")[0] for resource in self.resources)
 
 
-def _nexstar(rig: Rig, clock: Clock) -> Any:
-    gimbal = rig.gimbal
-    return import_module("hal.devices.nexstar").NexStar(
-        gimbal.resource,
-        gimbal.baud,
-        clock,
-        rate_max_rad_s=gimbal.rate_max_rad_s,
-        acceleration_max_rad_s2=gimbal.acceleration_max_rad_s2,
-        command_latency_s=gimbal.command_latency_s,
-    )
+def _mount(module: str, name: str) -> Callable[[Rig, Clock], Any]:
+    """How a mount of a rig is opened by the class `name` of hal.devices.`module`."""
+
+    def opened(rig: Rig, clock: Clock) -> Any:
+        gimbal = rig.gimbal
+        return getattr(import_module(f"hal.devices.{module}"), name)(
+            gimbal.resource,
+            gimbal.baud,
+            clock,
+            rate_max_rad_s=gimbal.rate_max_rad_s,
+            acceleration_max_rad_s2=gimbal.acceleration_max_rad_s2,
+            command_latency_s=gimbal.command_latency_s,
+        )
+
+    return opened
 
 
-def _nexstar_stop(wire: StreamWire, clock: Clock) -> None:
-    import_module("hal.devices.nexstar").stop_axes(wire, clock)
+def _stop_of(module: str) -> Callable[[StreamWire, Clock], None]:
+    """`stop_axes` of hal.devices.`module`."""
 
+    def stop(wire: StreamWire, clock: Clock) -> None:
+        import_module(f"hal.devices.{module}").stop_axes(wire, clock)
 
-def _easycomm(rig: Rig, clock: Clock) -> Any:
-    gimbal = rig.gimbal
-    return import_module("hal.devices.easycomm").EasyComm(
-        gimbal.resource,
-        gimbal.baud,
-        clock,
-        rate_max_rad_s=gimbal.rate_max_rad_s,
-        acceleration_max_rad_s2=gimbal.acceleration_max_rad_s2,
-        command_latency_s=gimbal.command_latency_s,
-    )
-
-
-def _easycomm_stop(wire: StreamWire, clock: Clock) -> None:
-    import_module("hal.devices.easycomm").stop_axes(wire, clock)
+    return stop
 
 
 def _u3v(rig: Rig, clock: Clock) -> Any:
@@ -113,25 +114,17 @@ DRIVERS: dict[str, Driver] = {
             "nexstar",
             "gimbal",
             SERIAL,
-            _nexstar,
-            StoppedBy(
-                process="the guardian process takes its port and sends stop, 0.5 s",
-                cable=f"nothing: it keeps its last rate; {CUT_OFF}",
-                host=f"nothing: it keeps its last rate; {CUT_OFF}",
-            ),
-            _nexstar_stop,
+            _mount("nexstar", "NexStar"),
+            KEEPS_ITS_RATE,
+            _stop_of("nexstar"),
         ),
         Driver(
             "easycomm",
             "gimbal",
             SERIAL,
-            _easycomm,
-            StoppedBy(
-                process="the guardian process takes its port and sends stop, 0.5 s",
-                cable=f"nothing: it keeps its last rate; {CUT_OFF}",
-                host=f"nothing: it keeps its last rate; {CUT_OFF}",
-            ),
-            _easycomm_stop,
+            _mount("easycomm", "EasyComm"),
+            KEEPS_ITS_RATE,
+            _stop_of("easycomm"),
         ),
         Driver("u3v", "camera", USB, _u3v, StoppedBy(NOTHING_MOVES, NOTHING_MOVES, NOTHING_MOVES)),
         Driver("beamboard", "beam_board", SERIAL, _beamboard, StoppedBy(WATCHDOG, WATCHDOG, WATCHDOG)),
