@@ -39,6 +39,8 @@ def run(*words: str, timeout_s: float = 20.0) -> str:
 
 
 def ask(name: str, question: Callable[[], Any]) -> None:
+    sys.stdout.write(f"ASKS {name}\n")  # so that the host knows that we live, and what we were at if we do not
+    sys.stdout.flush()
     try:
         results[name] = question()
     except Exception as error:
@@ -165,6 +167,13 @@ def camera_unplugged() -> str:
     return told
 
 
+def meter_unplugged() -> str:
+    meter = Pm100d.open(METER, clock)
+    told = detached(1, meter.power_w)
+    meter.close()
+    return told
+
+
 def board_unplugged() -> str:
     board = BeamBoard(BOARD, BAUD, clock)
     told = detached(2, board.status)
@@ -197,6 +206,8 @@ def main() -> None:
     ask("watts", power_w)
     ask("camera unplugged", camera_unplugged)
     ask("camera attached again", lambda: (attach("1-1"), wait_for(lambda: plugged("1209:0001")), frames(1))[2])
+    ask("meter unplugged", meter_unplugged)
+    ask("meter attached again", lambda: (attach("1-2"), wait_for(lambda: plugged("1313:8078")), power_w())[2])
     ask("board unplugged", board_unplugged)
     ask(
         "board attached again",

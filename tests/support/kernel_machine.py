@@ -64,7 +64,9 @@ def prepare() -> tuple[Path, Path, str]:
         subprocess.run(["dpkg-deb", "-x", packages[0], unpacked], check=True)
         (version,) = (path.name for path in (unpacked / "lib" / "modules").iterdir())
         subprocess.run(["depmod", "-b", unpacked, version], check=True)
-        (CACHE / "vmlinux").write_bytes(_uncompressed((unpacked / "boot" / f"vmlinuz-{version}").read_bytes()))
+        partial = CACHE / "vmlinux.partial"  # so that what is there is whole
+        partial.write_bytes(_uncompressed((unpacked / "boot" / f"vmlinuz-{version}").read_bytes()))
+        partial.replace(CACHE / "vmlinux")
     (version,) = (path.name for path in (unpacked / "lib" / "modules").iterdir())
     return CACHE / "vmlinux", unpacked, version
 
