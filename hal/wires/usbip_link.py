@@ -31,6 +31,7 @@ HEADER_SIZE = 48
 ST_DEV_BUSY = 2  # status of an import: the device is used by another host
 NO_PACKETS = 0xFFFFFFFF  # not isochronous
 
+ERRNO_MAX = 4095  # the largest that the kernel may return
 CONNECT_TIMEOUT_S = 3.0
 UNLINK_TIMEOUT_S = 2.0
 
@@ -96,9 +97,9 @@ class Connection:
         try:
             self._wait_readable(deadline)
         except TimeoutError:
-            reply = self._unlink(mine, endpoint)
+            reply = self._unlink(mine, endpoint, length)
         else:
-            reply = self._reply(mine, endpoint, Deadline(self._clock, UNLINK_TIMEOUT_S))
+            reply = self._reply(mine, endpoint, length, Deadline(self._clock, UNLINK_TIMEOUT_S))
         if reply is None:
             raise USBTimeoutError("Operation timed out", error_code=-7, errno=errno.ETIMEDOUT)
         status, got = reply
@@ -106,7 +107,7 @@ class Connection:
             raise USBError(os.strerror(-status), error_code=status, errno=-status)
         return got
 
-    def _unlink(self, sequence: int, endpoint: int) -> tuple[int, bytes] | None:
+    def _unlink(self, sequence: int, endpoint: int, length: int) -> tuple[int, bytes] | None:
         """Take an URB back; returns its result when it had completed before the unlink arrived."""
         self._sequence += 1
         self._socket.settimeout(UNLINK_TIMEOUT_S)
@@ -116,20 +117,20 @@ class Connection:
         raced: tuple[int, bytes] | None = None
         deadline = Deadline(self._clock, UNLINK_TIMEOUT_S)
         while True:
-            command, number, status, got = self._read_reply(endpoint, deadline)
+            command, number, status, got = self._read_reply(endpoint, length, deadline)
             if command == RET_SUBMIT and number == sequence:
                 raced = status, got
             elif command == RET_UNLINK and number == self._sequence:
                 return raced
 
-    def _reply(self, sequence: int, endpoint: int, deadline: Deadline) -> tuple[int, bytes]:
-        command, number, status, got = self._read_reply(endpoint, deadline)
+    def _reply(self, sequence: int, endpoint: int, length: int, deadline: Deadline) -> tuple[int, bytes]:
+        command, number, status, got = self._read_reply(endpoint, length, deadline)
         if (command, number) != (RET_SUBMIT, sequence):
             self.close()
             raise gone("a reply came that nobody asked for")
         return status, got
 
-    def _read_reply(self, endpoint: int, deadline: Deadline) -> tuple[int, int, int, bytes]:
+    def _read_reply(self, endpoint: int, length: int, deadline: Deadline) -> tuple[int, int, int, bytes]:
         """(command, sequence number, status, data) of the next reply; a reply has begun, so the rest must follow."""
         header = self._take(HEADER_SIZE, deadline)
         command, number, *_ = HEADER.unpack_from(header)
@@ -139,6 +140,9 @@ class Connection:
             self.close()
             raise gone("what answers does not speak USB/IP")
         status, actual, *_ = RETURN.unpack_from(header, HEADER.size)
+        if not (0 <= actual <= length and -ERRNO_MAX <= status <= 0):
+            self.close()
+            raise gone(f"it answered with status {status} and {actual} bytes of {length}")
         if not endpoint & 0x80:
             return command, number, status, bytes(actual)
         return command, number, status, self._take(actual, deadline)

@@ -30,15 +30,20 @@ def exported(host: str, port: int) -> list[Exported]:
     try:
         with socket.create_connection((host, port), TIMEOUT_S) as connection, connection.makefile("rb") as answer:
             connection.sendall(OP_HEADER.pack(VERSION, OP_REQ_DEVLIST, 0))
-            version, code, status = OP_HEADER.unpack(answer.read(OP_HEADER.size))
-            if (version, code, status) != (VERSION, OP_REP_DEVLIST, 0):
-                raise ValueError("it does not speak USB/IP")
-            (count,) = struct.unpack(">I", answer.read(4))
-            if count > DEVICES_MAX:
-                raise ValueError(f"it says that it has {count} devices")
-            return [_device(answer.read) for _ in range(count)]
+            return read_list(answer.read)
     except (OSError, ValueError, struct.error) as error:
         raise ResourceError(f"{host}:{port} lists no USB devices ({error}); start what exports them there.") from None
+
+
+def read_list(read: Callable[[int], bytes]) -> list[Exported]:
+    """The answer to a request for the list. Raises ValueError or struct.error when it is none."""
+    version, code, status = OP_HEADER.unpack(read(OP_HEADER.size))
+    if (version, code, status) != (VERSION, OP_REP_DEVLIST, 0):
+        raise ValueError("it does not speak USB/IP")
+    (count,) = struct.unpack(">I", read(4))
+    if count > DEVICES_MAX:
+        raise ValueError(f"it says that it has {count} devices")
+    return [_device(read) for _ in range(count)]
 
 
 def _device(read: Callable[[int], bytes]) -> Exported:

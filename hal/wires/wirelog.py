@@ -151,8 +151,17 @@ def read_log(path: Path) -> list[Entry]:
     Raises ResourceError naming file and line for what is no wire log.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ResourceError(f"{path} cannot be read as a wire log ({error}).") from None
+    return parse_log(data, path)
+
+
+def parse_log(data: bytes, path: Path) -> list[Entry]:
+    """The entries of a log's bytes; `path` is for errors. As `read_log`."""
+    try:
+        lines = data.decode("utf-8").splitlines()
+    except UnicodeDecodeError as error:
         raise ResourceError(f"{path} cannot be read as a wire log ({error}).") from None
     entries: list[Entry] = []
     for number, line in enumerate(lines, 1):

@@ -122,8 +122,10 @@ class UsbipServer:
 
     def _accept(self) -> None:
         with suppress(BlockingIOError):
-            accepted, _ = self._listener.accept()
-            self._connections.add(_Connection(self, accepted))
+            self._accepted(self._listener.accept()[0])
+
+    def _accepted(self, peer: socket.socket) -> None:
+        self._connections.add(_Connection(self, peer))
 
 
 class _Connection:

@@ -18,12 +18,13 @@ def inputs(seeds: Sequence[bytes], count: int, seed: int, repair: Repair | None 
     for number in range(count):
         data = bytearray(rng.choice(seeds)) if number % 50 else bytearray(rng.randbytes(rng.randrange(64)))
         for _ in range(rng.choice((1, 1, 1, 2, 3, 5))):
-            _change(data, seeds, rng)
+            change(data, seeds, rng)
         del data[LONGEST:]
         yield repair(data) if repair is not None and number % 4 else bytes(data)
 
 
-def _change(data: bytearray, seeds: Sequence[bytes], rng: random.Random) -> None:
+def change(data: bytearray, seeds: Sequence[bytes], rng: random.Random) -> None:
+    """One change, in place."""
     if not data:
         data += rng.choice(seeds)
         return

@@ -1,0 +1,138 @@
+"""Every parser under a coverage-guided fuzzer: libFuzzer, by atheris for Python and by clang for the firmware.
+
+`python -m benchmarks.fuzz [--inputs N] [--only NAME] [--jobs N]` writes docs/fuzzing.md, dated, naming the commit.
+The inputs are those of tests/fuzz (valid messages, damaged; checksums put right), kept and changed further when they
+reach something new. Needs the extra `campaign` and, for the firmware, clang (Debian: clang, libclang-rt-14-dev).
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from hal.clock import RealClock
+
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "fuzzing.md"
+FIRMWARE = "firmware, as C"
+INPUTS = 10_000_000
+LONGEST = 400  # the longest seed is 300; longer inputs cost time and reach nothing new
+INSTRUMENTED = ["hal", "controller", "sim_hw"]
+
+
+def child(name: str, inputs: int, corpus: str) -> None:
+    """Fuzz one parser in this process; libFuzzer ends it."""
+    import atheris
+
+    sys.path.insert(0, str(ROOT / "tests" / "support"))
+    with atheris.instrument_imports(include=INSTRUMENTED):
+        from mutations import change
+        from parsers import TARGETS
+
+    target = next(target for target in TARGETS if target.name == name)
+    feed = target.make()
+    for number, seed in enumerate(target.seeds):
+        (Path(corpus) / f"seed{number}").write_bytes(seed)
+
+    def one(data: bytes) -> None:
+        with suppress(*target.allowed):
+            feed(data)
+
+    def mutate(data: bytes, longest: int, seed: int) -> bytes:
+        """What libFuzzer keeps, changed our way (with the checksum put right) or its own."""
+        rng = random.Random(seed)
+        if rng.randrange(3) == 0:
+            return bytes(atheris.Mutate(data, longest))
+        changed = bytearray(data)
+        change(changed, target.seeds, rng)
+        return (target.repair(changed) if target.repair and rng.randrange(4) else bytes(changed))[:longest]
+
+    options = [f"-runs={inputs}", f"-max_len={LONGEST}", "-seed=2026", "-timeout=20", "-rss_limit_mb=4096"]
+    atheris.Setup([sys.argv[0], *options, corpus], one, custom_mutator=mutate)
+    atheris.Fuzz()
+
+
+def run(name: str, inputs: int) -> str:
+    """Fuzz one parser in a process of its own; a row of the table."""
+    with tempfile.TemporaryDirectory() as corpus:
+        if name == FIRMWARE:
+            command = [firmware(Path(corpus)), f"-runs={inputs}", "-max_len=200", "-seed=2026", f"{corpus}/kept"]
+            (Path(corpus) / "kept").mkdir()
+        else:
+            command = [sys.executable, "-m", "benchmarks.fuzz", "--child", name, corpus, "--inputs", str(inputs)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, errors="replace", check=False)
+        said = done.stderr + done.stdout
+        ran = re.search(r"Done (\d+) runs in (\d+) second", said)
+        if done.returncode or ran is None:
+            return f"| {name} | FAILED | | | `{_failure(said)}` |"
+        reached = re.findall(r"cov: (\d+) ft: (\d+) corp: (\d+)", said)[-1]
+        return f"| {name} | {int(ran[1]):,} | {ran[2]} | {reached[0]} | {reached[2]} |"
+
+
+def firmware(folder: Path) -> str:
+    """Build the board's core with clang's fuzzer and sanitizers; path of the program."""
+    clang = next(filter(shutil.which, ("clang", "clang-14")), None)
+    if clang is None:
+        raise SystemExit("The firmware is fuzzed with clang; install it (Debian: clang, libclang-rt-14-dev).")
+    core = ROOT / "firmware" / "core"
+    sources = [str(ROOT / "tests" / "firmware" / "fuzz_bytes.c"), *map(str, sorted(core.glob("*.c")))]
+    flags = ["-std=c11", "-O2", "-g", "-ffp-contract=off", "-fsanitize=fuzzer,address,undefined"]
+    program = folder / "fuzz_bytes"
+    subprocess.run([clang, *flags, "-fno-sanitize-recover=all", f"-I{core}", *sources, "-o", str(program)], check=True)
+    return str(program)
+
+
+def _failure(said: str) -> str:
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    told = [line for line in lines if re.match(r"\w*(Error|Exception)\b|.*ERROR:|.*runtime error", line)]
+    return (told or lines or ["no output"])[0].replace("|", "\\|")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--inputs", type=int, default=INPUTS)
+    parser.add_argument("--only", action="append", default=[])
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--child", nargs=2, metavar=("NAME", "CORPUS"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        child(options.child[0], options.inputs, options.child[1])
+        return
+    sys.path.insert(0, str(ROOT / "tests" / "support"))
+    from parsers import TARGETS
+
+    names = [name for name in (*(t.name for t in TARGETS), FIRMWARE) if not options.only or name in options.only]
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout
+    date = datetime.fromtimestamp(RealClock().utc_ns() * 1e-9, UTC)
+    arguments = " ".join(sys.argv[1:])
+    head = [
+        "# Fuzzing",
+        "",
+        f"Run on {date:%Y-%m-%d} at commit {commit.strip()} by `{f'python -m benchmarks.fuzz {arguments}'.strip()}`.",
+        "libFuzzer, guided by coverage, feeds every parser; anything but its documented error is a failure. In CI the",
+        "same parsers get 10^5 inputs each (tests/fuzz).",
+        "",
+        "| parser | inputs | seconds | edges reached | inputs kept |",
+        "|---|---|---|---|---|",
+    ]
+    rows: list[str] = []
+    with ThreadPoolExecutor(options.jobs) as pool:
+        for row in pool.map(lambda name: run(name, options.inputs), names):
+            rows.append(row)
+            print(row, flush=True)
+            PAGE.write_text("\n".join([*head, *rows]) + "\n", encoding="utf-8")
+    if any("FAILED" in row for row in rows):
+        raise SystemExit("A parser did what it must not do.")
+
+
+if __name__ == "__main__":
+    main()
