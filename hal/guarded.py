@@ -37,6 +37,7 @@ class GuardedGimbal:
 
     def __init__(self, gimbal: Gimbal, guardian: Guardian) -> None:
         self.capabilities = gimbal.capabilities
+        self.identity = gimbal.identity
         self._gimbal = gimbal
         self._guardian = guardian
 

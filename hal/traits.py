@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Pair = tuple[float, float]
+Identity = dict[str, Any]  # what a device says of itself: model, serial number, firmware, dictionary
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Gimbal(Protocol):
     """Two axes that move the telescope."""
 
     capabilities: GimbalCapabilities
+    identity: Identity
 
     def position(self) -> AxisPosition:
         """Encoder angles now. Raises WireError, ProtocolError."""
@@ -82,6 +84,8 @@ class Frame:
 
 class Camera(Protocol):
     """A tracking camera."""
+
+    identity: Identity
 
     @property
     def sensor(self) -> Region:
@@ -143,6 +147,7 @@ class Capture:
 class FineLoop(Protocol):
     """A beam board: steering mirror, quad cell, enable line and the loop between them."""
 
+    identity: Identity
     dictionary: dict[str, Any]
     quad_scale_rad: float  # radians on the sky per unit of normalised quad signal
 
@@ -233,6 +238,8 @@ class LaserStatus:
 class Laser(Protocol):
     """A laser source behind an interlock."""
 
+    identity: Identity
+
     def configure(self, current_a: float, current_limit_a: float) -> None:
         """Set the limit first, then the drive current."""
         ...
@@ -252,6 +259,8 @@ class Laser(Protocol):
 
 class PowerMeter(Protocol):
     """Optical power at one wavelength."""
+
+    identity: Identity
 
     def configure(self, wavelength_m: float) -> None:
         """Set the wavelength of the calibration."""

@@ -7,7 +7,7 @@ Structs are msgpack maps on the wire. SI units, in the names. Pairs are (cross-e
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -29,6 +29,13 @@ class ModeState(Body, frozen=True):
     pass_start_utc_ns: int = 0
     pass_end_utc_ns: int = 0
     ephemeris_epoch_utc_ns: int = 0  # of the target's elements; 0 is unknown, and a no for emission
+
+
+class DeviceIdentities(Body, frozen=True):
+    """What the devices of a service say of themselves: model, serial number, firmware, the beam board's dictionary."""
+
+    t_utc_ns: int
+    devices: dict[str, dict[str, Any]]
 
 
 class StationEvent(Body, frozen=True):
@@ -220,6 +227,7 @@ SAFETY_ENABLE = Topic("safety/enable", EnableState, 50, "state", 0.08)
 SAFETY_LASER = Topic("safety/laser", LaserState, 10, "state", 0.5)
 LINK_STATE = Topic("link/state", LinkState, 10, "state", 0.5)
 SERVICE_HEARTBEAT = Topic("service/heartbeat", Heartbeat, 10, "state", 0.5)
+SERVICE_DEVICES = Topic("service/devices", DeviceIdentities, 0.02, "state", 120)
 BUS_GAPS = Topic("bus/gaps", GapReport, 1, "state", 5)
 SIM_TRUTH = Topic("sim/truth/line_of_sight", Truth, 20, "state", 0.5)
 
@@ -238,6 +246,7 @@ TOPICS: dict[str, Topic] = {
         SAFETY_LASER,
         LINK_STATE,
         SERVICE_HEARTBEAT,
+        SERVICE_DEVICES,
         BUS_GAPS,
         SIM_TRUTH,
     )

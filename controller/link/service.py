@@ -7,7 +7,7 @@ from controller.bus.topics import LINK_STATE, STATION_EVENT, LinkState, StationE
 from controller.services.service import Service
 from hal.clock import Clock
 from hal.errors import HalError
-from hal.traits import PowerMeter
+from hal.traits import Identity, PowerMeter
 
 
 class LinkService(Service):
@@ -39,6 +39,10 @@ class LinkService(Service):
         self._lost = False
         state = LinkState(self.clock.utc_ns(), power_w, self._threshold_w, power_w >= self._threshold_w)
         self.port.publish(LINK_STATE, state)
+
+    def identities(self) -> dict[str, Identity]:
+        """The meter."""
+        return {"power_meter": self._meter.identity}
 
     def close(self) -> None:
         """Close the meter."""

@@ -34,7 +34,7 @@ from controller.services.deaths import deaths
 from controller.services.service import Service
 from hal.clock import NS, Clock
 from hal.errors import HalError
-from hal.traits import Gimbal
+from hal.traits import Gimbal, Identity
 
 STILL_MODES = frozenset({"HOLD", "SAFE", "FAULT"})
 LOCKED_MODES = frozenset({"SAFE", "FAULT"})
@@ -110,6 +110,10 @@ class PointingService(Service):
             except HalError as error:
                 self._tell("error", "POINTING", f"{error} Stopping again; use the emergency stop.")
         gimbal.close()
+
+    def identities(self) -> dict[str, Identity]:
+        """The mount."""
+        return {"gimbal": self._gimbal.identity} if self._gimbal is not None else {}
 
     # Commands
 

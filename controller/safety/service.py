@@ -37,7 +37,7 @@ from controller.services.deaths import deaths
 from controller.services.service import Service
 from hal.clock import NS, Clock
 from hal.errors import HalError
-from hal.traits import Laser, LaserStatus
+from hal.traits import Identity, Laser, LaserStatus
 
 CONSENTED = frozenset({Phase.ARMED, Phase.CONFIRMED, Phase.EMITTING})
 
@@ -116,6 +116,10 @@ class SafetyService(Service):
             self._act()
             self._laser.output(False)
         self._laser.close()
+
+    def identities(self) -> dict[str, Identity]:
+        """The laser."""
+        return {"laser": self._laser.identity}
 
     # Commands
 

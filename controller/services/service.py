@@ -6,10 +6,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from controller.bus.port import Port
-from controller.bus.topics import SERVICE_HEARTBEAT, Heartbeat
+from controller.bus.topics import SERVICE_DEVICES, SERVICE_HEARTBEAT, DeviceIdentities, Heartbeat
 from hal.clock import NS, Clock
+from hal.traits import Identity
 
 HEARTBEAT_NS = NS // 10
+IDENTITIES_NS = 50 * NS  # each file of a recording has them
 
 
 class Service(ABC):
@@ -27,9 +29,14 @@ class Service(ABC):
         self.cycles = 0
         self.late_steps = 0
         self._heartbeat_due_ns = 0
+        self._identities_due_ns = 0
 
     def open(self) -> None:  # noqa: B027  (a service without devices opens nothing)
         """Open devices. Raises HalError."""
+
+    def identities(self) -> dict[str, Identity]:
+        """What the devices that are open say of themselves, by section of the rig file."""
+        return {}
 
     @abstractmethod
     def cycle(self) -> None:
@@ -66,3 +73,6 @@ class Service(ABC):
         if now_ns >= self._heartbeat_due_ns:
             self._heartbeat_due_ns = now_ns + HEARTBEAT_NS
             self.port.publish(SERVICE_HEARTBEAT, Heartbeat(self.clock.utc_ns(), self.cycles, self.late_steps))
+        if now_ns >= self._identities_due_ns and (devices := self.identities()):
+            self._identities_due_ns = now_ns + IDENTITIES_NS
+            self.port.publish(SERVICE_DEVICES, DeviceIdentities(self.clock.utc_ns(), devices))

@@ -12,7 +12,7 @@ from controller.tracking.camera_model import CameraModel, nominal
 from controller.tracking.centroid import Centroid, centroid
 from controller.tracking.settings import TrackingSettings
 from hal.errors import WireTimeout
-from hal.traits import Camera, Frame, Region
+from hal.traits import Camera, Frame, Identity, Region
 
 DARK_PX = 32
 PATIENCE_S = 0.15  # the beam board needs its heartbeat every 0.25 s
@@ -42,6 +42,11 @@ class Eye:
         self._wanted = settings.narrow_half_extent_rad, settings.frame_rate_hz
         self._given = model
         self.model = model or CameraModel(((1.0, 0.0), (0.0, 1.0)), (0.0, 0.0))
+
+    @property
+    def identity(self) -> Identity:
+        """What the camera says of itself."""
+        return self._opened().identity
 
     def open(self) -> None:
         """Open the camera and look through the region last wanted, the narrow one at first."""

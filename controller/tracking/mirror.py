@@ -6,7 +6,7 @@ from collections.abc import Generator
 
 from controller.bus.topics import Pair
 from controller.tracking.commission import Commission
-from hal.traits import FineLoop, FineStatus
+from hal.traits import FineLoop, FineStatus, Identity
 
 NS = 1_000_000_000
 RETRY_MAX_S = 10.0
@@ -26,6 +26,11 @@ class Mirror:
         self._refusals = 0
         self._retry_ns = 0
         board.reset()
+
+    @property
+    def identity(self) -> Identity:
+        """What the board says of itself."""
+        return self._board.identity
 
     @property
     def busy(self) -> bool:

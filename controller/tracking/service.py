@@ -42,7 +42,7 @@ from controller.tracking.settings import TrackingSettings
 from controller.tracking.track import Track, no_correction
 from hal.clock import NS, Clock
 from hal.errors import DeviceError, HalError, WireError
-from hal.traits import Camera, FineLoop, FineStatus
+from hal.traits import Camera, FineLoop, FineStatus, Identity
 
 Plan = Callable[[PointingState, Array | None, int, bool], scan.ScanPath]
 SILENT_NS = NS  # a camera that sends nothing for this long is lost
@@ -112,6 +112,10 @@ class TrackingService(Service):
                 mirror.close()
         with suppress(HalError):
             self._eye.close()
+
+    def identities(self) -> dict[str, Identity]:
+        """Camera and beam board."""
+        return {"camera": self._eye.identity, "beam_board": self._mirror.identity} if self._mirror is not None else {}
 
     def _turn(self, mirror: Mirror) -> None:
         for request in self.port.requests():

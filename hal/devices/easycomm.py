@@ -10,62 +10,25 @@ import math
 import re
 
 from hal.clock import NS, Clock
-from hal.errors import HalError, ProtocolError, WireTimeout
-from hal.traits import AxisPosition, GimbalCapabilities
+from hal.errors import HalError
+from hal.traits import AxisPosition, GimbalCapabilities, Identity
+from hal.wires.lines import Lines
 from hal.wires.opening import open_stream
 from hal.wires.stream import StreamWire
 
 REPLY_TIMEOUT_S = 0.4
-LONGEST_REPLY = 64
-STOP = b"SA SE\n"
-_POSITION = re.compile(rb"AZ(-?\d{1,4}\.\d) EL(-?\d{1,3}\.\d)\r?\n")
+STOP = b"SA SE"
+_POSITION = re.compile(rb"AZ(-?\d{1,4}\.\d) EL(-?\d{1,3}\.\d)")
+
+
+def _lines(wire: StreamWire, clock: Clock) -> Lines:
+    return Lines(wire, clock, b"VE", b"VE", REPLY_TIMEOUT_S)
 
 
 def stop_axes(wire: StreamWire, clock: Clock) -> None:
     """Bring both axes to rest, knowing nothing of the state of the line. Raises HalError unless it is acknowledged."""
-    wire.write(b"\n" + STOP)
-    Lines(wire, clock).ask(STOP)
-
-
-class Lines:
-    """Question and answer. After a time-out the version is asked for, which no other answer looks like."""
-
-    def __init__(self, wire: StreamWire, clock: Clock) -> None:
-        self.asked_ns = 0  # when the latest question went out
-        self._wire = wire
-        self._clock = clock
-        self._in_step = False
-
-    def ask(self, command: bytes) -> bytes:
-        """The line that answers."""
-        if self._wire.drain() or not self._in_step:
-            self._find_step()
-        self._in_step = False
-        self.asked_ns = self._clock.now_ns()
-        self._wire.write(command)
-        reply = self._wire.read_until(b"\n", REPLY_TIMEOUT_S, LONGEST_REPLY)
-        self._in_step = True
-        return reply
-
-    def tell(self, command: bytes) -> None:
-        """A command that is not answered."""
-        self._wire.write(command)
-
-    def doubt(self) -> None:
-        """What came made no sense: find the step again before the next question."""
-        self._in_step = False
-
-    def _find_step(self) -> None:
-        for _ in range(3):
-            self._wire.write(b"\nVE\n")
-            try:
-                while not self._wire.read_until(b"\n", REPLY_TIMEOUT_S, LONGEST_REPLY).startswith(b"VE"):
-                    pass
-            except WireTimeout:
-                continue
-            self._wire.drain(0.02)
-            return
-        raise WireTimeout(f"{self._wire.name}: no EasyComm rotator answers; check its power, cable and baud rate.")
+    wire.write(b"\n" + STOP + b"\n")
+    _lines(wire, clock).ask(STOP)
 
 
 class EasyComm:
@@ -80,16 +43,17 @@ class EasyComm:
         )
         self._clock, self._name = clock, name
         self._wire = open_stream(resource, clock, name, baud=baud)
-        self._lines = Lines(self._wire, clock)
+        self._lines = _lines(self._wire, clock)
         try:
             self.stop()
+            self.identity: Identity = {"model": "EasyComm", "firmware": self._lines.told[2:].decode("latin-1")}
         except HalError:
             self._wire.close()
             raise
 
     def position(self) -> AxisPosition:
         """Both angles. Raises WireTimeout, WireError, ProtocolError."""
-        return self._read(b"AZ EL\n")
+        return self._read(b"AZ EL")
 
     def set_rate(self, azimuth_rad_s: float, elevation_rad_s: float) -> None:
         """Turn at these rates. Raises ValueError when one is not finite: nothing is sent then."""
@@ -98,7 +62,7 @@ class EasyComm:
         for rate, up, down in ((azimuth_rad_s, b"VL", b"VR"), (elevation_rad_s, b"VU", b"VD")):
             limit = self.capabilities.rate_max_rad_s
             millidegrees_s = round(math.degrees(min(limit, max(-limit, rate))) * 1e3)
-            self._lines.tell((up if rate >= 0 else down) + b"%d\n" % abs(millidegrees_s))
+            self._lines.tell((up if rate >= 0 else down) + b"%d" % abs(millidegrees_s))
 
     def stop(self) -> None:
         """Both axes at rest; the rotator acknowledges with its position."""
@@ -112,8 +76,7 @@ class EasyComm:
         reply, asked_ns = self._lines.ask(command), self._lines.asked_ns
         match = _POSITION.fullmatch(reply)
         if match is None:
-            self._lines.doubt()
-            raise ProtocolError(f"{self._name}: sent {reply!r} instead of its angles; check cable and baud rate.")
+            raise self._lines.nonsense("its angles", reply)
         azimuth_rad, elevation_rad = (math.radians(float(digits)) for digits in match.groups())
-        line_ns = round(10 * len(reply) / self._wire.baud * NS) if self._wire.baud else 0
+        line_ns = round(10 * (len(reply) + 1) / self._wire.baud * NS) if self._wire.baud else 0
         return AxisPosition(max(asked_ns, self._clock.now_ns() - line_ns), azimuth_rad, elevation_rad)

@@ -12,7 +12,7 @@ import re
 
 from hal.clock import NS, Clock, Deadline
 from hal.errors import DeviceError, HalError, ProtocolError, WireTimeout
-from hal.traits import AxisPosition, GimbalCapabilities
+from hal.traits import AxisPosition, GimbalCapabilities, Identity
 from hal.wires.opening import open_stream
 from hal.wires.stream import StreamWire
 
@@ -200,6 +200,7 @@ class NexStar:
                 f"{self._name}: hand controller firmware {version[0]}.{version[1]} has no 32-bit angles; "
                 f"update it to {FIRMWARE_MIN[0]}.{FIRMWARE_MIN[1]} or later."
             )
+        self.identity: Identity = {"model": "NexStar", "firmware": f"{version[0]}.{version[1]}"}
         self._controller.tell(b"M", "the end of its goto")
         self._controller.tell(b"T\x00", "the end of its own tracking")
         self.stop()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 
 from hal.errors import DeviceError, ProtocolError, WireTimeout
+from hal.traits import Identity
 from hal.wires.text import TextWire
 
+IDN_FIELDS = ("manufacturer", "model", "serial", "firmware")  # IEEE 488.2, 10.14
 _QUEUE_LIMIT = 32  # longer than any instrument's queue
 _QUERY_ERRORS = range(-499, -399)  # 488.2's own complaints about a reply that was not read
 
@@ -22,8 +24,8 @@ class ScpiDevice:
         """The answer to *IDN?."""
         return self.ask("*IDN?")
 
-    def expect(self, *models: str) -> str:
-        """The identity, if its model is one of `models` (prefixes). Raises DeviceError."""
+    def expect(self, *models: str) -> Identity:
+        """What it says of itself, if its model is one of `models` (prefixes). Raises DeviceError."""
         identity = self.identity()
         fields = identity.split(",")
         if len(fields) < 2 or not fields[1].strip().upper().startswith(tuple(m.upper() for m in models)):
@@ -31,7 +33,7 @@ class ScpiDevice:
                 f'{self.name}: "{identity}" answers, where a {" or ".join(models)} is expected; '
                 f"correct the rig file, [{self.name}]."
             )
-        return identity
+        return dict(zip(IDN_FIELDS, map(str.strip, fields), strict=False))
 
     def clear(self) -> None:
         """Forget old errors and events."""

@@ -8,17 +8,16 @@ trusted: it says nothing to garbage, moves some time after it has acknowledged, 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 
 import numpy as np
 
+from sim_hw.devices.encoders import AZIMUTH, ELEVATION, Encoders, Mount
 from sim_hw.devices.slew import Slew
 from sim_hw.timeline import NS, Timeline
 from sim_hw.wires.contract import Condition
 
-AZIMUTH, ELEVATION = 0, 1
 ARCSEC = math.pi / 648_000
 SIDEREAL_RAD_S = 15.041 * ARCSEC
 COUNTS = 1 << 24  # of one turn: the motor boards' encoder; the last two digits of a 32-bit angle are zero
@@ -47,18 +46,6 @@ FIXED_RATES_RAD_S = (
 MOTORS = {0x10: AZIMUTH, 0x11: ELEVATION}
 
 
-class Mount(Protocol):
-    """The axes that the motor boards turn."""
-
-    def encoder_rad(self) -> tuple[float, float]:
-        """Azimuth and elevation that the encoders show now."""
-        ...
-
-    def set_rate(self, axis: int, rate_rad_s: float) -> None:
-        """Ask axis 0 (azimuth) or 1 (elevation) for a rate, from now on."""
-        ...
-
-
 class NexStar:
     """The hand controller; a SerialDevice.
 
@@ -81,11 +68,11 @@ class NexStar:
         longitude_deg: float = -16.5118,
     ) -> None:
         self._timeline = timeline
-        self._mount = mount
+        self._axes = Encoders(mount)
         self._rng = rng
         self._motion_delay_s = motion_delay_s
         self._motion_jitter_s = motion_jitter_s
-        self._slew = Slew(timeline, self._angles, mount.set_rate, rate_max_rad_s, acceleration_max_rad_s2)
+        self._slew = Slew(timeline, self._angles, self._axes.set_rate, rate_max_rad_s, acceleration_max_rad_s2)
         self._send: Callable[[bytes], None] = lambda data: None
         self._partial = b""
         self._heard_ns = 0
@@ -93,8 +80,6 @@ class NexStar:
         self._motion_ns = [0, 0]  # when the latest command to each axis takes effect
         self._zero_rad = [0.0, 0.0]
         self._tracking_mode = 0
-        self._stuck_rad: tuple[float, float] | None = None  # faults
-        self._offset_rad = 0.0
         self._site = _sexagesimal(latitude_deg) + _sexagesimal(longitude_deg)
 
     @property
@@ -104,16 +89,7 @@ class NexStar:
 
     def conditions(self) -> dict[str, Condition]:
         """Faults of the mount itself (sim_hw.faults); stuck: it takes rates and stands still."""
-
-        def stuck(settings: Mapping[str, float] | None) -> None:
-            self._stuck_rad = None if settings is None else self._mount.encoder_rad()
-            for axis in (AZIMUTH, ELEVATION):
-                self._mount.set_rate(axis, 0.0)
-
-        def wrong(settings: Mapping[str, float] | None) -> None:
-            self._offset_rad = 0.0 if settings is None else settings["offset_rad"]
-
-        return {"stuck": stuck, "wrong": wrong}
+        return self._axes.conditions()
 
     def attach(self, send: Callable[[bytes], None]) -> None:
         """Take the line's way to the host."""
@@ -237,8 +213,7 @@ class NexStar:
             self._move(ELEVATION, 0.0)
 
     def _move(self, axis: int, rate_rad_s: float) -> None:
-        if self._stuck_rad is None:
-            self._timeline.schedule(self._motion_at_ns(axis), lambda: self._mount.set_rate(axis, rate_rad_s))
+        self._timeline.schedule(self._motion_at_ns(axis), lambda: self._axes.set_rate(axis, rate_rad_s))
 
     def _motion_at_ns(self, axis: int) -> int:
         """When a motion command that is complete now takes effect: never before an earlier one of its axis."""
@@ -252,8 +227,7 @@ class NexStar:
         self._timeline.schedule(self._busy_ns, lambda: self._send(data))
 
     def _angles(self) -> tuple[float, float]:
-        azimuth_rad, elevation_rad = self._mount.encoder_rad() if self._stuck_rad is None else self._stuck_rad
-        azimuth_rad, elevation_rad = azimuth_rad + self._offset_rad, elevation_rad + self._offset_rad
+        azimuth_rad, elevation_rad = self._axes.encoder_rad()
         return azimuth_rad - self._zero_rad[AZIMUTH], elevation_rad - self._zero_rad[ELEVATION]
 
     def _counts(self) -> tuple[int, int]:

@@ -89,3 +89,16 @@ def test_the_report_opens_without_a_network(flown: tuple[dict[str, Any], Path]) 
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert 'src="http' not in page
     assert "simulated" in page
+
+
+def test_the_recording_keeps_what_each_device_says_of_itself_and_the_boards_dictionary(
+    flown: tuple[dict[str, Any], Path],
+) -> None:
+    _, out = flown
+    said: dict[str, Any] = {}
+    for topic, _, body in read(out / "recording.mcap"):
+        if topic == "service/devices":
+            said |= body["devices"]
+    assert set(said) == {"gimbal", "camera", "beam_board", "laser", "power_meter"}
+    assert said["laser"]["model"] == "ITC4005"
+    assert {"heartbeat", "setpoints"} <= {row["name"] for row in said["beam_board"]["dictionary"]["commands"] if row}

@@ -119,7 +119,7 @@ def rotator_reply() -> Feed:
     wire = FedWire(clock)
     rotator = easycomm_driver.EasyComm.__new__(easycomm_driver.EasyComm)
     rotator._clock, rotator._name, rotator._wire = clock, "gimbal", wire
-    rotator._lines = easycomm_driver.Lines(wire, clock)
+    rotator._lines = easycomm_driver._lines(wire, clock)
 
     def feed(data: bytes) -> None:
         rotator._lines._in_step, wire.says, wire.waiting = True, data, b""

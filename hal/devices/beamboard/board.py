@@ -14,7 +14,7 @@ from hal.devices.beamboard.clockmap import ClockMap
 from hal.devices.beamboard.dictionary import Dictionary
 from hal.devices.beamboard.exchange import Exchange, Executed
 from hal.errors import DeviceError, HalError, ProtocolError
-from hal.traits import Capture, FineStatus
+from hal.traits import Capture, FineStatus, Identity
 from hal.wires.opening import open_stream
 
 PROTOCOL_VERSION = 1
@@ -209,6 +209,7 @@ class BeamBoard:
             text += chunk
         self._tables = Dictionary.parse(text, self.name)
         self.dictionary: dict[str, Any] = self._tables.raw
+        self.identity: Identity = {"serial": f"{self.serial:08X}", "dictionary": self.dictionary}
         self._map = ClockMap(self._tables.tick_rate_hz)
         self._map.add(hello)
 

@@ -13,9 +13,12 @@ from dataclasses import dataclass
 
 from hal.devices.u3v.gencp import ControlChannel
 from hal.errors import ProtocolError
+from hal.traits import Identity
 from hal.wires.usb import UsbWire
 
 U3V_CLASS, U3V_SUBCLASS, CONTROL, STREAM = 0xEF, 0x05, 0x00, 0x02
+NAMES = {"manufacturer": 0x0004, "model": 0x0044, "firmware": 0x00C4, "serial": 0x0144}
+NAME_LENGTH = 64
 MAX_RESPONSE_TIME, MANIFEST_TABLE, SBRM_ADDRESS = 0x01CC, 0x01D0, 0x01D8
 TIMESTAMP, TIMESTAMP_LATCH, TIMESTAMP_INCREMENT = 0x01F0, 0x01F8, 0x01FC
 MAX_COMMAND, MAX_ACK, SIRM_ADDRESS = 0x14, 0x18, 0x20
@@ -82,6 +85,12 @@ def read_maps(control: ControlChannel, name: str) -> Maps:
         control.read_u64(TIMESTAMP_INCREMENT) or 1,
         _genicam_file(control, name),
     )
+
+
+def read_names(control: ControlChannel) -> Identity:
+    """What the camera calls itself (GenCP 1.3, table of the ABRM); names that it leaves empty are left out."""
+    names = {what: control.read(address, NAME_LENGTH).split(b"\0")[0] for what, address in NAMES.items()}
+    return {what: name.decode("ascii", "replace") for what, name in names.items() if name}
 
 
 def _genicam_file(control: ControlChannel, name: str) -> bytes:

@@ -52,6 +52,7 @@ class U3vCamera:
         self._control = ControlChannel(self._wire, ends.control_out, ends.control_in, self._clock)
         self._control.drain()
         maps = bootstrap.read_maps(self._control, self.name)
+        self.identity = bootstrap.read_names(self._control)
         self._sirm = maps.sirm
         self._features = Features(maps.genicam, self._control, self.name)
         self._times = ClockMap(maps.timestamp_ns_tick)

@@ -90,3 +90,12 @@ def test_a_service_beats_ten_times_a_second() -> None:
     beats = [body for name, body in port.published if name == "service/heartbeat"]
     assert len(beats) == pytest.approx(10, abs=1)
     assert beats[-1].cycles >= 18
+
+
+def test_a_service_tells_what_its_devices_say_of_themselves_and_tells_it_again_for_later_files() -> None:
+    port = SilentPort(round(60 / 0.05))
+    toy = Toy(Lockstep(Bench()), port)
+    toy.identities = lambda: {"gimbal": {"serial": "7"}}  # type: ignore[method-assign]
+    run(toy)
+    told = [body.devices for name, body in port.published if name == "service/devices"]
+    assert told == [{"gimbal": {"serial": "7"}}] * 2

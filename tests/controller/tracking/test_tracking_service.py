@@ -58,6 +58,7 @@ class FakeCamera:
     views: list[tuple[Region, float]] = field(default_factory=list)
     sensor: Region = field(default_factory=lambda: Region(0, 0, 1024, 1024))
     closed: int = 0
+    identity: dict = field(default_factory=lambda: {"serial": "C1"})
 
     def configure(self, exposure_s: float, frame_rate_hz: float, region: Region) -> None:
         self.views.append((region, frame_rate_hz))
@@ -97,6 +98,7 @@ class FakeBoard:
     mirror: tuple[float, float] = (0.0, 0.0)
     lost_ticks: int = 0
     dictionary: dict = field(default_factory=dict)
+    identity: dict = field(default_factory=lambda: {"serial": "B1"})
     quad_scale_rad: float = 1e-4
 
     def heartbeat(self, enable: bool) -> FineStatus:
