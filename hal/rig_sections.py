@@ -59,6 +59,8 @@ class GimbalSection(Section):
     command_latency_s: Annotated[float, Field(ge=0, le=2)]
     park_azimuth_deg: Annotated[float, Field(ge=-360, le=360)]
     park_elevation_deg: Annotated[float, Field(ge=-10, le=90)]
+    elevation_min_deg: Annotated[float, Field(ge=-90, le=90)] = -2.0  # how far it is moved by hand
+    elevation_max_deg: Annotated[float, Field(ge=0, le=180)] = 92.0
     motion_cut_off: Annotated[
         str, Field(min_length=3, description="say what a person uses to stop the mount when host or cable is dead")
     ]
@@ -123,6 +125,7 @@ class PowerMeterSection(Section):
     driver: Annotated[str, AfterValidator(_driver_of("power_meter"))]
     resource: str
     wavelength_nm: Annotated[float, Field(ge=200, le=20_000)]
+    power_max_w: Positive | None = None  # received power above it may harm the detectors: the station goes to SAFE
 
 
 class OpticsSection(Section):

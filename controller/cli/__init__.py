@@ -37,7 +37,8 @@ VERBS = {
     "rig": "rig",
     "doctor": "doctor",
 }
-RIG_VERBS = ("freeze", "suggest", "verify")  # modules that add a command to `boresight rig`
+# Modules that add a command of their name to `boresight rig`.
+RIG_VERBS = ("freeze", "suggest", "verify", "jog", "home", "poke", "frames")
 HELP = "Points, acquires and tracks: controller for ground stations and laser terminals."
 USAGE_ERROR: Any = typer.BadParameter.__base__  # click's, or the copy that typer carries
 OURS = ("hal", "controller", "sim_hw")

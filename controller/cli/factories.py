@@ -83,7 +83,8 @@ def link(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
     """The power meter."""
     meter = open_device(rig, "power_meter", clock)
     wavelength_m = rig.power_meter.wavelength_nm * 1e-9
-    return LinkService(clock, port, meter, wavelength_m, rig.link.received_power_threshold_w)
+    power_max_w = rig.power_meter.power_max_w or math.inf
+    return LinkService(clock, port, meter, wavelength_m, rig.link.received_power_threshold_w, power_max_w)
 
 
 def safety(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
@@ -106,6 +107,7 @@ def tracking(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
     """Camera, beam board and the loops between them. What is compiled is loaded by the one process that needs it."""
     from controller.acquisition.planner import Planner
     from controller.tracking import compiled
+    from controller.tracking.frames import Correction
     from controller.tracking.service import TrackingService
     from controller.tracking.settings import TrackingSettings
 
@@ -127,4 +129,5 @@ def tracking(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
         lambda: open_device(rig, "beam_board", clock),
         planner,
         TrackingSettings.from_rig(rig),
+        correction=Correction.load(run_dir),
     )

@@ -77,6 +77,23 @@ def resolve_in(file: Path, run_directory: Path) -> Rig:
     return resolve(file, read_addresses(run_directory)) if emulated_devices(file) else load_rig(file)
 
 
+def resolve_one(file: Path, device: str, run_directory: Path) -> Rig:
+    """Load a rig of which one device is to be opened; the emulated ones among the others are left out of account.
+
+    Raises RigError, also when the device is emulated and no emulator serves it.
+    """
+    others = {other: "" for other in emulated_devices(file) if other != device}
+    if device not in emulated_devices(file):
+        return load_rig(file, others)
+    addresses = read_addresses(run_directory)
+    if device not in addresses:
+        raise RigError(
+            f"{file}: [{device}] is emulated, but no emulator serves it; start one with `boresight emulate --rig "
+            f"{file} --run-dir {run_directory}`."
+        )
+    return load_rig(file, {**others, device: addresses[device]})
+
+
 def station_clock(file: Path, run_directory: Path) -> Clock:
     """The time of a station with this rig: real, or that of the emulated world that serves it."""
     offset_ns = read_addresses(run_directory).get(UTC_OFFSET, 0) if emulated_devices(file) else 0

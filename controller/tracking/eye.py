@@ -10,6 +10,7 @@ import numpy as np
 from controller.bus.topics import Pair
 from controller.tracking.camera_model import CameraModel, nominal
 from controller.tracking.centroid import Centroid, centroid
+from controller.tracking.frames import Correction
 from controller.tracking.settings import TrackingSettings
 from hal.errors import WireTimeout
 from hal.traits import Camera, Frame, Identity, Region
@@ -33,7 +34,11 @@ class Eye:
     """Owns the camera. Raises what the camera raises."""
 
     def __init__(
-        self, open_camera: Callable[[], Camera], settings: TrackingSettings, model: CameraModel | None
+        self,
+        open_camera: Callable[[], Camera],
+        settings: TrackingSettings,
+        model: CameraModel | None,
+        correction: Correction | None = None,
     ) -> None:
         self._open = open_camera
         self._settings = settings
@@ -41,6 +46,7 @@ class Eye:
         self._view: tuple[Region, float] | None = None
         self._wanted = settings.narrow_half_extent_rad, settings.frame_rate_hz
         self._given = model
+        self._correction = correction
         self.model = model or CameraModel(((1.0, 0.0), (0.0, 1.0)), (0.0, 0.0))
 
     @property
@@ -95,7 +101,8 @@ class Eye:
         return self._camera
 
     def _judge(self, frame: Frame) -> Sight:
-        spot = centroid(frame.image, frame.region)
+        image = frame.image if self._correction is None else self._correction.apply(frame)
+        spot = centroid(image, frame.region)
         if spot is None:
             return Sight(frame.t_mid_ns, None, None, 0.0, frame.dropped)
         error = self.model.error(spot.x_px, spot.y_px)

@@ -36,6 +36,7 @@ from controller.tracking import scan
 from controller.tracking.camera_model import CameraModel
 from controller.tracking.commission import Commission
 from controller.tracking.eye import Eye, Sight
+from controller.tracking.frames import Correction
 from controller.tracking.mirror import Mirror
 from controller.tracking.pairing import Array
 from controller.tracking.settings import TrackingSettings
@@ -70,10 +71,11 @@ class TrackingService(Service):
         plan: Plan,
         settings: TrackingSettings | None = None,
         camera_model: CameraModel | None = None,
+        correction: Correction | None = None,
     ) -> None:
         super().__init__(clock, port)
         self._settings = settings or TrackingSettings()
-        self._eye = Eye(open_camera, self._settings, camera_model)
+        self._eye = Eye(open_camera, self._settings, camera_model, correction)
         self._open_board = open_board
         self._plan = plan
         self._mirror: Mirror | None = None

@@ -18,6 +18,7 @@ from hal.wires.stream import StreamWire
 
 REPLY_TIMEOUT_S = 0.4
 STOP = b"SA SE"
+BLIND_STOP = b"\n" + STOP + b"\n"
 _POSITION = re.compile(rb"AZ(-?\d{1,4}\.\d) EL(-?\d{1,3}\.\d)")
 
 
@@ -27,7 +28,7 @@ def _lines(wire: StreamWire, clock: Clock) -> Lines:
 
 def stop_axes(wire: StreamWire, clock: Clock) -> None:
     """Bring both axes to rest, knowing nothing of the state of the line. Raises HalError unless it is acknowledged."""
-    wire.write(b"\n" + STOP + b"\n")
+    wire.write(BLIND_STOP)
     _lines(wire, clock).ask(STOP)
 
 
@@ -66,7 +67,11 @@ class EasyComm:
 
     def stop(self) -> None:
         """Both axes at rest; the rotator acknowledges with its position."""
-        self._read(STOP)
+        try:
+            self._read(STOP)
+        except HalError:
+            self._wire.write(BLIND_STOP)  # it may hear though we do not
+            raise
 
     def close(self) -> None:
         """Close the port. Does not stop the rotator: `stop` does."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from contextlib import suppress
 
 from hal.clock import NS, Clock, Deadline
 from hal.errors import DeviceError, HalError, ProtocolError, WireTimeout
@@ -35,13 +36,17 @@ def rate_command(board: int, rate_rad_s: float) -> bytes:
     return bytes([ord("P"), 3, board, 6 if rate_rad_s >= 0 else 7, steps >> 8, steps & 0xFF, 0, 0])
 
 
+#: Whatever the state of the line, a mount that still hears stops.
+BLIND_STOP = FILLER + b"".join(rate_command(board, 0.0) for board in MOTORS.values())
+
+
 def stop_axes(wire: StreamWire, clock: Clock) -> None:
     """Bring both axes to rest, knowing nothing of the state of mount or line.
 
     For whoever takes over from a dead owner: says it blindly first, because that is fastest, then until it is
     acknowledged. Raises HalError when the mount has not acknowledged both stops.
     """
-    wire.write(FILLER + b"".join(rate_command(board, 0.0) for board in MOTORS.values()))
+    wire.write(BLIND_STOP)
     controller = HandController(wire, clock)
     for axis in MOTORS:
         controller.set_rate(axis, 0.0)
@@ -177,7 +182,10 @@ class NexStar:
             self._controller.set_rate(axis, min(limit, max(-limit, rate_rad_s)))
 
     def stop(self) -> None:
-        """Bring both axes to rest; tries the second axis even when the first failed. Raises that first error."""
+        """Bring both axes to rest; tries the second axis even when the first failed. Raises that first error.
+
+        A mount whose answers are lost may still hear: it is told once more, blindly.
+        """
         first: HalError | None = None
         for axis in MOTORS:
             try:
@@ -185,6 +193,8 @@ class NexStar:
             except HalError as error:
                 first = first or error
         if first is not None:
+            with suppress(HalError):
+                self._wire.write(BLIND_STOP)
             raise first
 
     def close(self) -> None:

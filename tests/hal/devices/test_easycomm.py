@@ -119,3 +119,14 @@ def test_whoever_takes_over_stops_both_axes_knowing_nothing(bench: Bench) -> Non
     easycomm.stop_axes(wire, bench.clock)
     assert bench.axes.rate == [0.0, 0.0]
     wire.close()
+
+
+def test_a_rotator_whose_answers_are_lost_is_stopped_all_the_same(bench: Bench) -> None:
+    rotator = bench.open()
+    rotator.set_rate(0.05, 0.05)
+    bench.line.fault = lambda data, put: None
+    with pytest.raises(WireTimeout):
+        rotator.stop()
+    bench.timeline.advance(bench.timeline.now_ns + NS)
+    assert bench.axes.rate == [0.0, 0.0]
+    rotator.close()
