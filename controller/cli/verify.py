@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hal.conformance import Finding, Report, Terms
 
 BEFORE_RISE_NS = 60 * NS  # of the pass whose world the emulators live in
+BARS = " ▁▂▃▄▅▆▇█"
 MARKS = {"pass": "[green]pass[/]", "fail": "[red]FAIL[/]", "skipped": "[yellow]skip[/]"}
 
 
@@ -156,6 +157,7 @@ def _result(report: Report, rig: Rig, terms: Terms, reference: Report | None) ->
         ],
         "measured": report.measured,
         "timing": report.timing(),
+        "histogram": report.histogram(),
         "deviations_from_emulator": compare(report, reference) if reference is not None else {},
     }
 
@@ -165,9 +167,10 @@ def _show(result: dict[str, Any]) -> None:
     from rich.table import Table
 
     console = Console(highlight=False)
-    timing = Table("call", "count", "median ms", "99 % ms", "longest ms", title="Timing")
+    timing = Table("call", "count", "median ms", "99 % ms", "longest ms", "histogram", title="Timing")
     for name, row in result["timing"].items():
-        timing.add_row(name, str(row["count"]), *(f"{row[key] * 1e3:.2f}" for key in ("median_s", "p99_s", "max_s")))
+        times = (f"{row[key] * 1e3:.2f}" for key in ("median_s", "p99_s", "max_s"))
+        timing.add_row(name, str(row["count"]), *times, _bars(result["histogram"][name]))
     console.print(timing)
     measured = Table("measured", "value", title="Limits and quantities")
     for name, value in result["measured"].items():
@@ -183,3 +186,10 @@ def _show(result: dict[str, Any]) -> None:
     verdict = "does what its trait says" if result["passed"] else "does NOT do what its trait says"
     simulated = " (simulated)" if result["emulated"] else ""
     console.print(f"{result['device']}, {result['driver']} at {result['resource']}{simulated}: {verdict}")
+
+
+def _bars(bins: dict[str, int]) -> str:
+    """A histogram in a line: a bar for each power of two, from the shortest call's to the longest one's."""
+    most, edges = max(bins.values()), list(bins)
+    bars = "".join(BARS[-(-count * (len(BARS) - 1) // most)] for count in bins.values())
+    return f"{edges[0]} {bars} {edges[-1]}" if len(edges) > 1 else f"{bars} {edges[0]}"

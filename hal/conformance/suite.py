@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -62,6 +62,14 @@ class Report:
     def passed(self) -> bool:
         """No case failed."""
         return all(finding.verdict != "fail" for finding in self.findings)
+
+    def histogram(self) -> dict[str, dict[str, int]]:
+        """How many calls took how long: a bin for each power of two of microseconds, named by its upper edge."""
+        table: dict[str, dict[str, int]] = {}
+        for name, durations in sorted(self.calls_s.items()):
+            bins = Counter(max(0, math.ceil(math.log2(max(duration, 1e-6) * 1e6))) for duration in durations)
+            table[name] = {f"{1 << power} us": bins[power] for power in range(min(bins), max(bins) + 1)}
+        return table
 
     def timing(self) -> dict[str, dict[str, float]]:
         """Count, median, 99th percentile and maximum of every call, seconds."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from controller.cli.bench import Bench, open_bench
 from controller.cli.demo import DEFAULT_RIG, choose_pass
 from controller.cli.rig import emulated_devices
 from hal.clock import NS
+from hal.drivers import drivers_of
 from hal.errors import HalError
 from hal.rig import load_rig, open_device
 from hal.traits import Frame, Region
@@ -43,7 +45,10 @@ EXPECTED = {
 }
 # Values that a protocol cannot tell from true ones; sim_hw.faults.table says what notices them.
 TELLS_LIES = {"power_meter": ("stuck", "wrong"), "camera": ("wrong",)}
-CASES = [(device, word) for word, row in TABLE.items() for device in DEVICES if row.applies_to(device)]
+OWN = {device: load_rig(DEFAULT_RIG, dict.fromkeys(DEVICES, "")).driver(device).name for device in DEVICES}
+DRIVERS = [(OWN[device], device) for device in DEVICES]
+DRIVERS += [(name, "gimbal") for name in drivers_of("gimbal") if name != OWN["gimbal"]]
+CASES = [(driver, device, word) for word, row in TABLE.items() for driver, device in DRIVERS if row.applies_to(device)]
 
 
 class Lamp:
@@ -113,10 +118,14 @@ class Subject:
 
 
 @pytest.fixture
-def bench() -> Iterator[Bench]:
-    rig = load_rig(DEFAULT_RIG, dict.fromkeys(emulated_devices(DEFAULT_RIG), ""))
+def bench(driver: str, tmp_path: Path) -> Iterator[Bench]:
+    """The built-in rig; another mount's driver takes the place of its own."""
+    path = tmp_path / "rig.toml"
+    text = DEFAULT_RIG.read_text(encoding="utf-8")
+    path.write_text(text if driver in OWN.values() else text.replace(f'"{OWN["gimbal"]}"', f'"{driver}"'))
+    rig = load_rig(path, dict.fromkeys(emulated_devices(path), ""))
     target = choose_pass(rig, None, "", above_limits=False).target
-    with open_bench(DEFAULT_RIG, target.elements, target.rise_utc_ns - 60 * NS) as bench:
+    with open_bench(path, target.elements, target.rise_utc_ns - 60 * NS) as bench:
         yield bench
 
 
@@ -142,10 +151,11 @@ def call(subject: Subject) -> tuple[HalError | None, str]:
     return error, "" if error is not None else subject.stale(result, asked_ns)
 
 
-@pytest.mark.parametrize(("device", "word"), CASES)
+@pytest.mark.parametrize(("driver", "device", "word"), CASES)
 def test_a_fault_ends_in_a_documented_error_in_time_and_the_device_comes_back(
-    bench: Bench, device: str, word: str
+    bench: Bench, driver: str, device: str, word: str
 ) -> None:
+    assert bench.rig.driver(device).name == driver
     subject = subject_of(bench, device)
     bench.faults.start(device, word)
     errors, stale = 0, []

@@ -35,6 +35,9 @@ def test_an_emulated_device_is_verified_with_no_hardware_and_no_station(capsys: 
     assert result["emulated"]
     assert {finding["verdict"] for finding in result["findings"]} == {"pass"}
     assert result["timing"]["power_w"]["count"] > 50
+    bins = result["histogram"]["power_w"]
+    assert sum(bins.values()) == result["timing"]["power_w"]["count"]
+    assert all(int(edge.removesuffix(" us")) & (int(edge.removesuffix(" us")) - 1) == 0 for edge in bins)
 
 
 def test_a_real_device_is_not_touched_before_somebody_has_confirmed(
