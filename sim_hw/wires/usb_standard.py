@@ -87,9 +87,14 @@ class DeviceOnBus:
 
     def _set(self, request_type: int, request: int, value: int, index: int) -> None:
         if request == SET_CONFIGURATION:
+            if value not in (0, self.device.configuration_descriptor[5]):  # a request error, USB 2.0, 9.4.7
+                raise UsbStall(f"there is no configuration {value}")
             self.configuration = value
             self.halted.clear()
         elif request == SET_INTERFACE:
+            found = split_descriptors(self.device.configuration_descriptor)
+            if (index, value) not in {(d[2], d[3]) for d in found if d[1] == INTERFACE}:  # the same, 9.4.10
+                raise UsbStall(f"there is no alternate setting {value} of interface {index}")
             self.alternate[index] = value
         elif request in (CLEAR_FEATURE, SET_FEATURE) and request_type & 0x1F == 2 and value == HALT:
             (self.halted.discard if request == CLEAR_FEATURE else self.halted.add)(index)

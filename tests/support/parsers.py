@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import struct
 import threading
@@ -23,7 +24,7 @@ from controller.bus.inbox import Writer
 from controller.bus.topics import SAFETY_ENABLE, EnableState
 from controller.pointing.elements import ElementsError, built_in_elements, parse_elements
 from controller.services.lockstep import Lockstep
-from hal.clock import Clock
+from hal.clock import Clock, Deadline
 from hal.devices import easycomm as easycomm_driver
 from hal.devices.beamboard.dictionary import NEEDED_COMMANDS, Dictionary
 from hal.devices.beamboard.exchange import Exchange as BoardExchange
@@ -54,6 +55,8 @@ from sim_hw.wires.usbtmc import UsbTmc
 from sim_hw.wires.vxi11 import Vxi11Server
 
 Feed = Callable[[bytes], object]
+FEED_NS = 20_000_000  # that passes between two inputs of an emulated device
+RENEW_EVERY = 500
 
 
 class FedWire(StreamWire):
@@ -135,9 +138,9 @@ def board_reply() -> Feed:
     exchange = BoardExchange(wire, clock)
 
     def feed(data: bytes) -> None:
-        exchange._sequence, wire.says, wire.waiting = 0, data, b""
+        wire.waiting = data
         wire._pending.clear()
-        exchange.ask(3)
+        exchange._judge(exchange._reply_to(1, 3, Deadline(clock, 0.02)), clock.now_ns(), 9)
 
     return feed
 
@@ -197,6 +200,23 @@ def emulated_board() -> Feed:
     return feed
 
 
+def renewed(make: Callable[[], Feed]) -> Callable[[], Feed]:
+    """A device that is taken anew now and then: what it still had to do would pile up, since time hardly passes."""
+
+    def made() -> Feed:
+        feeds = [make()]
+        count = itertools.count(1)
+
+        def feed(data: bytes) -> None:
+            if not next(count) % RENEW_EVERY:
+                feeds[:] = [make()]
+            feeds[0](data)
+
+        return feed
+
+    return made
+
+
 def emulated_mount() -> Feed:
     timeline = Timeline()
     mount = nexstar.NexStar(timeline, IdealAxes(timeline, azimuth_deg=1.0, elevation_deg=2.0), np.random.default_rng(1))
@@ -204,7 +224,7 @@ def emulated_mount() -> Feed:
 
     def feed(data: bytes) -> None:
         mount.receive(data)
-        timeline.advance(timeline.now_ns + 100_000_000)
+        timeline.advance(timeline.now_ns + FEED_NS)
 
     return feed
 
@@ -221,7 +241,7 @@ def emulated_rotator() -> Feed:
 
     def feed(data: bytes) -> None:
         rotator.receive(data)
-        timeline.advance(timeline.now_ns + 100_000_000)
+        timeline.advance(timeline.now_ns + FEED_NS)
 
     return feed
 
@@ -443,14 +463,18 @@ TARGETS = (
         (HalError,),
     ),
     Target("easycomm replies", rotator_reply, [b"AZ180.0 EL45.5\n", b"AZ-0.1 EL-1.0\r\n"], (HalError,)),
-    Target("emulated rotator", emulated_rotator, [b"AZ EL\n", b"AZ10.0 EL20.0\n", b"VL100\nSA SE\n", b"VE GS GE\n"]),
+    Target(
+        "emulated rotator",
+        renewed(emulated_rotator),
+        [b"AZ EL\n", b"AZ10.0 EL20.0\n", b"VL100\nSA SE\n", b"VE GS GE\n"],
+    ),
     Target("usbip replies", usbip_reply, [RETURNED], (USBError,)),
     Target("usbip list", lambda: lambda data: read_list(BytesIO(data).read), [LISTED], (ValueError, struct.error)),
     Target("usbip server", usbip_server, [URBS, URBS + UNLINKED, struct.pack(">HHI", 0x0111, 0x8005, 0)]),
     Target("emulated beam board", emulated_board, [encode(n, n, bytes(n % 9)) for n in range(1, 20)], (), board_frame),
     Target(
         "emulated mount",
-        emulated_mount,
+        renewed(emulated_mount),
         [b"V", b"z", b"P\x03\x10\x06\x02\x58\x00\x00", b"b12345678,12345678", b"T\x00"],
     ),
     Target("scpi core", scpi_core, [b"*IDN?;*OPC?", b"SENS:CORR:WAV 1310 NM;WAV?", b"*ESE 32", b"SYST:ERR?"]),

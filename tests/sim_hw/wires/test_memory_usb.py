@@ -180,3 +180,14 @@ def test_a_waiting_read_is_told_of_a_stall(device: usb.core.Device, timeline: Ti
     with pytest.raises(usb.core.USBError) as caught:
         device.read(IN, 64, timeout=1000)
     assert caught.value.errno == errno.EPIPE
+
+
+@pytest.mark.parametrize("request_of", [(0x00, 0x09, 256, 0), (0x01, 0x0B, 300, 0), (0x01, 0x0B, 0, 7)])
+def test_a_configuration_or_setting_that_does_not_exist_is_a_stall(
+    device: usb.core.Device, request_of: tuple[int, int, int, int]
+) -> None:
+    """Found by fuzzing: configuration 256 was taken, and whoever listed the devices then found a broken server."""
+    with pytest.raises(usb.core.USBError) as raised:
+        device.ctrl_transfer(*request_of)
+    assert raised.value.errno == errno.EPIPE
+    assert device.ctrl_transfer(0x80, 0x08, 0, 0, 1)[0] == 1
