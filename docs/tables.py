@@ -79,6 +79,7 @@ RIG_KEYS = {
     "safety.enclosed_bench": "true: nothing leaves the room, no clearinghouse or aircraft to ask; needs `power_cap_w`",
     "safety.sun_cone_deg": "the gimbal stays this far from the Sun, emission on or off",
     "safety.moon_cone_deg": "likewise from the Moon",
+    "safety.horizon_mask": "CSV file beside the rig file: `azimuth_deg,elevation_deg`, 360 rows; no emission below",
     "safety.power_cap_w": "measured power above it trips the laser",
     "bus.host": "loopback only",
     "bus.base_port": "first of three ports a service",

@@ -154,21 +154,6 @@ class LinkSection(Section):
     received_power_threshold_w: Positive
 
 
-class SafetySection(Section):
-    """Bounds of the votes on emission and motion."""
-
-    enclosed_bench: bool
-    sun_cone_deg: Annotated[float, Field(ge=0, le=90)]
-    moon_cone_deg: Annotated[float, Field(ge=0, le=90)]
-    power_cap_w: Positive | None = None  # measured power above it trips the laser
-
-    @model_validator(mode="after")
-    def _bench_is_capped(self) -> Self:
-        if self.enclosed_bench and self.power_cap_w is None:
-            raise ValueError("enclosed_bench = true needs power_cap_w, the power that the measurement must not exceed")
-        return self
-
-
 class BusSection(Section):
     """Where the control bus listens."""
 

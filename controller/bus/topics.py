@@ -122,6 +122,8 @@ class Vote(Body, frozen=True):
     reason: str
     age_s: float
     simulated: bool = False
+    age_limit_s: float = 0.0  # how old its input may be; 0 where that has no age
+    changes_in_s: float | None = None  # until it turns as things go now; None: not known
 
 
 class SafetyState(Body, frozen=True):

@@ -21,7 +21,8 @@ from controller.pointing.prediction import Observer
 from controller.pointing.service import PointingService
 from controller.pointing.targets import Fixed
 from controller.record_service import RecorderService
-from controller.safety.inputs import Limits
+from controller.safety.horizon import CLOSED, HorizonError, HorizonMask, load_horizon
+from controller.safety.limits import Limits
 from controller.safety.service import SafetyService
 from controller.safety.timesync import bench_time, kernel_time
 from controller.services.service import Service
@@ -75,7 +76,7 @@ def pointing(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
 
 def recorder(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
     """Everything that is said, in real time; in lockstep the flight records by itself."""
-    metadata = as_metadata(frozen(rig, [run_dir / MODEL_FILE]))
+    metadata = as_metadata(frozen(rig, [run_dir / MODEL_FILE, *rig.companions.values()]))
     return RecorderService(clock, port, static_table(rig.bus.host, rig.bus.base_port), run_dir, metadata)
 
 
@@ -86,19 +87,31 @@ def link(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
     return LinkService(clock, port, meter, wavelength_m, rig.link.received_power_threshold_w)
 
 
+def horizon_of(rig: Rig) -> tuple[HorizonMask | None, list[str]]:
+    """The horizon mask that the rig names, closed where it cannot be used, and the sentence that says why."""
+    path = rig.companions.get("[safety] horizon_mask")
+    if path is None:
+        return None, []
+    try:
+        return load_horizon(path), []
+    except HorizonError as error:
+        return CLOSED, [str(error)]
+
+
 def safety(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
     """The votes and the laser. UTC of a bench is its own; UTC of a station is what the kernel says of it."""
     site, earth = site_of(rig), load_earth_orientation()
+    horizon, problems = horizon_of(rig)
     bench = not clock.realtime or "laser" in rig.emulated
     return SafetyService(
         clock,
         port,
         open_device(rig, "laser", clock),
-        Limits.from_rig(rig, "laser" in rig.emulated),
+        Limits.from_rig(rig, "laser" in rig.emulated, horizon),
         lambda t_utc_ns: sun_and_moon(t_utc_ns, site, earth),
         bench_time if bench else kernel_time,
         time_simulated=bench,
-        locks=tuple(emission_lock(rig, clock.realtime)),
+        locks=(*emission_lock(rig, clock.realtime), *problems),
     )
 
 

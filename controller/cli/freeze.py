@@ -22,7 +22,8 @@ def freeze(
     from controller.cli.factories import MODEL_FILE
     from controller.freeze import frozen
 
-    record = frozen(read_rig(file), [run_dir / MODEL_FILE])
+    rig = read_rig(file)
+    record = frozen(rig, [run_dir / MODEL_FILE, *rig.companions.values()])
     if json_output:
         typer.echo(json.dumps(record, indent=2))
         return

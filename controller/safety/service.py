@@ -30,8 +30,9 @@ from controller.bus.topics import (
 )
 from controller.geometry.bodies import Place
 from controller.safety import latch as steps
-from controller.safety.inputs import Inputs, Limits, Reading, TimeQuality
+from controller.safety.inputs import Inputs, Reading, TimeQuality
 from controller.safety.latch import Latch, Phase, RefusedError
+from controller.safety.limits import Limits
 from controller.safety.votes import Ballot, ballot
 from controller.services.deaths import deaths
 from controller.services.service import Service
@@ -292,7 +293,7 @@ class SafetyService(Service):
                 armed=latch.phase in CONSENTED,
                 latched=latch.phase is Phase.LATCHED,
                 locked_reason="" if latch.phase is Phase.EMITTING else latch.reason,
-                votes=list(votes.votes),
+                votes=votes.votes(self._limits),
             ),
         )
 

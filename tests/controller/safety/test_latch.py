@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from controller.safety.latch import CONFIRM_WINDOW_S, CONSENT_S, Latch, Phase, RefusedError, arm, confirm, disarm, turn
-from controller.safety.votes import Ballot, Opinion
+from controller.safety.opinion import Opinion
+from controller.safety.votes import Ballot
 
 YES = Ballot({"power": Opinion(True, "")})
 PAUSE = Ballot({"mode": Opinion(False, "the station is in POINT", orderly=True)})

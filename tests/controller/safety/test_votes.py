@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from controller.geometry.bodies import Place
-from controller.safety.inputs import Inputs, Limits, Reading, TimeQuality
-from controller.safety.votes import VOTERS, Opinion, ballot
+from controller.safety.inputs import Inputs, Reading, TimeQuality
+from controller.safety.limits import Limits
+from controller.safety.opinion import Opinion
+from controller.safety.votes import VOTERS, ballot
 from hal.rig import load_rig
 from hal.traits import LaserStatus
 
