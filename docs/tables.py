@@ -81,6 +81,12 @@ RIG_KEYS = {
     "safety.moon_cone_deg": "likewise from the Moon",
     "safety.horizon_mask": "CSV file beside the rig file: `azimuth_deg,elevation_deg`, 360 rows; no emission below",
     "safety.power_cap_w": "measured power above it trips the laser",
+    "clearinghouse.file": "predictive avoidance message beside the rig file; without one emission is a no outdoors",
+    "clearinghouse.mission_id": "as registered; a message for another is refused",
+    "clearinghouse.operator": "laser owner/operator as registered; a message for another is refused",
+    "clearinghouse.pad_s": "drawn in at both ends of every window",
+    "clearinghouse.cone_half_angle_deg": "of the beam as cleared: how near it stays to a fixed direction or star",
+    "clearinghouse.emitters": "ids of the registered emitters, for requests",
     "bus.host": "loopback only",
     "bus.base_port": "first of three ports a service",
 }
@@ -182,7 +188,8 @@ def _allowed(section: str, key: str, field: Any) -> str:
     limits = [text.format(v) for n, text in BOUNDS for m in _metadata(field) if (v := getattr(m, n, None)) is not None]
     if limits:
         return f"{kind} {', '.join(limits)}"
-    return {bool: "true, false", str: "text"}.get(field.annotation, kind)
+    words = {"bool": "true, false", "list[str]": "list of texts", "str": "text"}
+    return next((word for name, word in words.items() if name in str(field.annotation)), kind)
 
 
 def _metadata(field: Any) -> Iterable[Any]:

@@ -17,7 +17,7 @@ from hal.clock import Clock
 from hal.drivers import DRIVERS, Driver
 from hal.errors import ResourceError, RigError
 from hal.rig_problems import problems_of
-from hal.rig_safety import SafetySection
+from hal.rig_safety import ClearinghouseSection, SafetySection
 from hal.rig_sections import (
     AcquisitionSection,
     BeamBoardSection,
@@ -33,6 +33,7 @@ from hal.rig_sections import (
 )
 from hal.wires.wirelog import is_replay
 
+HORIZON, CLEARANCE = "[safety] horizon_mask", "[clearinghouse] file"  # keys that name a file
 DEVICES = ("gimbal", "camera", "beam_board", "laser", "power_meter")
 
 
@@ -49,6 +50,7 @@ class Rig(Section):
     acquisition: AcquisitionSection
     link: LinkSection
     safety: SafetySection
+    clearinghouse: ClearinghouseSection = ClearinghouseSection()
     bus: BusSection = BusSection()
 
     _path: Path = PrivateAttr(default=Path())
@@ -67,7 +69,7 @@ class Rig(Section):
     @property
     def companions(self) -> dict[str, Path]:
         """Files in the rig file's folder that it names, by key."""
-        named = {"[safety] horizon_mask": self.safety.horizon_mask}
+        named = {HORIZON: self.safety.horizon_mask, CLEARANCE: self.clearinghouse.file}
         return {key: self._path.parent / name for key, name in named.items() if name is not None}
 
     def driver(self, device: str) -> Driver:
@@ -98,7 +100,7 @@ def load_rig(path: Path | str, addresses: Mapping[str, str] | None = None) -> Ri
         problems += [
             f'{key} = "{file.name}" is not there; put it beside the rig file'
             for key, file in rig.companions.items()
-            if not file.is_file()
+            if key != CLEARANCE and not file.is_file()  # a message may come later, and is a no until then
         ]
     if problems or rig is None:
         sentences = tuple(f"{path}: {problem}." for problem in problems)

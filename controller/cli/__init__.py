@@ -35,6 +35,7 @@ VERBS = {
     "reset": "control",
     "report": "report",
     "rig": "rig",
+    "clearance": "clearance",
     "doctor": "doctor",
 }
 RIG_VERBS = ("freeze", "suggest", "verify")  # modules that add a command to `boresight rig`
@@ -58,6 +59,7 @@ class Verbs(TyperGroup):
         if cmd_name == "rig":
             for verb in RIG_VERBS:
                 import_module(f"{__name__}.{verb}")
+        if hasattr(module, "app"):
             return get_command(module.app)
         app = typer.Typer(add_completion=False)
         app.command(cmd_name)(getattr(module, cmd_name))

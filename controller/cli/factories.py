@@ -12,24 +12,28 @@ from pathlib import Path
 from controller.bus.endpoints import static_table
 from controller.bus.port import Port
 from controller.freeze import as_metadata, frozen
-from controller.geometry.bodies import sun_and_moon
-from controller.geometry.earth import load_earth_orientation
+from controller.geometry.bodies import Place, sun_and_moon
+from controller.geometry.earth import EarthOrientation, load_earth_orientation
 from controller.geometry.frames import Site
+from controller.geometry.stars import Star, observed
 from controller.link.service import LinkService
 from controller.pointing.mount import MountModel
 from controller.pointing.prediction import Observer
 from controller.pointing.service import PointingService
 from controller.pointing.targets import Fixed
 from controller.record_service import RecorderService
+from controller.safety.clearance.gates import Expected
+from controller.safety.clearance.live import Clearance
+from controller.safety.clearance.message import Celestial
 from controller.safety.horizon import CLOSED, HorizonError, HorizonMask, load_horizon
 from controller.safety.limits import Limits
 from controller.safety.service import SafetyService
 from controller.safety.timesync import bench_time, kernel_time
 from controller.services.service import Service
 from controller.station_service import StationService
-from hal.clock import Clock
+from hal.clock import NS, Clock
 from hal.guarded import open_gimbal
-from hal.rig import Rig, emission_lock, open_device
+from hal.rig import CLEARANCE, HORIZON, Rig, emission_lock, open_device
 
 SERVICES = ("safety", "station", "pointing", "tracking", "link")
 REALTIME = ("recorder", *SERVICES)  # in the order of starting: whoever ends last has recorded everything
@@ -89,13 +93,30 @@ def link(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
 
 def horizon_of(rig: Rig) -> tuple[HorizonMask | None, list[str]]:
     """The horizon mask that the rig names, closed where it cannot be used, and the sentence that says why."""
-    path = rig.companions.get("[safety] horizon_mask")
+    path = rig.companions.get(HORIZON)
     if path is None:
         return None, []
     try:
         return load_horizon(path), []
     except HorizonError as error:
         return CLOSED, [str(error)]
+
+
+def clearance_of(rig: Rig, site: Site, earth: EarthOrientation) -> Clearance | None:
+    """The clearinghouse's message that the rig names; where a beam among the stars points is seen as it leaves."""
+    path, section = rig.companions.get(CLEARANCE), rig.clearinghouse
+    if path is None:
+        return None
+    transmit_um = rig.optics.transmit_wavelength_nm * 1e-3
+
+    def place_of(celestial: Celestial, t_utc_ns: int) -> Place:
+        star = Star("", celestial.right_ascension_deg, celestial.declination_deg, 0.0, 0.0, 0.0)
+        azimuth, elevation = observed([star], t_utc_ns, site, earth, transmit_um)
+        return Place(float(azimuth[0]), float(elevation[0]))
+
+    expected = Expected(section.mission_id, section.operator, site)
+    cone_rad = math.radians(section.cone_half_angle_deg)
+    return Clearance(path, expected, place_of, cone_rad, round(section.pad_s * NS))
 
 
 def safety(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
@@ -112,6 +133,7 @@ def safety(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
         bench_time if bench else kernel_time,
         time_simulated=bench,
         locks=(*emission_lock(rig, clock.realtime), *problems),
+        clearance=clearance_of(rig, site, earth),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 from controller.bus.topics import CoarseState, FineState, Heartbeat, ModeState, PointingState
 from controller.geometry.bodies import Place
+from controller.safety.clearance.live import Cleared
 from hal.traits import LaserStatus
 
 T = TypeVar("T", covariant=True)
@@ -48,5 +49,6 @@ class Inputs:
     sun: Place | None = None
     moon: Place | None = None
     heartbeats: Mapping[str, Reading[Heartbeat]] = field(default_factory=dict)
+    cleared: Cleared | None = None
     enabled_s: float | None = None
     commanded_s: float | None = None

@@ -6,33 +6,27 @@ hears so, and by its watchdog when it hears nothing), the laser's output is swit
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 
 from controller.bus.port import Port, Reply, Request
 from controller.bus.topics import (
-    POINTING_STATE,
     SAFETY_ENABLE,
     SAFETY_LASER,
     SAFETY_STATE,
-    SERVICE_HEARTBEAT,
     STATION_EVENT,
     STATION_MODE,
-    TRACKING_COARSE,
-    TRACKING_FINE,
     EnableState,
     LaserState,
     SafetyState,
     StationEvent,
-    Topic,
 )
-from controller.geometry.bodies import Place
 from controller.safety import latch as steps
-from controller.safety.inputs import Inputs, Reading, TimeQuality
+from controller.safety.clearance.live import Clearance
+from controller.safety.inputs import Inputs
 from controller.safety.latch import Latch, Phase, RefusedError
 from controller.safety.limits import Limits
+from controller.safety.lookout import Bodies, Lookout, TimeSource
 from controller.safety.votes import Ballot, ballot
 from controller.services.deaths import deaths
 from controller.services.service import Service
@@ -45,18 +39,14 @@ CONSENTED = frozenset({Phase.ARMED, Phase.CONFIRMED, Phase.EMITTING})
 STATE_NS = NS // 20
 LASER_NS = NS // 10
 LOST_LASER_NS = NS  # how often a lost laser is tried again
-BODIES_NS = 10 * NS  # the sky turns 0.04 deg
-TIME_NS = NS
-
-Bodies = Callable[[int], tuple[Place, Place]]
-TimeSource = Callable[[], TimeQuality | None]
 
 
 class SafetyService(Service):
     """The only service that may enable emission.
 
     `bodies(t_utc_ns)` gives the places of Sun and Moon, `time_source` the quality of UTC (`time_simulated` when it
-    comes from a bench); `locks` are reasons for which emission stays locked as long as this process lives.
+    comes from a bench); `locks` are reasons for which emission stays locked as long as this process lives;
+    `clearance` is the clearinghouse's message where the rig has one.
     """
 
     name = "safety"
@@ -72,13 +62,12 @@ class SafetyService(Service):
         time_source: TimeSource,
         time_simulated: bool = False,
         locks: tuple[str, ...] = (),
+        clearance: Clearance | None = None,
     ) -> None:
         super().__init__(clock, port)
         self._laser = laser
         self._limits = limits
-        self._bodies = bodies
-        self._time_source = time_source
-        self._time_simulated = time_simulated
+        self._lookout = Lookout(clock, port, limits, bodies, time_source, time_simulated, clearance)
         self._locks = locks
         self._latch = Latch(reason="; ".join(locks) or "not armed")
         self._status: LaserStatus | None = None
@@ -86,10 +75,6 @@ class SafetyService(Service):
         self._laser_due_ns = 0
         self._enabled_ns: int | None = None
         self._commanded_ns: int | None = None
-        self._places: tuple[Place, Place] | None = None
-        self._places_due_ns = 0
-        self._time: tuple[int, TimeQuality] | None = None
-        self._time_due_ns = 0
         self._state_due_ns = 0
 
     def open(self) -> None:
@@ -102,8 +87,7 @@ class SafetyService(Service):
         for request in self.port.requests():
             self.port.answer(request, self._obey(request))
         self._hear_of_deaths()
-        self._look_around()
-        inputs = self._inputs()
+        inputs = self._lookout.inputs(self._status, self._enabled_ns, self._commanded_ns)
         votes = ballot(inputs, self._limits)
         self._latch = steps.turn(self._latch, self.clock.now_ns() * 1e-9, self._mode(inputs), votes)
         self._act()
@@ -151,57 +135,10 @@ class SafetyService(Service):
             if name in self._limits.services and self._latch.phase in CONSENTED:
                 self._latch = steps.trip(self._latch, self.clock.now_ns() * 1e-9, sentence)
 
-    def _look_around(self) -> None:
-        now_ns = self.clock.now_ns()
-        if now_ns >= self._places_due_ns:
-            self._places_due_ns = now_ns + BODIES_NS
-            self._places = self._bodies(self.clock.utc_ns())
-        if now_ns >= self._time_due_ns:
-            self._time_due_ns = now_ns + TIME_NS
-            quality = self._time_source()
-            self._time = None if quality is None else (now_ns, quality)
-
-    def _inputs(self) -> Inputs:
-        now_ns = self.clock.now_ns()
-        sun, moon = self._places if self._places is not None else (None, None)
-        heartbeats = {name: self._reading(SERVICE_HEARTBEAT, name) for name in self._limits.services}
-        return Inputs(
-            t_utc_ns=self.clock.utc_ns(),
-            realtime=self.clock.realtime,
-            mode=self._reading(STATION_MODE),
-            pointing=self._reading(POINTING_STATE),
-            coarse=self._reading(TRACKING_COARSE),
-            fine=self._reading(TRACKING_FINE),
-            laser=self._laser_reading(now_ns),
-            time=self._time_reading(now_ns),
-            sun=sun,
-            moon=moon,
-            heartbeats={name: beat for name, beat in heartbeats.items() if beat is not None},
-            enabled_s=_since(self._enabled_ns, now_ns),
-            commanded_s=_since(self._commanded_ns, now_ns),
-        )
-
-    def _reading(self, topic: Topic, source: str = "") -> Reading[Any] | None:
-        sample = self.port.latest(topic, source)
-        if sample is None:
-            return None
-        return Reading(sample.body, sample.age_s(self.clock.now_ns()), sample.simulated)
-
     def _mode(self, inputs: Inputs) -> str:
         """The station's mode, empty when it is not known or old."""
         reading = inputs.mode
         return reading.body.mode if reading is not None and reading.age_s <= self._limits.mode_age_max_s else ""
-
-    def _laser_reading(self, now_ns: int) -> Reading[LaserStatus] | None:
-        if self._status is None:
-            return None
-        return Reading(self._status, (now_ns - self._status.t_ns) * 1e-9, self._limits.laser_emulated)
-
-    def _time_reading(self, now_ns: int) -> Reading[TimeQuality] | None:
-        if self._time is None:
-            return None
-        t_ns, quality = self._time
-        return Reading(quality, (now_ns - t_ns) * 1e-9, self._time_simulated)
 
     # Outputs
 
@@ -296,7 +233,3 @@ class SafetyService(Service):
                 votes=votes.votes(self._limits),
             ),
         )
-
-
-def _since(t_ns: int | None, now_ns: int) -> float | None:
-    return None if t_ns is None else (now_ns - t_ns) * 1e-9

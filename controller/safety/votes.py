@@ -49,7 +49,7 @@ VOTERS: dict[str, Voter] = {
     "ephemeris": Voter(votes_station.ephemeris, "`station/mode`", "mode_age_max_s"),
     "frames": Voter(votes_station.frames, "`tracking/coarse`", "frame_age_max_s"),
     "heartbeats": Voter(votes_station.heartbeats, "`service/heartbeat`", "heartbeat_age_max_s"),
-    "clearinghouse": Voter(votes_outside.clearinghouse, "rig file"),
+    "clearinghouse": Voter(votes_outside.clearinghouse, "the message, `pointing/state`", "pointing_age_max_s"),
     "aircraft": Voter(votes_outside.aircraft, "rig file"),
     "real_or_emulated": Voter(votes_outside.real_or_emulated, "all of them"),
 }

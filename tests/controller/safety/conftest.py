@@ -42,6 +42,7 @@ class Good:
             elevation_mask_rad=20 * DEG,
             sun_cone_rad=30 * DEG,
             moon_cone_rad=2 * DEG,
+            enclosed_bench=True,
         )
     )
     mode: ModeState = field(

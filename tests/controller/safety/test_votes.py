@@ -215,7 +215,7 @@ def test_a_body_whose_place_is_unknown_is_a_no(good: Any, name: str) -> None:
 @pytest.mark.parametrize("name", ["clearinghouse", "aircraft"])
 def test_a_real_laser_outdoors_lacks_clearinghouse_and_aircraft_feed(good: Any, name: str) -> None:
     assert vote(name, good.inputs(), good.limits).ok
-    real = replace(good.limits, laser_emulated=False)
+    real = replace(good.limits, laser_emulated=False, enclosed_bench=False)
     assert not vote(name, good.inputs(simulated=False, realtime=True), real).ok
     assert vote(name, good.inputs(simulated=False, realtime=True), replace(real, enclosed_bench=True)).ok
 
@@ -254,7 +254,7 @@ def test_the_limits_of_the_shipped_rig_are_those_of_its_file() -> None:
     assert (limits.current_a, limits.current_limit_a, limits.power_cap_w) == (1.0, 1.2, 1.2)
     assert limits.elevation_mask_rad == pytest.approx(20 * DEG)
     assert (limits.sun_cone_rad, limits.moon_cone_rad) == pytest.approx((30 * DEG, 2 * DEG))
-    assert not limits.enclosed_bench
+    assert limits.enclosed_bench
 
 
 def test_the_interlock_trip_of_the_last_switch_off_does_not_forbid_the_next_emission(good: Any) -> None:
