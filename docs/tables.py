@@ -23,6 +23,7 @@ from controller.errors import BoresightError
 from hal.drivers import DRIVERS, drivers_of
 from hal.errors import HalError
 from hal.rig import DEVICES, Rig
+from hal.rig_safety import AIRCRAFT_FEEDS
 from sim_hw.scenarios import Scenario
 
 ROOT = Path(__file__).parents[1]
@@ -87,6 +88,11 @@ RIG_KEYS = {
     "clearinghouse.pad_s": "drawn in at both ends of every window",
     "clearinghouse.cone_half_angle_deg": "of the beam as cleared: how near it stays to a fixed direction or star",
     "clearinghouse.emitters": "ids of the registered emitters, for requests",
+    "aircraft.resource": "ADS-B receiver: port 30003 of dump1090, or its file; without one emission is a no outdoors",
+    "aircraft.cone_deg": "half angle around the beam, before what a report leaves uncertain is added",
+    "aircraft.position_uncertainty_m": "of a reported position",
+    "aircraft.altitude_uncertainty_m": "of a reported altitude: pressure in the standard atmosphere, not height",
+    "aircraft.ignore_without_position": "true: aircraft that do not say where they are do not count; else each is a no",
     "bus.host": "loopback only",
     "bus.base_port": "first of three ports a service",
 }
@@ -182,6 +188,8 @@ def rig() -> str:
 def _allowed(section: str, key: str, field: Any) -> str:
     if key == "driver":
         return ", ".join(f"`{name}`" for name in drivers_of(section))
+    if (section, key) == ("aircraft", "resource"):
+        return ", ".join(f"`{r}`" for r in AIRCRAFT_FEEDS)
     if key == "resource":
         return ", ".join(f"`{r}`" for d in DRIVERS.values() if d.device == section for r in d.resources)
     kind = "whole number" if "int" in str(field.annotation) else "number"

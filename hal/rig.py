@@ -17,7 +17,7 @@ from hal.clock import Clock
 from hal.drivers import DRIVERS, Driver
 from hal.errors import ResourceError, RigError
 from hal.rig_problems import problems_of
-from hal.rig_safety import ClearinghouseSection, SafetySection
+from hal.rig_safety import AircraftSection, ClearinghouseSection, SafetySection
 from hal.rig_sections import (
     AcquisitionSection,
     BeamBoardSection,
@@ -51,6 +51,7 @@ class Rig(Section):
     link: LinkSection
     safety: SafetySection
     clearinghouse: ClearinghouseSection = ClearinghouseSection()
+    aircraft: AircraftSection = AircraftSection()
     bus: BusSection = BusSection()
 
     _path: Path = PrivateAttr(default=Path())

@@ -40,6 +40,25 @@ class SafetySection(Section):
         return self
 
 
+def _aircraft_feed(resource: str) -> str:
+    if not re.fullmatch(r"tcp://.+:\d+|file:///.+", resource):
+        raise ValueError(f'"{resource}" is no aircraft feed; write {" or ".join(AIRCRAFT_FEEDS)}')
+    return resource
+
+
+AIRCRAFT_FEEDS = ("tcp://HOST:PORT", "file:///.../aircraft.json")
+
+
+class AircraftSection(Section):
+    """Where reports of aircraft come from, and how far the beam stays from them."""
+
+    resource: Annotated[str, AfterValidator(_aircraft_feed)] | None = None
+    cone_deg: Annotated[float, Field(gt=0, le=90)] = 5.0
+    position_uncertainty_m: Annotated[float, Field(gt=0, le=100_000)] = 200.0
+    altitude_uncertainty_m: Annotated[float, Field(gt=0, le=100_000)] = 600.0
+    ignore_without_position: bool = False
+
+
 class ClearinghouseSection(Section):
     """The predictive avoidance message that this station fires under, and whose it must be."""
 

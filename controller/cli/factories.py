@@ -29,8 +29,11 @@ from controller.safety.horizon import CLOSED, HorizonError, HorizonMask, load_ho
 from controller.safety.limits import Limits
 from controller.safety.service import SafetyService
 from controller.safety.timesync import bench_time, kernel_time
+from controller.safety.traffic.live import Rules, Traffic
+from controller.safety.traffic.tracks import Uncertainty
 from controller.services.service import Service
 from controller.station_service import StationService
+from hal.aircraft import open_aircraft_feed
 from hal.clock import NS, Clock
 from hal.guarded import open_gimbal
 from hal.rig import CLEARANCE, HORIZON, Rig, emission_lock, open_device
@@ -119,6 +122,16 @@ def clearance_of(rig: Rig, site: Site, earth: EarthOrientation) -> Clearance | N
     return Clearance(path, expected, place_of, cone_rad, round(section.pad_s * NS))
 
 
+def traffic_of(rig: Rig, clock: Clock, site: Site) -> Traffic | None:
+    """The aircraft feed that the rig names; none in simulated time, in which nothing real is heard."""
+    section, resource = rig.aircraft, rig.aircraft.resource
+    if resource is None or not clock.realtime:
+        return None
+    uncertainty = Uncertainty(section.position_uncertainty_m, section.altitude_uncertainty_m)
+    rules = Rules(math.radians(section.cone_deg), uncertainty, section.ignore_without_position)
+    return Traffic(lambda: open_aircraft_feed(resource, clock), site, rules)
+
+
 def safety(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
     """The votes and the laser. UTC of a bench is its own; UTC of a station is what the kernel says of it."""
     site, earth = site_of(rig), load_earth_orientation()
@@ -134,6 +147,7 @@ def safety(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
         time_simulated=bench,
         locks=(*emission_lock(rig, clock.realtime), *problems),
         clearance=clearance_of(rig, site, earth),
+        traffic=traffic_of(rig, clock, site),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 from controller.bus.topics import CoarseState, FineState, Heartbeat, ModeState, PointingState
 from controller.geometry.bodies import Place
 from controller.safety.clearance.live import Cleared
+from controller.safety.traffic.live import TrafficWord
 from hal.traits import LaserStatus
 
 T = TypeVar("T", covariant=True)
@@ -50,5 +51,6 @@ class Inputs:
     moon: Place | None = None
     heartbeats: Mapping[str, Reading[Heartbeat]] = field(default_factory=dict)
     cleared: Cleared | None = None
+    traffic: Reading[TrafficWord] | None = None
     enabled_s: float | None = None
     commanded_s: float | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ from controller.geometry.bodies import Place
 from controller.safety.clearance.live import Clearance, Cleared
 from controller.safety.inputs import Inputs, Reading, TimeQuality
 from controller.safety.limits import Limits
+from controller.safety.traffic.live import Traffic, TrafficWord
 from hal.clock import NS, Clock
 from hal.traits import LaserStatus
 
@@ -40,6 +42,7 @@ class Lookout:
         time_source: TimeSource,
         time_simulated: bool,
         clearance: Clearance | None,
+        traffic: Traffic | None,
     ) -> None:
         self._clock = clock
         self._port = port
@@ -48,6 +51,7 @@ class Lookout:
         self._time_source = time_source
         self._time_simulated = time_simulated
         self._clearance = clearance
+        self._traffic = traffic
         self._places: tuple[Place, Place] | None = None
         self._places_due_ns = 0
         self._time: tuple[int, TimeQuality] | None = None
@@ -73,9 +77,15 @@ class Lookout:
             moon=moon,
             heartbeats={name: beat for name, beat in heartbeats.items() if beat is not None},
             cleared=self._cleared(pointing, now_ns),
+            traffic=self._traffic_reading(pointing, now_ns),
             enabled_s=_since(enabled_ns, now_ns),
             commanded_s=_since(commanded_ns, now_ns),
         )
+
+    def close(self) -> None:
+        """Let go of the aircraft feed."""
+        if self._traffic is not None:
+            self._traffic.close()
 
     def _look_around(self, now_ns: int) -> None:
         if now_ns >= self._places_due_ns:
@@ -107,6 +117,13 @@ class Lookout:
         if self._clearance is None or pointing is None:
             return None
         return self._clearance.look(self._clock.utc_ns(), now_ns, pointing.body)
+
+    def _traffic_reading(self, pointing: Reading[Any] | None, now_ns: int) -> Reading[TrafficWord] | None:
+        if self._traffic is None or pointing is None:
+            return None
+        word = self._traffic.look(now_ns, pointing.body)
+        age_s = math.inf if word.heard_ns is None else (now_ns - word.heard_ns) * 1e-9
+        return Reading(word, age_s, False)
 
 
 def _since(t_ns: int | None, now_ns: int) -> float | None:

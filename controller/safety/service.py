@@ -27,6 +27,7 @@ from controller.safety.inputs import Inputs
 from controller.safety.latch import Latch, Phase, RefusedError
 from controller.safety.limits import Limits
 from controller.safety.lookout import Bodies, Lookout, TimeSource
+from controller.safety.traffic.live import Traffic
 from controller.safety.votes import Ballot, ballot
 from controller.services.deaths import deaths
 from controller.services.service import Service
@@ -46,7 +47,7 @@ class SafetyService(Service):
 
     `bodies(t_utc_ns)` gives the places of Sun and Moon, `time_source` the quality of UTC (`time_simulated` when it
     comes from a bench); `locks` are reasons for which emission stays locked as long as this process lives;
-    `clearance` is the clearinghouse's message where the rig has one.
+    `clearance` is the clearinghouse's message and `traffic` the aircraft feed, where the rig has them.
     """
 
     name = "safety"
@@ -63,11 +64,12 @@ class SafetyService(Service):
         time_simulated: bool = False,
         locks: tuple[str, ...] = (),
         clearance: Clearance | None = None,
+        traffic: Traffic | None = None,
     ) -> None:
         super().__init__(clock, port)
         self._laser = laser
         self._limits = limits
-        self._lookout = Lookout(clock, port, limits, bodies, time_source, time_simulated, clearance)
+        self._lookout = Lookout(clock, port, limits, bodies, time_source, time_simulated, clearance, traffic)
         self._locks = locks
         self._latch = Latch(reason="; ".join(locks) or "not armed")
         self._status: LaserStatus | None = None
@@ -101,6 +103,7 @@ class SafetyService(Service):
             self._act()
             self._laser.output(False)
         self._laser.close()
+        self._lookout.close()
 
     # Commands
 

@@ -50,7 +50,7 @@ VOTERS: dict[str, Voter] = {
     "frames": Voter(votes_station.frames, "`tracking/coarse`", "frame_age_max_s"),
     "heartbeats": Voter(votes_station.heartbeats, "`service/heartbeat`", "heartbeat_age_max_s"),
     "clearinghouse": Voter(votes_outside.clearinghouse, "the message, `pointing/state`", "pointing_age_max_s"),
-    "aircraft": Voter(votes_outside.aircraft, "rig file"),
+    "aircraft": Voter(votes_outside.aircraft, "the feed", "traffic_age_max_s"),
     "real_or_emulated": Voter(votes_outside.real_or_emulated, "all of them"),
 }
 

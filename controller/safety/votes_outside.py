@@ -26,10 +26,22 @@ def clearinghouse(inputs: Inputs, limits: Limits) -> Opinion:
 
 
 def aircraft(inputs: Inputs, limits: Limits) -> Opinion:
-    """An aircraft feed; there is none yet."""
+    """The feed works, and no aircraft is or may be near the beam."""
     if limits.enclosed_bench:
         return _enclosed(inputs, limits)
-    return Opinion(False, "no aircraft feed: a laser needs one outdoors", NEVER_S)
+    pointing = fresh("pointing state", inputs.pointing, limits.pointing_age_max_s)
+    if isinstance(pointing, Opinion):
+        return pointing
+    reading = inputs.traffic
+    if reading is None:
+        return Opinion(False, "no aircraft feed: name a receiver in [aircraft] of the rig file", NEVER_S)
+    word = reading.body
+    if word.heard_ns is None:
+        return Opinion(False, "the aircraft feed has said nothing yet" if word.ok else word.reason, NEVER_S)
+    if not word.ok:
+        return no(reading, word.reason)
+    heard = fresh("aircraft feed", reading, limits.traffic_age_max_s)
+    return heard if isinstance(heard, Opinion) else yes(heard, word.reason, word.changes_in_s)
 
 
 def _enclosed(inputs: Inputs, limits: Limits) -> Opinion:

@@ -250,6 +250,11 @@ def test_a_clearinghouse_message_needs_to_be_told_whose_it_is(text: str, write: 
     assert "[clearinghouse]: a message needs mission_id and operator" in found
 
 
+def test_an_aircraft_feed_is_a_receiver_or_its_file(text: str, write: Callable[[str], Path]) -> None:
+    (found,) = problems(write(text + '\n[aircraft]\nresource = "127.0.0.1:30003"\n'))
+    assert '[aircraft] resource: "127.0.0.1:30003" is no aircraft feed; write tcp://HOST:PORT or file:///' in found
+
+
 def test_a_file_beside_the_rig_is_named_without_a_folder(text: str, write: Callable[[str], Path]) -> None:
     section = '\n[clearinghouse]\nfile = "../pam.txt"\nmission_id = "TEST 1"\noperator = "EXAMPLE"\n'
     (found,) = problems(write(text + section))
