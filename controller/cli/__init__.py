@@ -36,6 +36,7 @@ VERBS = {
     "report": "report",
     "rig": "rig",
     "clearance": "clearance",
+    "zones": "zones",
     "doctor": "doctor",
 }
 RIG_VERBS = ("freeze", "suggest", "verify")  # modules that add a command to `boresight rig`
