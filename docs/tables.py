@@ -20,7 +20,7 @@ import controller
 import hal
 from controller.cli import VERBS, build
 from controller.errors import BoresightError
-from hal.drivers import DRIVERS, drivers_of
+from hal.drivers import DRIVERS, READ_BACKS, drivers_of
 from hal.errors import HalError
 from hal.rig import DEVICES, Rig
 from hal.rig_safety import AIRCRAFT_FEEDS
@@ -60,6 +60,7 @@ RIG_KEYS = {
     "laser.resource": "where it is, or `emulated`",
     "laser.current_a": "drive current when emitting",
     "laser.current_limit_a": "set in the driver before anything else",
+    "laser.reads_back": "what the laser has of key, shutter and divergence: each that is named votes on emission",
     "power_meter.driver": "",
     "power_meter.resource": "where it is, or `emulated`",
     "power_meter.wavelength_nm": "its correction",
@@ -188,6 +189,8 @@ def rig() -> str:
 def _allowed(section: str, key: str, field: Any) -> str:
     if key == "driver":
         return ", ".join(f"`{name}`" for name in drivers_of(section))
+    if key == "reads_back":
+        return "list of " + ", ".join(f"`{name}`" for name in READ_BACKS) + ", as the driver reads them"
     if (section, key) == ("aircraft", "resource"):
         return ", ".join(f"`{r}`" for r in AIRCRAFT_FEEDS)
     if key == "resource":

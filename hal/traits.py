@@ -228,6 +228,10 @@ class LaserStatus:
     measured_power_w: float
     interlock_closed: bool
     tripped: str  # empty, or what tripped
+    # None: this driver does not read it back
+    key_on: bool | None = None
+    shutter_open: bool | None = None
+    divergence_rad: float | None = None  # full angle, 1/e2
 
 
 class Laser(Protocol):

@@ -28,6 +28,9 @@ class Limits:
     moon_cone_rad: float
     horizon: HorizonMask | None = None  # on top of the elevation mask
     enclosed_bench: bool = False
+    reads_back: frozenset[str] = frozenset()  # what the rig declares of key, shutter and divergence
+    divergence_rad: float = 0.0  # full angle, 1/e2, as the zones were computed with
+    divergence_tolerance: float = 0.1
     rate_max_rad_s: float = math.radians(3.0)
     # Gimbal from prediction: holds a mount that is not yet calibrated and the scan, not a wrong direction.
     pointing_cone_rad: float = 5e-3
@@ -69,5 +72,7 @@ class Limits:
             moon_cone_rad=math.radians(safety.moon_cone_deg),
             horizon=horizon,
             enclosed_bench=safety.enclosed_bench,
+            reads_back=frozenset(rig.laser.reads_back),
+            divergence_rad=rig.optics.transmit_divergence_urad * 1e-6,
             rate_max_rad_s=rig.gimbal.rate_max_rad_s,
         )

@@ -6,7 +6,7 @@ be stands beside it, for the operator and for docs/safety.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from controller.bus.topics import Vote
@@ -45,6 +45,9 @@ VOTERS: dict[str, Voter] = {
     "beam_board": Voter(votes_laser.beam_board, "`tracking/fine`", "board_age_max_s"),
     "read_back": Voter(votes_laser.read_back, "laser status", "laser_age_max_s"),
     "power": Voter(votes_laser.power, "laser status", "laser_age_max_s"),
+    "key": Voter(votes_laser.key, "laser status", "laser_age_max_s"),
+    "shutter": Voter(votes_laser.shutter, "laser status", "laser_age_max_s"),
+    "divergence": Voter(votes_laser.divergence, "laser status", "laser_age_max_s"),
     "time": Voter(votes_station.time, "kernel", "time_age_max_s"),
     "ephemeris": Voter(votes_station.ephemeris, "`station/mode`", "mode_age_max_s"),
     "frames": Voter(votes_station.frames, "`tracking/coarse`", "frame_age_max_s"),
@@ -81,7 +84,12 @@ class Ballot:
     @property
     def against(self) -> str:
         """The reasons of every no, for the operator."""
-        return "; ".join(f"{name}: {o.reason}" for name, o in self.opinions.items() if not o.ok)
+        return self.against_of(self.opinions)
+
+    def against_of(self, names: Iterable[str]) -> str:
+        """The reasons of every no among these; empty when none is."""
+        said = ((name, self.opinions.get(name)) for name in names)
+        return "; ".join(f"{name}: {o.reason}" for name, o in said if o is not None and not o.ok)
 
 
 def ballot(inputs: Inputs, limits: Limits) -> Ballot:

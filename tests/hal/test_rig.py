@@ -259,3 +259,11 @@ def test_a_file_beside_the_rig_is_named_without_a_folder(text: str, write: Calla
     section = '\n[clearinghouse]\nfile = "../pam.txt"\nmission_id = "TEST 1"\noperator = "EXAMPLE"\n'
     (found,) = problems(write(text + section))
     assert '[clearinghouse] file: "../pam.txt" is no plain file name; put the file beside the rig file' in found
+
+
+@pytest.mark.parametrize("name", ["shutter", "divergence", "door"])
+def test_a_read_back_that_the_driver_does_not_have_is_refused(
+    text: str, write: Callable[[str], Path], name: str
+) -> None:
+    (found,) = problems(write(text.replace('reads_back = ["key"]', f'reads_back = ["key", "{name}"]')))
+    assert f'[laser]: reads_back = "{name}": the driver itc4000 does not read that; it reads key' in found

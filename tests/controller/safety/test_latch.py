@@ -48,6 +48,14 @@ def test_an_orderly_end_pauses_and_the_same_consent_goes_on() -> None:
     assert turn(latch, 4.0, "ACQUIRE", YES).phase is Phase.EMITTING
 
 
+def test_a_key_that_is_turned_takes_the_consent_back_before_emission_too() -> None:
+    key = Ballot({"mode": Opinion(False, "POINT", orderly=True), "key": Opinion(False, "off")})
+    for latch in (arm(Latch(), 0.0, "operator", "POINT", ()), confirmed(), emitting()):
+        ended = turn(latch, 2.0, "POINT", key)
+        assert (ended.phase, "key: off" in ended.reason) == (Phase.LATCHED, True)
+        assert turn(ended, 3.0, "FINE", YES).phase is Phase.LATCHED
+
+
 @pytest.mark.parametrize("mode", ["STOWED", "HOLD", "OFF"])
 def test_stowing_or_holding_takes_the_consent_back(mode: str) -> None:
     for latch in (emitting(), confirmed(), arm(Latch(), 0.0, "operator", "FINE", ())):

@@ -61,7 +61,7 @@ def test_all_is_well_is_unanimous(good: Any) -> None:
 
 
 def test_every_vote_has_a_source_in_these_tests() -> None:
-    elsewhere = {"heartbeats", "clearinghouse", "aircraft", "real_or_emulated"}
+    elsewhere = {"heartbeats", "key", "shutter", "divergence", "clearinghouse", "aircraft", "real_or_emulated"}
     assert {name for name, _, _ in SOURCES} | elsewhere == set(VOTERS)
 
 
