@@ -31,6 +31,7 @@ from controller.safety.service import SafetyService
 from controller.safety.timesync import bench_time, kernel_time
 from controller.safety.traffic.live import Rules, Traffic
 from controller.safety.traffic.tracks import Uncertainty
+from controller.safety.trips import TripLog
 from controller.services.service import Service
 from controller.station_service import StationService
 from hal.aircraft import open_aircraft_feed
@@ -43,6 +44,7 @@ REALTIME = ("recorder", *SERVICES)  # in the order of starting: whoever ends las
 # SCHED_FIFO: what stops something comes first. The supervisor sees deaths; an emulated bench is above all.
 PRIORITIES = {"supervisor": 55, "safety": 50, "pointing": 45, "tracking": 45, "station": 40, "link": 30}
 MODEL_FILE = "mount.toml"  # in the run directory: the last calibration
+TRIPS_FILE = "trips.jsonl"  # what tripped emission, across the deaths of whoever wrote it
 PLAN_FILE = "pass.json"  # the pass under way, for a station that is cut off in it
 
 
@@ -148,6 +150,7 @@ def safety(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
         locks=(*emission_lock(rig, clock.realtime), *problems),
         clearance=clearance_of(rig, site, earth),
         traffic=traffic_of(rig, clock, site),
+        trips=TripLog(run_dir / TRIPS_FILE if clock.realtime else None),
     )
 
 

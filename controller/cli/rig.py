@@ -118,6 +118,7 @@ def describe(checked: Rig) -> dict[str, Any]:
         "devices": devices,
         "motion_cut_off": checked.gimbal.motion_cut_off,
         "emission_locked": emission_lock(checked),
+        "enclosed_bench": checked.safety.enclosed_bench,
     }
 
 
@@ -135,4 +136,8 @@ def _text(summary: dict[str, Any]) -> str:
         lines += [f"  {reason}" for reason in summary["emission_locked"]]
     else:
         lines.append("emission: not locked by this rig")
+    if summary["enclosed_bench"]:
+        lines.append(
+            "enclosed bench: neither clearinghouse nor aircraft are asked; outdoors write enclosed_bench = false"
+        )
     return "\n".join(lines)
