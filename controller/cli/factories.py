@@ -25,7 +25,7 @@ from controller.record_service import RecorderService
 from controller.safety.clearance.gates import Expected
 from controller.safety.clearance.live import Clearance
 from controller.safety.clearance.message import Celestial
-from controller.safety.horizon import CLOSED, HorizonError, HorizonMask, load_horizon
+from controller.safety.horizon import horizon_at
 from controller.safety.limits import Limits
 from controller.safety.service import SafetyService
 from controller.safety.timesync import bench_time, kernel_time
@@ -96,17 +96,6 @@ def link(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
     return LinkService(clock, port, meter, wavelength_m, rig.link.received_power_threshold_w)
 
 
-def horizon_of(rig: Rig) -> tuple[HorizonMask | None, list[str]]:
-    """The horizon mask that the rig names, closed where it cannot be used, and the sentence that says why."""
-    path = rig.companions.get(HORIZON)
-    if path is None:
-        return None, []
-    try:
-        return load_horizon(path), []
-    except HorizonError as error:
-        return CLOSED, [str(error)]
-
-
 def clearance_of(rig: Rig, site: Site, earth: EarthOrientation) -> Clearance | None:
     """The clearinghouse's message that the rig names; where a beam among the stars points is seen as it leaves."""
     path, section = rig.companions.get(CLEARANCE), rig.clearinghouse
@@ -137,7 +126,7 @@ def traffic_of(rig: Rig, clock: Clock, site: Site) -> Traffic | None:
 def safety(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
     """The votes and the laser. UTC of a bench is its own; UTC of a station is what the kernel says of it."""
     site, earth = site_of(rig), load_earth_orientation()
-    horizon, problems = horizon_of(rig)
+    horizon, problems = horizon_at(rig.companions.get(HORIZON))
     bench = not clock.realtime or "laser" in rig.emulated
     return SafetyService(
         clock,

@@ -10,9 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
+from controller.safety.horizon import horizon_at
 from hal.clock import Clock, RealClock, ShiftedClock
 from hal.errors import RigError
-from hal.rig import DEVICES, Rig, emission_lock, load_rig
+from hal.rig import DEVICES, HORIZON, Rig, emission_lock, load_rig
 
 EMULATED = "emulated"
 ADDRESS_FILE = "addresses.json"  # device -> resource; `boresight emulate` writes it into its run directory
@@ -117,7 +118,7 @@ def describe(checked: Rig) -> dict[str, Any]:
         "station": checked.station.name,
         "devices": devices,
         "motion_cut_off": checked.gimbal.motion_cut_off,
-        "emission_locked": emission_lock(checked),
+        "emission_locked": [*emission_lock(checked), *horizon_at(checked.companions.get(HORIZON))[1]],
         "enclosed_bench": checked.safety.enclosed_bench,
     }
 

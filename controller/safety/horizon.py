@@ -60,6 +60,16 @@ def load_horizon(path: Path) -> HorizonMask:
     return HorizonMask(tuple(_elevation_rad(path, azimuth, row) for azimuth, row in enumerate(rows[1:])))
 
 
+def horizon_at(path: Path | None) -> tuple[HorizonMask | None, list[str]]:
+    """The mask that a rig names, closed where it cannot be used, and the sentence that says why."""
+    if path is None:
+        return None, []
+    try:
+        return load_horizon(path), []
+    except HorizonError as error:
+        return CLOSED, [str(error)]
+
+
 def _elevation_rad(path: Path, azimuth_deg: int, row: list[str]) -> float:
     try:
         told_deg, elevation_deg = (float(cell) for cell in row)

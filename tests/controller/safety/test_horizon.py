@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from controller.cli.factories import horizon_of
-from controller.safety.horizon import CLOSED, HorizonError, HorizonMask, load_horizon
+from controller.cli.rig import describe
+from controller.safety.horizon import CLOSED, HorizonError, HorizonMask, horizon_at, load_horizon
 from controller.safety.votes import VOTERS
 from hal.errors import RigError
-from hal.rig import DEVICES, load_rig
+from hal.rig import DEVICES, HORIZON, load_rig
 
 DEG = math.pi / 180
 SHIPPED = Path(__file__).parents[3] / "controller" / "data" / "rigs" / "ogs.toml"
@@ -102,11 +102,12 @@ def test_a_mask_that_cannot_be_used_locks_emission_and_closes_the_sky(tmp_path: 
     path = rig_with_mask(tmp_path)
     written(tmp_path, flat())
     rig = load_rig(path, dict.fromkeys(DEVICES, ""))
-    mask, problems = horizon_of(rig)
+    mask, problems = horizon_at(rig.companions[HORIZON])
     assert mask is not None
     assert mask.at(1.0) == pytest.approx(5 * DEG)
     assert problems == []
     written(tmp_path, flat()[:10])
-    mask, problems = horizon_of(rig)
+    mask, problems = horizon_at(rig.companions[HORIZON])
     assert mask is CLOSED
     assert problems == ["horizon.csv: 10 rows after the header; write 360, one a degree."]
+    assert problems[0] in describe(rig)["emission_locked"]
