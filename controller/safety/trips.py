@@ -92,7 +92,7 @@ class TripLog:
                 self._number = msgspec.json.decode(line, type=Answer).answered
                 return
             record = msgspec.json.decode(line, type=TripRecord)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError):  # the latter for text that is no UTF-8
             self._first = f"the end of {memory.name} is cut off: what tripped last is not known"
             return
         self._number, self._first = record.number, record.first_cause

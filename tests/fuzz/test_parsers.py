@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from ideal_axes import IdealAxes
@@ -21,15 +22,21 @@ from usb.core import USBError
 
 from controller.bus.envelope import BusError, Ids, body_of, frame, unframe
 from controller.bus.inbox import Writer
-from controller.bus.topics import SAFETY_ENABLE, EnableState
+from controller.bus.topics import SAFETY_ENABLE, EnableState, TripRecord
+from controller.geometry.frames import Site
 from controller.pointing.elements import ElementsError, built_in_elements, parse_elements
+from controller.safety.clearance.gates import Expected, mismatches
+from controller.safety.clearance.pam import PamError, parse_pam
+from controller.safety.trips import TripLog
 from controller.services.lockstep import Lockstep
 from hal.clock import Clock
+from hal.devices.aircraft_json import AircraftJsonFeed
 from hal.devices.beamboard.dictionary import NEEDED_COMMANDS, Dictionary
 from hal.devices.beamboard.exchange import Exchange as BoardExchange
 from hal.devices.beamboard.exchange import encode
 from hal.devices.nexstar import HandController
 from hal.devices.pm100d import Pm100d
+from hal.devices.sbs import parse_sbs
 from hal.devices.u3v.gencp import ControlChannel
 from hal.devices.u3v.stream import parse_leader, parse_trailer
 from hal.errors import HalError, WireTimeout
@@ -296,6 +303,62 @@ def wire_log(tmp: list[Any]) -> Feed:
     return feed
 
 
+def aircraft_file(tmp: list[Any]) -> Feed:
+    path = tmp[0] / "aircraft.json"
+    clock = Lockstep(Timeline(), 1_760_000_000 * 10**9)
+
+    def feed(data: bytes) -> None:
+        path.write_bytes(data)
+        AircraftJsonFeed(f"file://{path}", clock).poll()
+
+    return feed
+
+
+def trip_log(tmp: list[Any]) -> Feed:
+    path = tmp[0] / "trips.jsonl"
+
+    def feed(data: bytes) -> None:
+        path.write_bytes(data)
+        TripLog(path).note("more")
+
+    return feed
+
+
+EXPECTED = Expected("TEST 1", "EXAMPLE", Site(34.667332, -86.466466, 194.9))
+PAM = b"""\
+Mission ID: TEST 1
+Laser Owner/Operator: EXAMPLE
+Mission Start Date/Time (UTC): 2025 Aug 21 16:47:09
+Mission Stop Date/Time (UTC): 2025 Aug 22 00:47:08
+Type of Windows in this report: Authorized Shoot(Open) Windows
+Comment: For Execution
+Number of Targets: 1
+YYYY MMM dd (DDD) HHMM SS    YYYY MMM dd (DDD) HHMM SS      MM:SS
+2025 Aug 21 (233) 1647 09    2025 Aug 22 (234) 0047 08    0479:59
+Percent = 100.00%
+Source Geometry: (WGS-84)
+Method: Fixed Point
+Latitude:  34.66733200 degrees N
+Longitude: 86.46646600 degrees W
+Altitude:  0.1949 km
+
+Target Geometry: (WGS-84) 1
+Method: Fixed Field of View
+Azimuth Range:   1.0 to 10.0 degrees
+Elevation Range: 1.0 to 3.0 degrees
+Azimuth: 1.0 degrees
+Elevation: 2.0 degrees
+"""
+SBS = b"MSG,3,1,1,4CA2D6,1,2026/03/01,20:00:00.000,2026/03/01,20:00:00.000,,36000,450,,28.5,-16.25,,,0,0,0,-1"
+AIRCRAFT = json.dumps(
+    {
+        "now": 1_759_999_999.5,
+        "aircraft": [
+            {"hex": "4ca2d6", "lat": 28.5, "lon": -16.2, "alt_baro": 36000, "gs": 450.0, "seen_pos": 2.0, "seen": 0.1},
+            {"hex": "4ca2d7", "alt_baro": "ground", "seen": 0.1},
+        ],
+    }
+).encode()
 FOLDER: list[Any] = []
 DICTIONARY = json.dumps(
     {
@@ -346,6 +409,30 @@ TARGETS = (
         (ElementsError,),
         count=20_000,
         why_fewer="every set is handed to SGP4",
+    ),
+    Target(
+        "avoidance messages",
+        lambda: lambda data: mismatches(parse_pam(data.decode("latin-1")), EXPECTED),
+        [PAM, PAM.replace(b"Fixed Field of View", b"Fixed Azimuth/Elevation")],
+        (PamError,),
+        count=20_000,
+        why_fewer="a message is long",
+    ),
+    Target("aircraft lines", lambda: lambda data: parse_sbs(data.decode("latin-1"), 0), [SBS], (ValueError,)),
+    Target(
+        "aircraft file",
+        lambda: aircraft_file(FOLDER),
+        [AIRCRAFT],
+        (HalError,),
+        count=20_000,
+        why_fewer="a file is written each time",
+    ),
+    Target(
+        "trip log",
+        lambda: trip_log(FOLDER),
+        [b'{"answered":3}\n', msgspec.json.encode(TripRecord(1, 2, "a", "a", [], [])) + b"\n"],
+        count=20_000,
+        why_fewer="a file is written each time",
     ),
     Target(
         "wire log",

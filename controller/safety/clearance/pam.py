@@ -26,6 +26,7 @@ from controller.safety.clearance.message import (
 
 NS = 1_000_000_000
 LARGEST_BYTES = 4_000_000
+HIGHEST_M = 100_000.0
 HEADER_KEYS = (
     "Mission ID",
     "Laser Owner/Operator",
@@ -38,7 +39,7 @@ HEADER_KEYS = (
 TABLE = "YYYY MMM dd (DDD) HHMM SS YYYY MMM dd (DDD) HHMM SS MM:SS"
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MOMENT = r"(\d{4}) ([A-Z][a-z]{2}) (\d{1,2}) \((\d{3})\) (\d\d)(\d\d) (\d\d)"
-_ROW = re.compile(rf"{_MOMENT} {_MOMENT} (\d+):(\d\d)")
+_ROW = re.compile(rf"{_MOMENT} {_MOMENT} (\d{{1,6}}):(\d\d)")
 _HEADER_TIME = re.compile(r"(\d{4}) ([A-Z][a-z]{2}) (\d{1,2}) (\d\d):(\d\d):(\d\d)")
 _NUMBER = r"([-+]?\d+(?:\.\d+)?)"
 
@@ -73,7 +74,7 @@ def parse_pam(text: str) -> Message:
     ends = [*starts, len(lines)][1:]
     blocks = [lines[start + 1 : end] for start, end in zip(starts, ends, strict=True)]
     told = header["Number of Targets"]
-    if not told.isdigit():
+    if not re.fullmatch(r"\d{1,5}", told):
         raise PamError(f'Number of Targets is "{told}"; ask for the message again.')
     return Message(
         mission_id=header["Mission ID"],
@@ -168,11 +169,14 @@ def _source(number: int, lines: list[str]) -> Source:
     latitude, north = _values(where, lines, rf"Latitude: {_NUMBER} degrees ([NS])")
     longitude, east = _values(where, lines, rf"Longitude: {_NUMBER} degrees ([EW])")
     (height_km,) = _values(where, lines, rf"Altitude: {_NUMBER} km")
-    return Source(
+    found = Source(
         float(latitude) * (1 if north == "N" else -1),
         float(longitude) * (1 if east == "E" else -1),
         float(height_km) * 1000.0,
     )
+    if not (abs(found.latitude_deg) <= 90 and abs(found.longitude_deg) <= 360 and abs(found.height_m) <= HIGHEST_M):
+        raise PamError(f"{where} is no place on Earth; use the file as it was sent.")
+    return found
 
 
 def _geometry(number: int, lines: list[str]) -> Geometry:
