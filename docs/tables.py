@@ -20,9 +20,10 @@ import controller
 import hal
 from controller.cli import VERBS, build
 from controller.errors import BoresightError
-from hal.drivers import DRIVERS, drivers_of
+from hal.drivers import DRIVERS, READ_BACKS, drivers_of
 from hal.errors import HalError
 from hal.rig import DEVICES, Rig
+from hal.rig_safety import AIRCRAFT_FEEDS
 from sim_hw.scenarios import Scenario
 
 ROOT = Path(__file__).parents[1]
@@ -61,6 +62,7 @@ RIG_KEYS = {
     "laser.resource": "where it is, or `emulated`",
     "laser.current_a": "drive current when emitting",
     "laser.current_limit_a": "set in the driver before anything else",
+    "laser.reads_back": "what the laser has of key, shutter and divergence: each that is named votes on emission",
     "power_meter.driver": "",
     "power_meter.resource": "where it is, or `emulated`",
     "power_meter.wavelength_nm": "its correction",
@@ -82,7 +84,19 @@ RIG_KEYS = {
     "safety.enclosed_bench": "true: nothing leaves the room, no clearinghouse or aircraft to ask; needs `power_cap_w`",
     "safety.sun_cone_deg": "the gimbal stays this far from the Sun, emission on or off",
     "safety.moon_cone_deg": "likewise from the Moon",
+    "safety.horizon_mask": "CSV file beside the rig file: `azimuth_deg,elevation_deg`, 360 rows; no emission below",
     "safety.power_cap_w": "measured power above it trips the laser",
+    "clearinghouse.file": "predictive avoidance message beside the rig file; without one emission is a no outdoors",
+    "clearinghouse.mission_id": "as registered; a message for another is refused",
+    "clearinghouse.operator": "laser owner/operator as registered; a message for another is refused",
+    "clearinghouse.pad_s": "drawn in at both ends of every window",
+    "clearinghouse.cone_half_angle_deg": "of the beam as cleared: how near it stays to a fixed direction or star",
+    "clearinghouse.emitters": "ids of the registered emitters, for requests",
+    "aircraft.resource": "ADS-B receiver: port 30003 of dump1090, or its file; without one emission is a no outdoors",
+    "aircraft.cone_deg": "half angle around the beam, before what a report leaves uncertain is added",
+    "aircraft.position_uncertainty_m": "of a reported position",
+    "aircraft.altitude_uncertainty_m": "of a reported altitude: pressure in the standard atmosphere, not height",
+    "aircraft.ignore_without_position": "true: aircraft that do not say where they are do not count; else each is a no",
     "bus.host": "loopback only",
     "bus.base_port": "first of three ports a service",
 }
@@ -178,13 +192,18 @@ def rig() -> str:
 def _allowed(section: str, key: str, field: Any) -> str:
     if key == "driver":
         return ", ".join(f"`{name}`" for name in drivers_of(section))
+    if key == "reads_back":
+        return "list of " + ", ".join(f"`{name}`" for name in READ_BACKS) + ", as the driver reads them"
+    if (section, key) == ("aircraft", "resource"):
+        return ", ".join(f"`{r}`" for r in AIRCRAFT_FEEDS)
     if key == "resource":
         return ", ".join(f"`{r}`" for d in DRIVERS.values() if d.device == section for r in d.resources)
     kind = "whole number" if "int" in str(field.annotation) else "number"
     limits = [text.format(v) for n, text in BOUNDS for m in _metadata(field) if (v := getattr(m, n, None)) is not None]
     if limits:
         return f"{kind} {', '.join(limits)}"
-    return {bool: "true, false", str: "text"}.get(field.annotation, kind)
+    words = {"bool": "true, false", "list[str]": "list of texts", "str": "text"}
+    return next((word for name, word in words.items() if name in str(field.annotation)), kind)
 
 
 def _metadata(field: Any) -> Iterable[Any]:

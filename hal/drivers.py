@@ -26,6 +26,9 @@ VISA = (
     "visa://ASRL/dev/...::INSTR",
 )
 
+#: What a laser may read back beyond output, current, measured power and interlock, which every driver reads.
+READ_BACKS = ("key", "shutter", "divergence")
+
 NOTHING_MOVES = "nothing needs to stop it"
 CUT_OFF = "only the motion cut-off stops it"
 WATCHDOG = "its own watchdog, 250 ms: mirror at rest, enable line down, latched until reset"
@@ -58,6 +61,7 @@ class Driver:
     open: Callable[[Rig, Clock], Any]
     stopped_by: StoppedBy
     stop_axes: Callable[[StreamWire, Clock], None] | None = None  # for the guardian: devices that keep moving
+    reads_back: tuple[str, ...] = ()  # of READ_BACKS
 
     @property
     def schemes(self) -> tuple[str, ...]:
@@ -128,7 +132,14 @@ DRIVERS: dict[str, Driver] = {
         ),
         Driver("u3v", "camera", USB, _u3v, StoppedBy(NOTHING_MOVES, NOTHING_MOVES, NOTHING_MOVES)),
         Driver("beamboard", "beam_board", SERIAL, _beamboard, StoppedBy(WATCHDOG, WATCHDOG, WATCHDOG)),
-        Driver("itc4000", "laser", VISA, _itc4000, StoppedBy(ENABLE_LINE, ENABLE_LINE, ENABLE_LINE)),
+        Driver(
+            "itc4000",
+            "laser",
+            VISA,
+            _itc4000,
+            StoppedBy(ENABLE_LINE, ENABLE_LINE, ENABLE_LINE),
+            reads_back=("key",),
+        ),
         Driver("pm100d", "power_meter", VISA, _pm100d, StoppedBy(NOTHING_MOVES, NOTHING_MOVES, NOTHING_MOVES)),
     )
 }

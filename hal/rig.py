@@ -17,6 +17,7 @@ from hal.clock import Clock
 from hal.drivers import DRIVERS, Driver
 from hal.errors import ResourceError, RigError
 from hal.rig_problems import problems_of
+from hal.rig_safety import AircraftSection, ClearinghouseSection, SafetySection
 from hal.rig_sections import (
     AcquisitionSection,
     BeamBoardSection,
@@ -27,12 +28,12 @@ from hal.rig_sections import (
     LinkSection,
     OpticsSection,
     PowerMeterSection,
-    SafetySection,
     Section,
     StationSection,
 )
 from hal.wires.wirelog import is_replay
 
+HORIZON, CLEARANCE = "[safety] horizon_mask", "[clearinghouse] file"  # keys that name a file
 DEVICES = ("gimbal", "camera", "beam_board", "laser", "power_meter")
 
 
@@ -49,6 +50,8 @@ class Rig(Section):
     acquisition: AcquisitionSection
     link: LinkSection
     safety: SafetySection
+    clearinghouse: ClearinghouseSection = ClearinghouseSection()
+    aircraft: AircraftSection = AircraftSection()
     bus: BusSection = BusSection()
 
     _path: Path = PrivateAttr(default=Path())
@@ -63,6 +66,12 @@ class Rig(Section):
     def emulated(self) -> frozenset[str]:
         """Devices that are not real: their resource was given from outside, or is the replay of a wire log."""
         return self._emulated
+
+    @property
+    def companions(self) -> dict[str, Path]:
+        """Files in the rig file's folder that it names, by key."""
+        named = {HORIZON: self.safety.horizon_mask, CLEARANCE: self.clearinghouse.file}
+        return {key: self._path.parent / name for key, name in named.items() if name is not None}
 
     def driver(self, device: str) -> Driver:
         """The table row of the driver of one of DEVICES."""
@@ -87,10 +96,16 @@ def load_rig(path: Path | str, addresses: Mapping[str, str] | None = None) -> Ri
     except ValidationError as error:
         problems += problems_of(error, Rig, document)
     problems += _resource_problems(document, emulated)
+    if rig is not None:
+        rig._path, rig._emulated = path, emulated
+        problems += [
+            f'{key} = "{file.name}" is not there; put it beside the rig file'
+            for key, file in rig.companions.items()
+            if key != CLEARANCE and not file.is_file()  # a message may come later, and is a no until then
+        ]
     if problems or rig is None:
         sentences = tuple(f"{path}: {problem}." for problem in problems)
         raise RigError("\n".join(sentences), sentences)
-    rig._path, rig._emulated = path, emulated
     return rig
 
 

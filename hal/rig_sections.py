@@ -12,7 +12,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from hal.drivers import drivers_of
+from hal.drivers import DRIVERS, drivers_of
 
 Positive = Annotated[float, Field(gt=0)]
 Baud = Annotated[int, Field(ge=300, le=12_000_000)]
@@ -111,6 +111,16 @@ class LaserSection(Section):
     resource: str
     current_a: Positive
     current_limit_a: Positive
+    reads_back: list[str] = Field(default=[])  # what the laser has and its driver reads; each is a vote
+
+    @model_validator(mode="after")
+    def _read_by_the_driver(self) -> Self:
+        read = DRIVERS[self.driver].reads_back
+        for name in self.reads_back:
+            if name not in read:
+                told = f"it reads {', '.join(read)}" if read else "it reads none of its kind"
+                raise ValueError(f'reads_back = "{name}": the driver {self.driver} does not read that; {told}')
+        return self
 
     @model_validator(mode="after")
     def _below_limit(self) -> Self:
@@ -155,21 +165,6 @@ class LinkSection(Section):
     """When the link counts as up."""
 
     received_power_threshold_w: Positive
-
-
-class SafetySection(Section):
-    """Bounds of the votes on emission and motion."""
-
-    enclosed_bench: bool
-    sun_cone_deg: Annotated[float, Field(ge=0, le=90)]
-    moon_cone_deg: Annotated[float, Field(ge=0, le=90)]
-    power_cap_w: Positive | None = None  # measured power above it trips the laser
-
-    @model_validator(mode="after")
-    def _bench_is_capped(self) -> Self:
-        if self.enclosed_bench and self.power_cap_w is None:
-            raise ValueError("enclosed_bench = true needs power_cap_w, the power that the measurement must not exceed")
-        return self
 
 
 class BusSection(Section):

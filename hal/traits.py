@@ -233,6 +233,10 @@ class LaserStatus:
     measured_power_w: float
     interlock_closed: bool
     tripped: str  # empty, or what tripped
+    # None: this driver does not read it back
+    key_on: bool | None = None
+    shutter_open: bool | None = None
+    divergence_rad: float | None = None  # full angle, 1/e2
 
 
 class Laser(Protocol):
@@ -272,4 +276,34 @@ class PowerMeter(Protocol):
 
     def close(self) -> None:
         """Let go of the device."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AircraftReport:
+    """What was heard of one aircraft; what a report does not say is None."""
+
+    t_ns: int  # when it was true, on the host's monotonic clock
+    address: str  # ICAO, six hexadecimal digits
+    latitude_deg: float | None = None
+    longitude_deg: float | None = None
+    altitude_m: float | None = None  # by pressure in the standard atmosphere, unless the feed knows better
+    speed_m_s: float | None = None  # over ground
+    on_ground: bool | None = None
+
+
+class AircraftFeed(Protocol):
+    """A receiver of aircraft reports. Never blocks: it is read by the loop that switches the laser off."""
+
+    @property
+    def heard_ns(self) -> int | None:
+        """When the receiver was last known to work; None before that."""
+        ...
+
+    def poll(self) -> list[AircraftReport]:
+        """Reports since the last call. Raises WireError, ProtocolError; then it is to be closed and opened anew."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the receiver."""
         ...

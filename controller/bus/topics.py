@@ -129,6 +129,8 @@ class Vote(Body, frozen=True):
     reason: str
     age_s: float
     simulated: bool = False
+    age_limit_s: float = 0.0  # how old its input may be; 0 where that has no age
+    changes_in_s: float | None = None  # until it turns as things go now; None: not known
 
 
 class SafetyState(Body, frozen=True):
@@ -140,6 +142,17 @@ class SafetyState(Body, frozen=True):
     latched: bool
     locked_reason: str
     votes: list[Vote]
+
+
+class TripRecord(Body, frozen=True):
+    """Why emission was tripped, and all votes before and after. A cause that came while a trip stood has its number."""
+
+    t_utc_ns: int
+    number: int
+    cause: str
+    first_cause: str  # of this number; nothing that follows replaces it
+    before: list[Vote]
+    after: list[Vote]
 
 
 class EnableState(Body, frozen=True):
@@ -223,6 +236,7 @@ TRACKING_CORRECTION = Topic("tracking/correction", Correction, 50, "state", 0.3)
 TRACKING_FINE = Topic("tracking/fine", FineState, 50, "state", 0.1)
 ACQUISITION_STATE = Topic("acquisition/state", AcquisitionState, 10, "state", 0.5)
 SAFETY_STATE = Topic("safety/state", SafetyState, 20, "state", 0.25)
+SAFETY_TRIP = Topic("safety/trip", TripRecord, 0, "event", 0)
 SAFETY_ENABLE = Topic("safety/enable", EnableState, 50, "state", 0.08)
 SAFETY_LASER = Topic("safety/laser", LaserState, 10, "state", 0.5)
 LINK_STATE = Topic("link/state", LinkState, 10, "state", 0.5)
@@ -242,6 +256,7 @@ TOPICS: dict[str, Topic] = {
         TRACKING_FINE,
         ACQUISITION_STATE,
         SAFETY_STATE,
+        SAFETY_TRIP,
         SAFETY_ENABLE,
         SAFETY_LASER,
         LINK_STATE,

@@ -35,6 +35,8 @@ VERBS = {
     "reset": "control",
     "report": "report",
     "rig": "rig",
+    "clearance": "clearance",
+    "zones": "zones",
     "doctor": "doctor",
 }
 # Modules that add a command of their name to `boresight rig`.
@@ -59,6 +61,7 @@ class Verbs(TyperGroup):
         if cmd_name == "rig":
             for verb in RIG_VERBS:
                 import_module(f"{__name__}.{verb}")
+        if hasattr(module, "app"):
             return get_command(module.app)
         app = typer.Typer(add_completion=False)
         app.command(cmd_name)(getattr(module, cmd_name))

@@ -98,7 +98,9 @@ def _in_lockstep(rig: Rig, wish: Wish, plan: Plan, folder: Path, tell: Any) -> d
             folder.rmdir()  # nothing was flown: what we made goes, what was there stays
         raise
     try:
-        record = as_metadata(frozen(flight.bench.rig), seed=str(wish.seed), scenario=wish.scenario)
+        record = as_metadata(
+            frozen(flight.bench.rig, flight.bench.rig.companions.values()), seed=str(wish.seed), scenario=wish.scenario
+        )
         flown = flight.fly(record)
         summary = summarise(flown, wish.seed, rig.link.received_power_threshold_w)
         (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")

@@ -12,29 +12,39 @@ from pathlib import Path
 from controller.bus.endpoints import static_table
 from controller.bus.port import Port
 from controller.freeze import as_metadata, frozen
-from controller.geometry.bodies import sun_and_moon
-from controller.geometry.earth import load_earth_orientation
+from controller.geometry.bodies import Place, sun_and_moon
+from controller.geometry.earth import EarthOrientation, load_earth_orientation
 from controller.geometry.frames import Site
+from controller.geometry.stars import Star, observed
 from controller.link.service import LinkService
 from controller.pointing.mount import MountModel
 from controller.pointing.prediction import Observer
 from controller.pointing.service import PointingService
 from controller.pointing.targets import Fixed
 from controller.record_service import RecorderService
-from controller.safety.inputs import Limits
+from controller.safety.clearance.gates import Expected
+from controller.safety.clearance.live import Clearance
+from controller.safety.clearance.message import Celestial
+from controller.safety.horizon import horizon_at
+from controller.safety.limits import Limits
 from controller.safety.service import SafetyService
 from controller.safety.timesync import bench_time, kernel_time
+from controller.safety.traffic.live import Rules, Traffic
+from controller.safety.traffic.tracks import Uncertainty
+from controller.safety.trips import TripLog
 from controller.services.service import Service
 from controller.station_service import StationService
-from hal.clock import Clock
+from hal.aircraft import open_aircraft_feed
+from hal.clock import NS, Clock
 from hal.guarded import open_gimbal
-from hal.rig import Rig, emission_lock, open_device
+from hal.rig import CLEARANCE, HORIZON, Rig, emission_lock, open_device
 
 SERVICES = ("safety", "station", "pointing", "tracking", "link")
 REALTIME = ("recorder", *SERVICES)  # in the order of starting: whoever ends last has recorded everything
 # SCHED_FIFO: what stops something comes first. The supervisor sees deaths; an emulated bench is above all.
 PRIORITIES = {"supervisor": 55, "safety": 50, "pointing": 45, "tracking": 45, "station": 40, "link": 30}
 MODEL_FILE = "mount.toml"  # in the run directory: the last calibration
+TRIPS_FILE = "trips.jsonl"  # what tripped emission, across the deaths of whoever wrote it
 PLAN_FILE = "pass.json"  # the pass under way, for a station that is cut off in it
 
 
@@ -75,7 +85,7 @@ def pointing(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
 
 def recorder(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
     """Everything that is said, in real time; in lockstep the flight records by itself."""
-    metadata = as_metadata(frozen(rig, [run_dir / MODEL_FILE]))
+    metadata = as_metadata(frozen(rig, [run_dir / MODEL_FILE, *rig.companions.values()]))
     return RecorderService(clock, port, static_table(rig.bus.host, rig.bus.base_port), run_dir, metadata)
 
 
@@ -87,19 +97,50 @@ def link(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
     return LinkService(clock, port, meter, wavelength_m, rig.link.received_power_threshold_w, power_max_w)
 
 
+def clearance_of(rig: Rig, site: Site, earth: EarthOrientation) -> Clearance | None:
+    """The clearinghouse's message that the rig names; where a beam among the stars points is seen as it leaves."""
+    path, section = rig.companions.get(CLEARANCE), rig.clearinghouse
+    if path is None:
+        return None
+    transmit_um = rig.optics.transmit_wavelength_nm * 1e-3
+
+    def place_of(celestial: Celestial, t_utc_ns: int) -> Place:
+        star = Star("", celestial.right_ascension_deg, celestial.declination_deg, 0.0, 0.0, 0.0)
+        azimuth, elevation = observed([star], t_utc_ns, site, earth, transmit_um)
+        return Place(float(azimuth[0]), float(elevation[0]))
+
+    expected = Expected(section.mission_id, section.operator, site)
+    cone_rad = math.radians(section.cone_half_angle_deg)
+    return Clearance(path, expected, place_of, cone_rad, round(section.pad_s * NS))
+
+
+def traffic_of(rig: Rig, clock: Clock, site: Site) -> Traffic | None:
+    """The aircraft feed that the rig names; none in simulated time, in which nothing real is heard."""
+    section, resource = rig.aircraft, rig.aircraft.resource
+    if resource is None or not clock.realtime:
+        return None
+    uncertainty = Uncertainty(section.position_uncertainty_m, section.altitude_uncertainty_m)
+    rules = Rules(math.radians(section.cone_deg), uncertainty, section.ignore_without_position)
+    return Traffic(lambda: open_aircraft_feed(resource, clock), site, rules)
+
+
 def safety(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
     """The votes and the laser. UTC of a bench is its own; UTC of a station is what the kernel says of it."""
     site, earth = site_of(rig), load_earth_orientation()
+    horizon, problems = horizon_at(rig.companions.get(HORIZON))
     bench = not clock.realtime or "laser" in rig.emulated
     return SafetyService(
         clock,
         port,
         open_device(rig, "laser", clock),
-        Limits.from_rig(rig, "laser" in rig.emulated),
+        Limits.from_rig(rig, "laser" in rig.emulated, horizon),
         lambda t_utc_ns: sun_and_moon(t_utc_ns, site, earth),
         bench_time if bench else kernel_time,
         time_simulated=bench,
-        locks=tuple(emission_lock(rig, clock.realtime)),
+        locks=(*emission_lock(rig, clock.realtime), *problems),
+        clearance=clearance_of(rig, site, earth),
+        traffic=traffic_of(rig, clock, site),
+        trips=TripLog(run_dir / TRIPS_FILE if clock.realtime else None),
     )
 
 

@@ -26,7 +26,8 @@ def freeze(
     from controller.cli.factories import MODEL_FILE
     from controller.freeze import frozen
 
-    record = frozen(read_rig(file), [run_dir / MODEL_FILE])
+    described = read_rig(file)
+    record = frozen(described, [run_dir / MODEL_FILE, *described.companions.values()])
     if ask:
         record["devices"] = _identities(file, run_dir)
     if json_output:

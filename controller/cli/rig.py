@@ -10,9 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
+from controller.safety.horizon import horizon_at
 from hal.clock import Clock, RealClock, ShiftedClock
 from hal.errors import RigError
-from hal.rig import DEVICES, Rig, emission_lock, load_rig
+from hal.rig import DEVICES, HORIZON, Rig, emission_lock, load_rig
 
 EMULATED = "emulated"
 ADDRESS_FILE = "addresses.json"  # device -> resource; `boresight emulate` writes it into its run directory
@@ -134,7 +135,8 @@ def describe(checked: Rig) -> dict[str, Any]:
         "station": checked.station.name,
         "devices": devices,
         "motion_cut_off": checked.gimbal.motion_cut_off,
-        "emission_locked": emission_lock(checked),
+        "emission_locked": [*emission_lock(checked), *horizon_at(checked.companions.get(HORIZON))[1]],
+        "enclosed_bench": checked.safety.enclosed_bench,
     }
 
 
@@ -152,4 +154,8 @@ def _text(summary: dict[str, Any]) -> str:
         lines += [f"  {reason}" for reason in summary["emission_locked"]]
     else:
         lines.append("emission: not locked by this rig")
+    if summary["enclosed_bench"]:
+        lines.append(
+            "enclosed bench: neither clearinghouse nor aircraft are asked; outdoors write enclosed_bench = false"
+        )
     return "\n".join(lines)

@@ -131,11 +131,12 @@ def _votes(seen: dict[str, Any]) -> RenderableType:
     if state is None:
         return Text("safety: silent, so emission is off", style="bold red")
     body = state["body"]
-    table = _table("vote", "ok", "age s", "reason")
+    table = _table("vote", "ok", "age s", "turns in s", "reason")
     for vote in body["votes"]:
         ok = Text("yes", style="green") if vote["ok"] else Text("NO", style="bold red")
         name = f"{vote['name']} (sim)" if vote["simulated"] else vote["name"]
-        table.add_row(name, ok, f"{vote['age_s']:.2f}", vote["reason"])
+        turns_s = vote["changes_in_s"]
+        table.add_row(name, ok, f"{vote['age_s']:.2f}", "" if turns_s is None else f"{turns_s:.0f}", vote["reason"])
     words = ["emission allowed" if body["emission_allowed"] else "emission off"]
     words += ["armed"] if body["armed"] else []
     words += ["LATCHED"] if body["latched"] else []

@@ -19,6 +19,8 @@ from controller.safety.votes import Ballot
 CONFIRM_WINDOW_S = 30.0
 CONSENT_S = 3600.0  # from the confirmation: covers the wait for one pass, and the pass
 TRIPPED_MODES = frozenset({"SAFE", "FAULT"})
+#: Votes whose no takes the consent back before emission, too: a key that was turned is a new decision.
+WITHDRAWING = ("key",)
 RESTING_MODES = frozenset({"OFF", "STOWED", "HOLD"})
 
 
@@ -93,6 +95,8 @@ def turn(latch: Latch, now_s: float, mode: str, ballot: Ballot) -> Latch:
         return trip(latch, now_s, f"the station is in {mode}")
     if mode in RESTING_MODES and before != mode:
         return disarm(latch, now_s, f"the station went to {mode}")
+    if lost := ballot.against_of(WITHDRAWING):
+        return trip(latch, now_s, lost)
     if latch.phase is Phase.ARMED:
         late = now_s - latch.since_s > CONFIRM_WINDOW_S
         return disarm(latch, now_s, "the confirmation did not come in time") if late else latch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 Vector = tuple[float, float, float]
 
@@ -16,19 +17,18 @@ def direction(azimuth_rad: float, elevation_rad: float) -> Vector:
     return horizontal * math.cos(azimuth_rad), horizontal * math.sin(azimuth_rad), math.sin(elevation_rad)
 
 
-def closest_rad(
-    azimuth_rad: float,
-    elevation_rad: float,
-    azimuth_rate_rad_s: float,
-    elevation_rate_rad_s: float,
-    look_ahead_s: float,
-    to: Vector,
-) -> float:
-    """Smallest angle to the unit vector `to` along the great circle that these rates follow for `look_ahead_s`.
+class Circle(NamedTuple):
+    """The great circle that a direction follows, seen from a fixed one: cos(angle) = along cos a + across sin a."""
 
-    On the circle p(a) = u cos a + v sin a, with v the direction of motion, the cosine of the angle to `to` is
-    A cos a + B sin a: largest at a = atan2(B, A) where the arc reaches it, else at an end.
-    """
+    along: float
+    across: float
+    rate_rad_s: float
+
+
+def circle(
+    azimuth_rad: float, elevation_rad: float, azimuth_rate_rad_s: float, elevation_rate_rad_s: float, to: Vector
+) -> Circle:
+    """On the circle p(a) = u cos a + v sin a, with v the direction of motion, seen from the unit vector `to`."""
     u = direction(azimuth_rad, elevation_rad)
     ca, sa, ce, se = math.cos(azimuth_rad), math.sin(azimuth_rad), math.cos(elevation_rad), math.sin(elevation_rad)
     motion = (
@@ -36,21 +36,36 @@ def closest_rad(
         ce * ca * azimuth_rate_rad_s - se * sa * elevation_rate_rad_s,
         ce * elevation_rate_rad_s,
     )
-    along = _dot(u, to)
-    rate_rad_s = math.sqrt(_dot(motion, motion))
+    rate_rad_s = math.sqrt(dot(motion, motion))
+    return Circle(dot(u, to), dot(motion, to) / rate_rad_s if rate_rad_s else 0.0, rate_rad_s)
+
+
+def closest_rad(path: Circle, look_ahead_s: float) -> float:
+    """Smallest angle along the path within `look_ahead_s`: where the arc reaches its largest cosine, else at an end."""
+    along, across, rate_rad_s = path
     if not math.isfinite(rate_rad_s):
         return 0.0  # nobody knows where it goes
     arc_rad = min(rate_rad_s * look_ahead_s, math.tau)
     if arc_rad == 0.0:
         return _acos(along)
-    across = _dot(motion, to) / rate_rad_s
     peak_rad = math.atan2(across, along) % math.tau
     if peak_rad <= arc_rad:
         return _acos(math.hypot(along, across))
     return _acos(max(along, along * math.cos(arc_rad) + across * math.sin(arc_rad)))
 
 
-def _dot(a: Vector, b: Vector) -> float:
+def crosses_s(path: Circle, cone_rad: float) -> float | None:
+    """Time until the path enters a cone from outside, or leaves it from inside; None when it does not."""
+    largest = math.hypot(path.along, path.across)
+    if not 0.0 < path.rate_rad_s < math.inf or not largest > abs(math.cos(cone_rad)):
+        return None
+    peak_rad, half_rad = math.atan2(path.across, path.along), math.acos(math.cos(cone_rad) / largest)
+    inside = path.along >= math.cos(cone_rad)
+    return (peak_rad + (half_rad if inside else -half_rad)) % math.tau / path.rate_rad_s
+
+
+def dot(a: Vector, b: Vector) -> float:
+    """Scalar product."""
     return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 
 

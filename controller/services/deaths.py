@@ -9,9 +9,12 @@ SUPERVISOR = "supervisor"
 
 
 def deaths(port: Port) -> dict[str, str]:
-    """Services whose process has died since the previous call, each with the supervisor's sentence.
+    """Services whose process has died since the previous call, each with the supervisor's first sentence, in order.
 
     Takes the events of the port: whoever reads them for something else does so itself.
     """
     told = (s.body for s in port.drain(STATION_EVENT) if s.source == SUPERVISOR and s.body.code == "DIED")
-    return {event.message.split(" ", 1)[0]: event.message for event in told}
+    first: dict[str, str] = {}
+    for event in told:
+        first.setdefault(event.message.split(" ", 1)[0], event.message)
+    return first

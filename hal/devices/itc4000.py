@@ -17,7 +17,7 @@ from hal.wires.text import TextWire
 
 #: STATus:MEASurement:CONDition bits that mean that a protection is active now.
 PROTECTIONS = {0: "key lock", 2: "interlock", 4: "output inhibit", 5: "power limit", 14: "over temperature"}
-INTERLOCK_BIT = 2
+KEY_BIT, INTERLOCK_BIT = 0, 2
 
 #: Protections whose trip the instrument remembers.
 _REMEMBERED = ("INTL", "KEYL", "OTEM")
@@ -103,6 +103,7 @@ class Itc4000:
             measured_power_w=power_w,
             interlock_closed=not bits & 1 << INTERLOCK_BIT,
             tripped=", ".join(tripped),
+            key_on=not bits & 1 << KEY_BIT,
         )
 
     def close(self) -> None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import struct
 
 import pytest
+from fuzz_drivers import gencp_reply, usbip_reply
+from fuzz_target import Target
 from mutations import inputs
-from parsers import TARGETS, Target, gencp_reply, usbip_reply
+from parsers import TARGETS
 from usb.core import USBError
 
 from hal.errors import WireTimeout

@@ -76,7 +76,7 @@ WRONG = [
     ("height_m = 2393.0", "height_m = nan", "[station] height_m = nan is not allowed; write a finite number"),
     ("exposure_s = 0.005", "exposure_s = 0.05", "longer than one frame at frame_rate_hz = 50; at most 0.02 s fits"),
     ("current_a = 1.0", "current_a = 1.3", "[laser]: current_a = 1.3 is above current_limit_a = 1.2"),
-    ("enclosed_bench = false", "enclosed_bench = true", "[safety]: enclosed_bench = true needs power_cap_w"),
+    ("power_cap_w = 1.2", "", "[safety]: enclosed_bench = true needs power_cap_w"),
     ('name = "ogs"', 'name = "OGS 1"', '[station] name = "OGS 1" is not allowed; write small letters'),
     ("height_m = 2393.0", "", "[station] height_m is missing"),
     ("motion_cut_off", "#", "[gimbal] motion_cut_off is missing; say what a person uses to stop the mount when host"),
@@ -242,3 +242,28 @@ def test_the_address_of_a_replay_may_be_given_again_and_no_other(text: str, writ
     assert load_rig(path, {"camera": "replay:///tmp/camera.wire.jsonl"}).emulated == {"camera"}
     with pytest.raises(RigError, match="an emulator may not replace it"):
         load_rig(path, {"camera": "usbip://127.0.0.1:3240/1-1"})
+
+
+def test_a_clearinghouse_message_needs_to_be_told_whose_it_is(text: str, write: Callable[[str], Path]) -> None:
+    section = '\n[clearinghouse]\nfile = "pam.txt"\nmission_id = "TEST 1"\n'
+    (found,) = problems(write(text + section))
+    assert "[clearinghouse]: a message needs mission_id and operator" in found
+
+
+def test_an_aircraft_feed_is_a_receiver_or_its_file(text: str, write: Callable[[str], Path]) -> None:
+    (found,) = problems(write(text + '\n[aircraft]\nresource = "127.0.0.1:30003"\n'))
+    assert '[aircraft] resource: "127.0.0.1:30003" is no aircraft feed; write tcp://HOST:PORT or file:///' in found
+
+
+def test_a_file_beside_the_rig_is_named_without_a_folder(text: str, write: Callable[[str], Path]) -> None:
+    section = '\n[clearinghouse]\nfile = "../pam.txt"\nmission_id = "TEST 1"\noperator = "EXAMPLE"\n'
+    (found,) = problems(write(text + section))
+    assert '[clearinghouse] file: "../pam.txt" is no plain file name; put the file beside the rig file' in found
+
+
+@pytest.mark.parametrize("name", ["shutter", "divergence", "door"])
+def test_a_read_back_that_the_driver_does_not_have_is_refused(
+    text: str, write: Callable[[str], Path], name: str
+) -> None:
+    (found,) = problems(write(text.replace('reads_back = ["key"]', f'reads_back = ["key", "{name}"]')))
+    assert f'[laser]: reads_back = "{name}": the driver itc4000 does not read that; it reads key' in found

@@ -16,7 +16,8 @@ from controller.bus.topics import (
     PointingState,
 )
 from controller.geometry.bodies import Place
-from controller.safety.inputs import Inputs, Limits, Reading, TimeQuality
+from controller.safety.inputs import Inputs, Reading, TimeQuality
+from controller.safety.limits import Limits
 from hal.traits import LaserStatus
 
 UTC_NS = 1_760_000_000_000_000_000  # 2025-10-09
@@ -41,6 +42,7 @@ class Good:
             elevation_mask_rad=20 * DEG,
             sun_cone_rad=30 * DEG,
             moon_cone_rad=2 * DEG,
+            enclosed_bench=True,
         )
     )
     mode: ModeState = field(

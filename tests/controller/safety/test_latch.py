@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from controller.safety.latch import CONFIRM_WINDOW_S, CONSENT_S, Latch, Phase, RefusedError, arm, confirm, disarm, turn
-from controller.safety.votes import Ballot, Opinion
+from controller.safety.opinion import Opinion
+from controller.safety.votes import Ballot
 
 YES = Ballot({"power": Opinion(True, "")})
 PAUSE = Ballot({"mode": Opinion(False, "the station is in POINT", orderly=True)})
@@ -45,6 +46,14 @@ def test_an_orderly_end_pauses_and_the_same_consent_goes_on() -> None:
     latch = turn(emitting(), 3.0, "POINT", PAUSE)
     assert latch.phase is Phase.CONFIRMED
     assert turn(latch, 4.0, "ACQUIRE", YES).phase is Phase.EMITTING
+
+
+def test_a_key_that_is_turned_takes_the_consent_back_before_emission_too() -> None:
+    key = Ballot({"mode": Opinion(False, "POINT", orderly=True), "key": Opinion(False, "off")})
+    for latch in (arm(Latch(), 0.0, "operator", "POINT", ()), confirmed(), emitting()):
+        ended = turn(latch, 2.0, "POINT", key)
+        assert (ended.phase, "key: off" in ended.reason) == (Phase.LATCHED, True)
+        assert turn(ended, 3.0, "FINE", YES).phase is Phase.LATCHED
 
 
 @pytest.mark.parametrize("mode", ["STOWED", "HOLD", "OFF"])

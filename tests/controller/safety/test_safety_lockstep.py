@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from controller.bus.envelope import Envelope
@@ -12,11 +14,13 @@ from controller.bus.local import LocalBus
 from controller.bus.topics import (
     POINTING_STATE,
     SAFETY_ENABLE,
+    SAFETY_TRIP,
     SERVICE_HEARTBEAT,
     STATION_MODE,
     TRACKING_COARSE,
     TRACKING_FINE,
     Topic,
+    TripRecord,
 )
 from controller.geometry.bodies import sun_and_moon
 from controller.geometry.earth import load_earth_orientation
@@ -189,3 +193,27 @@ def test_two_runs_put_the_same_bytes_on_the_bus(good: Any) -> None:
             bench.run(2)
         heard.append((bench.heard, bench.changes))
     assert heard[0] == heard[1]
+
+
+def test_a_trip_is_on_the_bus_with_all_votes_before_and_after(bench: Bench) -> None:
+    bench.silent_from[TRACKING_COARSE] = 2 * NS
+    bench.run(3)
+    (record,) = [msgspec.msgpack.decode(body, type=TripRecord) for body in bench.heard[SAFETY_TRIP.name]]
+    assert [vote.name for vote in record.before if not vote.ok] == []
+    assert [vote.name for vote in record.after if not vote.ok] == ["frames"]
+
+
+def test_a_key_that_is_turned_off_and_on_again_ends_emission_for_good(bench: Bench) -> None:
+    bench.good.limits = replace(bench.good.limits, reads_back=frozenset({"key"}))
+
+    def turns() -> None:
+        for t_ns, on in ((2 * NS, False), (2 * NS + NS // 2, True)):
+            bench.clock.sleep_until(t_ns)
+            bench.emulator.turn_key(on)
+
+    bench.clock.spawn("hand", turns)
+    bench.run(4)
+    assert bench.off_ns() - 2 * NS <= 120_000_000
+    assert bench.changes[-1][1] == 0.0
+    record = msgspec.msgpack.decode(bench.heard[SAFETY_TRIP.name][0], type=TripRecord)
+    assert "key" in [vote.name for vote in record.after if not vote.ok]

@@ -5,183 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from safety_station import Station
 
-from controller.bus.port import Reply, Request, Sample
+from controller.bus.port import Sample
 from controller.bus.topics import (
-    POINTING_STATE,
     SAFETY_ENABLE,
     SAFETY_LASER,
     SAFETY_STATE,
-    SERVICE_HEARTBEAT,
     STATION_EVENT,
-    STATION_MODE,
-    TRACKING_COARSE,
-    TRACKING_FINE,
-    Body,
-    SafetyState,
     StationEvent,
-    Topic,
 )
 from controller.safety.inputs import TimeQuality
-from controller.safety.service import SafetyService
 from hal.errors import DeviceError, WireError
-from hal.traits import LaserStatus
 
-STEP_NS = 20_000_000
 DEG = 3.141592653589793 / 180
-
-
-class ManualClock:
-    realtime = False
-
-    def __init__(self) -> None:
-        self.t_ns = 10**12
-
-    def now_ns(self) -> int:
-        return self.t_ns
-
-    def utc_ns(self) -> int:
-        return 1_760_000_000_000_000_000 + self.t_ns - 10**12
-
-    def sleep_until(self, t_ns: int) -> None:
-        self.t_ns = max(self.t_ns, t_ns)
-
-
-class RecordingPort:
-    service = "safety"
-    stopped = False
-
-    def __init__(self, clock: ManualClock) -> None:
-        self.clock = clock
-        self.samples: dict[tuple[str, str], Sample[Any]] = {}
-        self.log: list[tuple[str, Any]] = []
-        self.queue: list[Request] = []
-        self.events: list[Sample[Any]] = []
-        self.replies: list[Reply] = []
-
-    def put(self, topic: Topic, body: Body, source: str = "") -> None:
-        sample = Sample(topic.name, source, 0, 0, self.clock.now_ns(), True, body)
-        self.samples[topic.name, source] = sample
-
-    def publish(self, topic: Topic, body: Body) -> None:
-        self.log.append((topic.name, body))
-
-    def latest(self, topic: Topic, source: str = "") -> Sample[Any] | None:
-        return self.samples.get((topic.name, source))
-
-    def fresh(self, topic: Topic, source: str = "") -> Any | None:
-        sample = self.latest(topic, source)
-        old = sample is None or sample.age_s(self.clock.now_ns()) > topic.stale_after_s
-        return None if old or sample is None else sample.body
-
-    def drain(self, topic: Topic) -> list[Sample[Any]]:
-        heard, self.events = self.events, []
-        return heard if topic is STATION_EVENT else []
-
-    def requests(self) -> list[Request]:
-        asked, self.queue = self.queue, []
-        return asked
-
-    def answer(self, request: Request, reply: Reply) -> None:
-        self.replies.append(reply)
-
-
-class MockLaser:
-    """Records calls into the port's log, so that their order with messages shows."""
-
-    def __init__(self, log: list[tuple[str, Any]], clock: ManualClock) -> None:
-        self.log = log
-        self.clock = clock
-        self.on = False
-        self.closed = True
-        self.tripped = ""
-        self.broken: Exception | None = None
-
-    def configure(self, current_a: float, current_limit_a: float) -> None:
-        self.log.append(("configure", (current_a, current_limit_a)))
-
-    def output(self, on: bool) -> None:
-        self.log.append(("output", on))
-        if self.broken:
-            raise self.broken
-        self.on = on
-
-    def status(self) -> LaserStatus:
-        if self.broken:
-            raise self.broken
-        amps = 1.0 if self.on else 0.0
-        return LaserStatus(self.clock.now_ns(), self.on, amps, amps, self.closed, self.tripped)
-
-    def close(self) -> None:
-        self.log.append(("close", None))
-
-
-class Station:
-    """A station in which all is well, turned by hand."""
-
-    def __init__(self, good: Any, locks: tuple[str, ...] = ()) -> None:
-        self.good = good
-        self.clock = ManualClock()
-        self.port = RecordingPort(self.clock)
-        self.laser = MockLaser(self.port.log, self.clock)
-        self.quality: TimeQuality | None = good.time
-        self.silent: set[str] = set()
-        self.service = SafetyService(
-            self.clock,
-            self.port,  # type: ignore[arg-type]
-            self.laser,
-            good.limits,
-            lambda t: (good.sun, good.moon),
-            lambda: self.quality,
-            True,
-            locks,
-        )
-        self.service.open()
-
-    def turn(self, cycles: int = 1) -> None:
-        for _ in range(cycles):
-            self.clock.t_ns += STEP_NS
-            self._speak()
-            self.service.cycle()
-
-    def _speak(self) -> None:
-        enabled = self.enable
-        self.good.fine = self.good.changed(self.good.fine, enabled=enabled)
-        self.laser.closed = enabled
-        spoken = {
-            "mode": (STATION_MODE, self.good.mode, ""),
-            "pointing": (POINTING_STATE, self.good.pointing, ""),
-            "coarse": (TRACKING_COARSE, self.good.coarse, ""),
-            "fine": (TRACKING_FINE, self.good.fine, ""),
-            **{f"beat of {name}": (SERVICE_HEARTBEAT, self.good.beat, name) for name in self.good.limits.services},
-        }
-        for name, (topic, body, source) in spoken.items():
-            if name not in self.silent:
-                self.port.put(topic, body, source)
-
-    @property
-    def enable(self) -> bool:
-        said = [body.enable for name, body in self.port.log if name == SAFETY_ENABLE.name]
-        return bool(said and said[-1])
-
-    @property
-    def state(self) -> SafetyState:
-        state: SafetyState = [body for name, body in self.port.log if name == SAFETY_STATE.name][-1]
-        return state
-
-    def ask(self, method: str, source: str = "operator") -> Reply:
-        self.port.queue.append(Request(b"1", source, method, {}, method in ("stop", "safe", "ping")))
-        self.turn()
-        return self.port.replies[-1]
-
-    def emit(self) -> None:
-        self.turn(5)
-        assert self.ask("safety.arm").code == ""
-        assert self.ask("safety.confirm").code == ""
-        self.turn(10)
-        assert self.laser.on
-        assert self.enable
-        self.port.log.clear()
 
 
 @pytest.fixture

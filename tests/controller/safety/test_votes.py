@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from controller.geometry.bodies import Place
-from controller.safety.inputs import Inputs, Limits, Reading, TimeQuality
-from controller.safety.votes import VOTERS, Opinion, ballot
+from controller.safety.inputs import Inputs, Reading, TimeQuality
+from controller.safety.limits import Limits
+from controller.safety.opinion import Opinion
+from controller.safety.votes import VOTERS, ballot
 from hal.rig import load_rig
 from hal.traits import LaserStatus
 
@@ -59,7 +61,7 @@ def test_all_is_well_is_unanimous(good: Any) -> None:
 
 
 def test_every_vote_has_a_source_in_these_tests() -> None:
-    elsewhere = {"heartbeats", "clearinghouse", "aircraft", "real_or_emulated"}
+    elsewhere = {"heartbeats", "key", "shutter", "divergence", "clearinghouse", "aircraft", "real_or_emulated"}
     assert {name for name, _, _ in SOURCES} | elsewhere == set(VOTERS)
 
 
@@ -213,7 +215,7 @@ def test_a_body_whose_place_is_unknown_is_a_no(good: Any, name: str) -> None:
 @pytest.mark.parametrize("name", ["clearinghouse", "aircraft"])
 def test_a_real_laser_outdoors_lacks_clearinghouse_and_aircraft_feed(good: Any, name: str) -> None:
     assert vote(name, good.inputs(), good.limits).ok
-    real = replace(good.limits, laser_emulated=False)
+    real = replace(good.limits, laser_emulated=False, enclosed_bench=False)
     assert not vote(name, good.inputs(simulated=False, realtime=True), real).ok
     assert vote(name, good.inputs(simulated=False, realtime=True), replace(real, enclosed_bench=True)).ok
 
@@ -252,7 +254,7 @@ def test_the_limits_of_the_shipped_rig_are_those_of_its_file() -> None:
     assert (limits.current_a, limits.current_limit_a, limits.power_cap_w) == (1.0, 1.2, 1.2)
     assert limits.elevation_mask_rad == pytest.approx(20 * DEG)
     assert (limits.sun_cone_rad, limits.moon_cone_rad) == pytest.approx((30 * DEG, 2 * DEG))
-    assert not limits.enclosed_bench
+    assert limits.enclosed_bench
 
 
 def test_the_interlock_trip_of_the_last_switch_off_does_not_forbid_the_next_emission(good: Any) -> None:

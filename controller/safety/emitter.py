@@ -1,0 +1,122 @@
+"""The laser and the enable line that it hangs on: on and off in their order, and read back.
+
+Off is always the same two steps: the enable heartbeat says no (the beam board drops its line when it hears so, and by
+its watchdog when it hears nothing), then the laser's output is switched off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+
+from controller.bus.port import Port
+from controller.bus.topics import SAFETY_ENABLE, SAFETY_LASER, STATION_EVENT, EnableState, LaserState, StationEvent
+from hal.clock import NS, Clock
+from hal.errors import HalError
+from hal.traits import Laser, LaserStatus
+
+LASER_NS = NS // 10
+LOST_LASER_NS = NS  # how often a lost laser is tried again
+
+
+class Emitter:
+    """Switches what it is told to; `lost` is called with a sentence when the laser does not obey."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        port: Port,
+        laser: Laser,
+        current_a: float,
+        current_limit_a: float,
+        lost: Callable[[str], None],
+    ) -> None:
+        self._clock = clock
+        self._port = port
+        self._laser = laser
+        self.identity = laser.identity
+        self._current_a = current_a
+        self._current_limit_a = current_limit_a
+        self._lost = lost
+        self._ready = False
+        self._due_ns = 0
+        self.status: LaserStatus | None = None
+        self.enabled_ns: int | None = None  # since when emission is enabled
+        self.commanded_ns: int | None = None  # since when the output is commanded on
+
+    def prepare(self) -> None:
+        """Switch the laser off, whatever it was doing, and set its limits. Raises HalError."""
+        self._laser.output(False)
+        self._laser.configure(self._current_a, self._current_limit_a)
+        self._ready = True
+
+    def allow(self, allowed: bool) -> None:
+        """Say yes or no to the beam board first, then to the laser."""
+        now_ns = self._clock.now_ns()
+        self._port.publish(SAFETY_ENABLE, EnableState(self._clock.utc_ns(), allowed))
+        if allowed:
+            if self.enabled_ns is None:
+                self.enabled_ns = now_ns
+                self._due_ns = now_ns
+            if self.commanded_ns is None and self.status is not None and self.status.interlock_closed:
+                self._switch(True)
+        else:
+            self.enabled_ns = None
+            if self.commanded_ns is not None or (self.status is not None and self.status.output_on):
+                self._switch(False)
+
+    def poll(self) -> None:
+        """Read the laser back ten times a second, every cycle while its interlock is about to close."""
+        now_ns = self._clock.now_ns()
+        closing = self.enabled_ns is not None and self.commanded_ns is None
+        if now_ns < self._due_ns and not (closing and self._ready):
+            return
+        self._due_ns = now_ns + LASER_NS
+        try:
+            if not self._ready:
+                self.prepare()
+            self.status = status = self._laser.status()
+        except HalError as error:
+            self._lose(error)
+            return
+        self._port.publish(
+            SAFETY_LASER,
+            LaserState(
+                self._clock.utc_ns(),
+                status.output_on,
+                status.current_a,
+                status.measured_power_w,
+                status.interlock_closed,
+                status.tripped,
+            ),
+        )
+
+    def close(self) -> None:
+        """Off on every way out."""
+        with suppress(HalError):
+            self.allow(False)
+            self._laser.output(False)
+        self._laser.close()
+
+    def _switch(self, on: bool) -> None:
+        try:
+            self._laser.output(on)
+        except HalError as error:
+            self._lose(error)
+            return
+        self.commanded_ns = self._clock.now_ns() if on else None
+        if self.status is not None and not on:
+            self.status = replace(self.status, output_on=False, t_ns=self._clock.now_ns())
+        self._due_ns = self._clock.now_ns()
+
+    def _lose(self, error: HalError) -> None:
+        """A laser that does not obey: emission off by the enable line, and tried again later, never resumed."""
+        if self._ready:
+            self._port.publish(STATION_EVENT, StationEvent("error", "DEVICE", str(error)))
+        self._ready = False
+        self.status = None
+        self.commanded_ns = self.enabled_ns = None
+        self._due_ns = self._clock.now_ns() + LOST_LASER_NS
+        self._lost(str(error))
+        self._port.publish(SAFETY_ENABLE, EnableState(self._clock.utc_ns(), False))

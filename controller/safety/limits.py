@@ -1,0 +1,78 @@
+"""The limits that the votes hold their inputs against, from the rig file."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from controller.safety.horizon import HorizonMask
+
+if TYPE_CHECKING:
+    from hal.rig import Rig
+
+DAY_S = 86_400.0
+POWER_MARGIN = 1.2
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of the votes; angles in radians, ages in seconds."""
+
+    laser_emulated: bool
+    current_a: float
+    current_limit_a: float
+    power_cap_w: float
+    elevation_mask_rad: float
+    sun_cone_rad: float
+    moon_cone_rad: float
+    horizon: HorizonMask | None = None  # on top of the elevation mask
+    enclosed_bench: bool = False
+    reads_back: frozenset[str] = frozenset()  # what the rig declares of key, shutter and divergence
+    divergence_rad: float = 0.0  # full angle, 1/e2, as the zones were computed with
+    divergence_tolerance: float = 0.1
+    rate_max_rad_s: float = math.radians(3.0)
+    # Gimbal from prediction: holds a mount that is not yet calibrated and the scan, not a wrong direction.
+    pointing_cone_rad: float = 5e-3
+    elevation_min_rad: float = 0.0
+    elevation_max_rad: float = math.radians(90.0)
+    look_ahead_s: float = 10.0
+    current_tolerance: float = 0.05
+    # From a command to what must follow it: enable line, interlock, laser output, and a status that shows it.
+    settle_s: float = 0.3
+    mode_age_max_s: float = 0.5
+    pointing_age_max_s: float = 0.5
+    frame_age_max_s: float = 0.5
+    board_age_max_s: float = 0.3  # the board's own watchdog is 0.25 s
+    laser_age_max_s: float = 0.35
+    heartbeat_age_max_s: float = 0.5
+    traffic_age_max_s: float = 10.0
+    time_age_max_s: float = 5.0
+    time_error_max_s: float = 1e-3  # 13.8 µrad at the 0.79 deg/s of a 550 km pass overhead
+    ephemeris_age_max_s: float = 3 * DAY_S
+    services: tuple[str, ...] = ("station", "pointing", "tracking")
+
+    def mask_rad(self, azimuth_rad: float) -> float:
+        """Lowest elevation for emission in a direction."""
+        if self.horizon is None:
+            return self.elevation_mask_rad
+        return max(self.elevation_mask_rad, self.horizon.at(azimuth_rad))
+
+    @classmethod
+    def from_rig(cls, rig: Rig, laser_emulated: bool, horizon: HorizonMask | None = None) -> Limits:
+        """Limits of a rig file; without a power cap the measured power may exceed the stated one by a fifth."""
+        safety, stated_w = rig.safety, rig.optics.transmit_power_w
+        return cls(
+            laser_emulated=laser_emulated,
+            current_a=rig.laser.current_a,
+            current_limit_a=rig.laser.current_limit_a,
+            power_cap_w=POWER_MARGIN * stated_w if safety.power_cap_w is None else safety.power_cap_w,
+            elevation_mask_rad=math.radians(rig.station.elevation_mask_deg),
+            sun_cone_rad=math.radians(safety.sun_cone_deg),
+            moon_cone_rad=math.radians(safety.moon_cone_deg),
+            horizon=horizon,
+            enclosed_bench=safety.enclosed_bench,
+            reads_back=frozenset(rig.laser.reads_back),
+            divergence_rad=rig.optics.transmit_divergence_urad * 1e-6,
+            rate_max_rad_s=rig.gimbal.rate_max_rad_s,
+        )

@@ -1,0 +1,130 @@
+"""Gathers what the votes may know: the bus, the sky, the time, and what others say."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from controller.bus.port import Port
+from controller.bus.topics import (
+    POINTING_STATE,
+    SERVICE_HEARTBEAT,
+    STATION_MODE,
+    TRACKING_COARSE,
+    TRACKING_FINE,
+    Topic,
+)
+from controller.geometry.bodies import Place
+from controller.safety.clearance.live import Clearance, Cleared
+from controller.safety.inputs import Inputs, Reading, TimeQuality
+from controller.safety.limits import Limits
+from controller.safety.traffic.live import Traffic, TrafficWord
+from hal.clock import NS, Clock
+from hal.traits import LaserStatus
+
+BODIES_NS = 10 * NS  # the sky turns 0.04 deg
+TIME_NS = NS
+
+Bodies = Callable[[int], tuple[Place, Place]]
+TimeSource = Callable[[], TimeQuality | None]
+
+
+class Lookout:
+    """Everything but the laser, which the service itself holds."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        port: Port,
+        limits: Limits,
+        bodies: Bodies,
+        time_source: TimeSource,
+        time_simulated: bool,
+        clearance: Clearance | None,
+        traffic: Traffic | None,
+    ) -> None:
+        self._clock = clock
+        self._port = port
+        self._limits = limits
+        self._bodies = bodies
+        self._time_source = time_source
+        self._time_simulated = time_simulated
+        self._clearance = clearance
+        self._traffic = traffic
+        self._places: tuple[Place, Place] | None = None
+        self._places_due_ns = 0
+        self._time: tuple[int, TimeQuality] | None = None
+        self._time_due_ns = 0
+
+    def inputs(self, laser: LaserStatus | None, enabled_ns: int | None, commanded_ns: int | None) -> Inputs:
+        """What is known now; the times are those since which emission is enabled and the laser commanded on."""
+        now_ns = self._clock.now_ns()
+        self._look_around(now_ns)
+        sun, moon = self._places if self._places is not None else (None, None)
+        heartbeats = {name: self._reading(SERVICE_HEARTBEAT, name) for name in self._limits.services}
+        pointing = self._reading(POINTING_STATE)
+        return Inputs(
+            t_utc_ns=self._clock.utc_ns(),
+            realtime=self._clock.realtime,
+            mode=self._reading(STATION_MODE),
+            pointing=pointing,
+            coarse=self._reading(TRACKING_COARSE),
+            fine=self._reading(TRACKING_FINE),
+            laser=self._laser_reading(laser, now_ns),
+            time=self._time_reading(now_ns),
+            sun=sun,
+            moon=moon,
+            heartbeats={name: beat for name, beat in heartbeats.items() if beat is not None},
+            cleared=self._cleared(pointing, now_ns),
+            traffic=self._traffic_reading(pointing, now_ns),
+            enabled_s=_since(enabled_ns, now_ns),
+            commanded_s=_since(commanded_ns, now_ns),
+        )
+
+    def close(self) -> None:
+        """Let go of the aircraft feed."""
+        if self._traffic is not None:
+            self._traffic.close()
+
+    def _look_around(self, now_ns: int) -> None:
+        if now_ns >= self._places_due_ns:
+            self._places_due_ns = now_ns + BODIES_NS
+            self._places = self._bodies(self._clock.utc_ns())
+        if now_ns >= self._time_due_ns:
+            self._time_due_ns = now_ns + TIME_NS
+            quality = self._time_source()
+            self._time = None if quality is None else (now_ns, quality)
+
+    def _reading(self, topic: Topic, source: str = "") -> Reading[Any] | None:
+        sample = self._port.latest(topic, source)
+        if sample is None:
+            return None
+        return Reading(sample.body, sample.age_s(self._clock.now_ns()), sample.simulated)
+
+    def _laser_reading(self, status: LaserStatus | None, now_ns: int) -> Reading[LaserStatus] | None:
+        if status is None:
+            return None
+        return Reading(status, (now_ns - status.t_ns) * 1e-9, self._limits.laser_emulated)
+
+    def _time_reading(self, now_ns: int) -> Reading[TimeQuality] | None:
+        if self._time is None:
+            return None
+        t_ns, quality = self._time
+        return Reading(quality, (now_ns - t_ns) * 1e-9, self._time_simulated)
+
+    def _cleared(self, pointing: Reading[Any] | None, now_ns: int) -> Cleared | None:
+        if self._clearance is None or pointing is None:
+            return None
+        return self._clearance.look(self._clock.utc_ns(), now_ns, pointing.body)
+
+    def _traffic_reading(self, pointing: Reading[Any] | None, now_ns: int) -> Reading[TrafficWord] | None:
+        if self._traffic is None or pointing is None:
+            return None
+        word = self._traffic.look(now_ns, pointing.body)
+        age_s = math.inf if word.heard_ns is None else (now_ns - word.heard_ns) * 1e-9
+        return Reading(word, age_s, False)
+
+
+def _since(t_ns: int | None, now_ns: int) -> float | None:
+    return None if t_ns is None else (now_ns - t_ns) * 1e-9

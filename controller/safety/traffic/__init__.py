@@ -1,0 +1,1 @@
+"""Aircraft near the beam, from the reports that they send themselves."""

@@ -1,0 +1,113 @@
+"""Votes on what laser and beam board read back."""
+
+from __future__ import annotations
+
+from controller.safety.inputs import Inputs, Reading
+from controller.safety.limits import Limits
+from controller.safety.opinion import Opinion, fresh, no, yes
+from hal.traits import LaserStatus
+
+
+def interlock(inputs: Inputs, limits: Limits) -> Opinion:
+    """No protection of the laser has tripped, and its interlock closed when emission was enabled."""
+    reading = fresh("laser status", inputs.laser, limits.laser_age_max_s)
+    if isinstance(reading, Opinion):
+        return reading
+    status = reading.body
+    tripped = [name for name in status.tripped.split(", ") if name and name != "interlock"]
+    if tripped:
+        return no(reading, f"the laser reports {', '.join(tripped)}")
+    if inputs.enabled_s is None:
+        return yes(reading, "held open until emission is enabled" if not status.interlock_closed else "closed")
+    if status.interlock_closed:
+        return yes(reading, "closed")
+    if inputs.enabled_s <= limits.settle_s and inputs.commanded_s is None:
+        return yes(reading, "closing")
+    return no(reading, "open while emission is enabled")
+
+
+def beam_board(inputs: Inputs, limits: Limits) -> Opinion:
+    """The beam board is not latched, and its enable line follows."""
+    reading = fresh("beam board status", inputs.fine, limits.board_age_max_s)
+    if isinstance(reading, Opinion):
+        return reading
+    if reading.body.latched:
+        return no(reading, "the beam board has latched; reset it")
+    if inputs.enabled_s is not None and inputs.enabled_s > limits.settle_s and not reading.body.enabled:
+        return no(reading, "the beam board does not raise the enable line")
+    return yes(reading, "enable line up" if reading.body.enabled else "enable line down")
+
+
+def read_back(inputs: Inputs, limits: Limits) -> Opinion:
+    """The laser does what it was told: output and current."""
+    reading = fresh("laser status", inputs.laser, limits.laser_age_max_s)
+    if isinstance(reading, Opinion):
+        return reading
+    status = reading.body
+    if inputs.commanded_s is None:
+        on = status.output_on
+        return no(reading, "the laser is on and was not told to be") if on else yes(reading, "off as told")
+    if inputs.commanded_s - reading.age_s <= limits.settle_s:
+        return yes(reading, "switching on")
+    if not status.output_on:
+        return no(reading, "the laser is off and was told to be on")
+    if not abs(status.current_a - limits.current_a) <= limits.current_tolerance * limits.current_a:
+        return no(reading, f"the laser draws {status.current_a:.3f} A where {limits.current_a:.3f} A was set")
+    return yes(reading, f"{status.current_a:.3f} A as told")
+
+
+def power(inputs: Inputs, limits: Limits) -> Opinion:
+    """The measured power stays under its cap."""
+    reading = fresh("measured power", inputs.laser, limits.laser_age_max_s)
+    if isinstance(reading, Opinion):
+        return reading
+    power_w = reading.body.measured_power_w
+    told = f"{power_w:.3f} W, cap {limits.power_cap_w:.3f} W"
+    return yes(reading, told) if power_w <= limits.power_cap_w else no(reading, told)
+
+
+def key(inputs: Inputs, limits: Limits) -> Opinion:
+    """The key switch is on, where the rig declares one."""
+    reading = _declared("key", inputs, limits)
+    if isinstance(reading, Opinion):
+        return reading
+    return yes(reading, "on") if reading.body.key_on is True else no(reading, _told("key", reading.body.key_on, "off"))
+
+
+def shutter(inputs: Inputs, limits: Limits) -> Opinion:
+    """The shutter stands as the enable line wants it, where the rig declares one."""
+    reading = _declared("shutter", inputs, limits)
+    if isinstance(reading, Opinion):
+        return reading
+    is_open = reading.body.shutter_open
+    if inputs.enabled_s is None:
+        return yes(reading, "closed") if is_open is False else no(reading, _told("shutter", is_open, "open"))
+    if is_open is True:
+        return yes(reading, "open")
+    if inputs.enabled_s <= limits.settle_s and inputs.commanded_s is None and is_open is False:
+        return yes(reading, "opening")
+    return no(reading, _told("shutter", is_open, "closed while emission is enabled"))
+
+
+def divergence(inputs: Inputs, limits: Limits) -> Opinion:
+    """The measured divergence is no narrower than what the hazard zones rest on, where the rig declares it."""
+    reading = _declared("divergence", inputs, limits)
+    if isinstance(reading, Opinion):
+        return reading
+    measured_rad = reading.body.divergence_rad
+    if measured_rad is None:
+        return no(reading, _told("divergence", None, ""))
+    least_rad = (1.0 - limits.divergence_tolerance) * limits.divergence_rad
+    told = f"{measured_rad * 1e6:.1f} µrad, at least {least_rad * 1e6:.1f} µrad"
+    return yes(reading, told) if measured_rad >= least_rad else no(reading, told)
+
+
+def _declared(what: str, inputs: Inputs, limits: Limits) -> Reading[LaserStatus] | Opinion:
+    """The laser's status, or what to say without it; what the rig does not declare has nothing to say."""
+    if what not in limits.reads_back:
+        return Opinion(True, f"the rig declares no {what}")
+    return fresh("laser status", inputs.laser, limits.laser_age_max_s)
+
+
+def _told(what: str, state: bool | None, wrong: str) -> str:
+    return f"the laser does not read its {what} back, and the rig declares one" if state is None else wrong
