@@ -140,7 +140,7 @@ def safety(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
         locks=(*emission_lock(rig, clock.realtime), *problems),
         clearance=clearance_of(rig, site, earth),
         traffic=traffic_of(rig, clock, site),
-        trips=TripLog(run_dir / TRIPS_FILE if clock.realtime else None),
+        trips=TripLog(run_dir / TRIPS_FILE),
     )
 
 

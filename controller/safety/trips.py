@@ -1,8 +1,8 @@
 """The log of trips: each with its number, its cause, and all votes before and after.
 
 The first cause of a trip stands until somebody arms anew. What comes after it, a second process that dies or the death
-of the safety service itself, is written beside it and never over it. In real time the log is a file in the run
-directory, so that it outlives whoever writes it.
+of the safety service itself, is written beside it and never over it. The log is a file in the run directory, so
+that it outlives whoever writes it.
 """
 
 from __future__ import annotations

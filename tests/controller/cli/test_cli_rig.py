@@ -103,3 +103,8 @@ def test_a_missing_file_is_one_sentence(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert result.stderr.count("\n") == 1
     assert "no such rig file" in result.stderr
+
+
+def test_an_enclosed_bench_is_told_with_what_it_stands_in_for(example: Path) -> None:
+    told = CliRunner().invoke(app, ["check", str(example)]).output
+    assert "enclosed bench: neither clearinghouse nor aircraft are asked" in told

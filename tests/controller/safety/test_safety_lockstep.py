@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import jsonschema
 import msgspec
 import pytest
 
@@ -25,8 +27,10 @@ from controller.bus.topics import (
 from controller.geometry.bodies import sun_and_moon
 from controller.geometry.earth import load_earth_orientation
 from controller.geometry.frames import Site
+from controller.record import Recorder, json_schema, read
 from controller.safety.service import SafetyService
 from controller.safety.timesync import bench_time
+from controller.safety.votes import VOTERS
 from controller.services.lockstep import Lockstep
 from hal.devices.itc4000 import Itc4000
 from sim_hw.devices import itc4000
@@ -201,6 +205,18 @@ def test_a_trip_is_on_the_bus_with_all_votes_before_and_after(bench: Bench) -> N
     (record,) = [msgspec.msgpack.decode(body, type=TripRecord) for body in bench.heard[SAFETY_TRIP.name]]
     assert [vote.name for vote in record.before if not vote.ok] == []
     assert [vote.name for vote in record.after if not vote.ok] == ["frames"]
+
+
+def test_a_trip_is_in_the_recording_with_all_its_votes_and_fits_its_schema(bench: Bench, tmp_path: Path) -> None:
+    with Recorder(tmp_path / "run.mcap", {}) as recorder:
+        bench.bus.tap(recorder.write)
+        bench.silent_from[STATION_MODE] = 2 * NS
+        bench.run(3)
+    (trip,) = [body for topic, _, body in read(tmp_path / "run.mcap") if topic == SAFETY_TRIP.name]
+    assert trip["first_cause"].startswith("mode: station mode is 0.5")
+    assert [vote["name"] for vote in trip["before"]] == [vote["name"] for vote in trip["after"]] == list(VOTERS)
+    assert [vote["name"] for vote in trip["after"] if not vote["ok"]] == ["mode", "ephemeris"]
+    jsonschema.validate(trip, json_schema(TripRecord))
 
 
 def test_a_key_that_is_turned_off_and_on_again_ends_emission_for_good(bench: Bench) -> None:

@@ -260,3 +260,22 @@ def test_the_limits_of_the_shipped_rig_are_those_of_its_file() -> None:
 def test_the_interlock_trip_of_the_last_switch_off_does_not_forbid_the_next_emission(good: Any) -> None:
     good.laser = LaserStatus(0, False, 0.0, 0.0, True, "interlock")
     assert vote("interlock", good.inputs(), good.limits).ok
+
+
+def test_the_sun_vote_says_when_the_path_to_come_will_reach_the_cone(good: Any) -> None:
+    # 45 deg above the Sun and sinking at 0.2 deg/s: 75 s to the cone of 30 deg, of which 10 are looked ahead
+    towards = {"target_azimuth_rad": -2.0, "target_elevation_rad": 75 * DEG, "target_azimuth_rate_rad_s": 0.0}
+    inputs = spoiled(good.inputs(), "pointing", **towards, target_elevation_rate_rad_s=-0.2 * DEG)
+    inputs = replace(inputs, sun=Place(-2.0, 30 * DEG))
+    assert vote("sun", inputs, good.limits).changes_in_s == pytest.approx(65.0)
+    at_rest = spoiled(inputs, "pointing", target_elevation_rate_rad_s=0.0)
+    assert vote("sun", at_rest, good.limits).changes_in_s is None
+
+
+def test_mode_and_ephemeris_say_when_pass_and_elements_end(good: Any) -> None:
+    inputs = good.inputs()
+    assert vote("mode", inputs, good.limits).changes_in_s is None
+    passing = spoiled(inputs, "mode", pass_end_utc_ns=inputs.t_utc_ns + 90 * 10**9)
+    assert vote("mode", passing, good.limits).changes_in_s == pytest.approx(90.0)
+    # elements an hour old, three days allowed
+    assert vote("ephemeris", inputs, good.limits).changes_in_s == pytest.approx(71 * 3600.0)
