@@ -82,6 +82,8 @@ RIG_KEYS = {
     "safety.power_cap_w": "measured power above it trips the laser",
     "bus.host": "loopback only",
     "bus.base_port": "first of three ports a service",
+    "recording.file_max_mb": "a recording goes on in a new file at this size, in 10^6 bytes",
+    "recording.file_max_min": "or at this age, in minutes, whichever comes first",
 }
 
 SUMMARY_KEYS = {

@@ -27,6 +27,7 @@ from hal.rig_sections import (
     LinkSection,
     OpticsSection,
     PowerMeterSection,
+    RecordingSection,
     SafetySection,
     Section,
     StationSection,
@@ -50,6 +51,7 @@ class Rig(Section):
     link: LinkSection
     safety: SafetySection
     bus: BusSection = BusSection()
+    recording: RecordingSection = RecordingSection()
 
     _path: Path = PrivateAttr(default=Path())
     _emulated: frozenset[str] = PrivateAttr(default=frozenset())

@@ -20,13 +20,14 @@ from controller.pointing.mount import MountModel
 from controller.pointing.prediction import Observer
 from controller.pointing.service import PointingService
 from controller.pointing.targets import Fixed
+from controller.record import Rotation
 from controller.record_service import RecorderService
 from controller.safety.inputs import Limits
 from controller.safety.service import SafetyService
 from controller.safety.timesync import bench_time, kernel_time
 from controller.services.service import Service
 from controller.station_service import StationService
-from hal.clock import Clock
+from hal.clock import NS, Clock
 from hal.guarded import open_gimbal
 from hal.rig import Rig, emission_lock, open_device
 
@@ -76,7 +77,10 @@ def pointing(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
 def recorder(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
     """Everything that is said, in real time; in lockstep the flight records by itself."""
     metadata = as_metadata(frozen(rig, [run_dir / MODEL_FILE]))
-    return RecorderService(clock, port, static_table(rig.bus.host, rig.bus.base_port), run_dir, metadata)
+    limits = rig.recording
+    rotation = Rotation(round(limits.file_max_mb * 1e6), round(limits.file_max_min * 60 * NS))
+    table = static_table(rig.bus.host, rig.bus.base_port)
+    return RecorderService(clock, port, table, run_dir, metadata, rotation=rotation)
 
 
 def link(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:

@@ -1,0 +1,113 @@
+"""Giving a recording that was cut off its index back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from itertools import chain
+from pathlib import Path
+from typing import Any, Final
+
+from mcap.reader import make_reader
+from mcap.records import Attachment, Channel, Message, Metadata, Schema
+from mcap.writer import Writer
+
+from controller.record.read import LIBRARY, MAGIC, TORN, RecordingError, whole_records
+
+PARTIAL: Final = ".partial"
+Tell = Callable[[str], None]
+
+
+class NoRoomError(RecordingError):
+    """The disk does not take the mended copy; the recording is as it was."""
+
+
+def finished(path: Path) -> bool:
+    """True when the recording was closed, so that its index is there."""
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise RecordingError(f"the recording {path} cannot be read: {error.strerror}") from None
+    with file:
+        file.seek(0, os.SEEK_END)
+        if file.tell() < 2 * len(MAGIC):
+            return False
+        file.seek(-len(MAGIC), os.SEEK_END)
+        if file.read() != MAGIC:
+            return False
+        file.seek(0)
+        try:
+            return make_reader(file).get_summary() is not None
+        except TORN:
+            return False
+
+
+def recover(path: Path) -> int | None:
+    """Give a recording that was cut off its index back; the original is replaced once the new file is whole.
+
+    Returns the number of messages that it holds, or None when it was finished and nothing was done. Raises
+    RecordingError when it is no recording, NoRoomError when the disk has none for a second copy.
+    """
+    if finished(path):
+        return None
+    records = whole_records(path)
+    header = next(records, None)  # raises before anything is written
+    mended = path.with_name(path.name + PARTIAL)
+    try:
+        count = _copy(chain((header,), records), mended)
+        mended.replace(path)
+    except OSError as error:
+        mended.unlink(missing_ok=True)
+        raise NoRoomError(
+            f"the recording {path} was cut off and gets no index ({error.strerror}): make room for a second copy"
+        ) from None
+    return count
+
+
+def _copy(records: Iterable[Any], mended: Path) -> int:
+    """Write the records anew with an index; returns the number of messages."""
+    count = 0
+    with mended.open("wb") as file:
+        writer = Writer(file)
+        writer.start(profile="", library=LIBRARY)
+        ids: dict[int, int] = {0: 0}
+        channels: dict[int, int] = {}
+        for record in records:
+            if isinstance(record, Schema) and record.id not in ids:
+                ids[record.id] = writer.register_schema(record.name, record.encoding, record.data)
+            elif isinstance(record, Channel) and record.id not in channels:
+                channels[record.id] = writer.register_channel(
+                    record.topic, record.message_encoding, ids[record.schema_id], record.metadata
+                )
+            elif isinstance(record, Message):
+                writer.add_message(
+                    channels[record.channel_id], record.log_time, record.data, record.publish_time, record.sequence
+                )
+                count += 1
+            elif isinstance(record, Metadata):
+                writer.add_metadata(record.name, record.metadata)
+            elif isinstance(record, Attachment):
+                writer.add_attachment(record.create_time, record.log_time, record.name, record.media_type, record.data)
+        writer.finish()  # type: ignore[no-untyped-call]
+        file.flush()
+        os.fsync(file.fileno())
+    return count
+
+
+def recover_folder(folder: Path, tell: Tell = lambda sentence: None) -> dict[str, int]:
+    """Recover every recording below a run directory; returns messages by file name of those that were cut off.
+
+    `tell` is called with a sentence for each that the disk has no room to mend; it stays readable as it is.
+    """
+    mended: dict[str, int] = {}
+    for path in sorted(folder.rglob("*.mcap")):
+        try:
+            count = recover(path)
+        except NoRoomError as error:
+            tell(str(error))
+            continue
+        except RecordingError:  # not ours, or killed before its first byte: nothing to win, nothing to lose
+            continue
+        if count is not None:
+            mended[path.name] = count
+    return mended
