@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from controller.bus.client import Client
 from controller.bus.endpoints import Table
@@ -14,6 +15,10 @@ from controller.record import RotatingRecorder, Rotation, recover_folder
 from controller.services.service import Service
 from hal.clock import Clock
 
+PERIOD_S: Final = 0.02
+# What kill -9 may cost: a flush (100 ms), a cycle (20 ms) and as much again for a machine that is late.
+LOSS_BOUND_NS: Final = 240_000_000
+
 
 class RecorderService(Service):
     """Records every topic of every service, world truth included, into the run directory.
@@ -23,7 +28,7 @@ class RecorderService(Service):
     """
 
     name = "recorder"
-    period_s = 0.02
+    period_s = PERIOD_S
 
     def __init__(
         self,
