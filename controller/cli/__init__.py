@@ -34,6 +34,7 @@ VERBS = {
     "park": "control",
     "reset": "control",
     "report": "report",
+    "export": "export",
     "rig": "rig",
     "doctor": "doctor",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Callable, Iterable
 from itertools import chain
@@ -45,10 +46,10 @@ def finished(path: Path) -> bool:
 def recover(path: Path) -> int | None:
     """Give a recording that was cut off its index back; the original is replaced once the new file is whole.
 
-    Returns the number of messages that it holds, or None when it was finished and nothing was done. Raises
-    RecordingError when it is no recording, NoRoomError when the disk has none for a second copy.
+    Returns the number of messages that it holds, or None when nothing was done: it was finished, or a recorder is
+    writing it. Raises RecordingError when it is no recording, NoRoomError when the disk has none for a second copy.
     """
-    if finished(path):
+    if finished(path) or _being_written(path):
         return None
     records = whole_records(path)
     header = next(records, None)  # raises before anything is written
@@ -62,6 +63,18 @@ def recover(path: Path) -> int | None:
             f"the recording {path} was cut off and gets no index ({error.strerror}): make room for a second copy"
         ) from None
     return count
+
+
+def _being_written(path: Path) -> bool:
+    """True while a recorder holds its lock; a kill releases it."""
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:  # no locks on this file system
+            return False
+    return False
 
 
 def _copy(records: Iterable[Any], mended: Path) -> int:

@@ -1,11 +1,13 @@
 """What a recording's bytes go through: they reach the file a whole flush at a time, or not at all.
 
 A disk that is full takes a part of what it is given. That part is cut off again and the flush is kept for another try,
-so that a file always ends with a whole record and its offsets stay true.
+so that a file always ends with a whole record and its offsets stay true. The file is locked for as long as it is
+written: nobody recovers it meanwhile.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +26,8 @@ class Sink:
             self._file = path.open("xb", buffering=0)
         except OSError as error:
             raise RecordingError(f"the recording {path} cannot be written: {error.strerror}") from None
+        with suppress(OSError):  # a file system without locks has only its name to warn others
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self._waiting = bytearray()
         self.length = 0  # bytes in the file: whole records
         self.refused = ""  # why the file took nothing at the last try; empty when it did

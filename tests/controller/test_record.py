@@ -203,6 +203,16 @@ def test_a_finished_recording_is_left_alone(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
+def test_a_file_that_is_being_written_is_not_replaced_under_its_recorder(tmp_path: Path) -> None:
+    path = tmp_path / "run.mcap"
+    recorder = record(path, close=False)
+    assert recover(path) is None
+    assert recover_folder(tmp_path) == {}
+    recorder.close()
+    assert finished(path)
+    assert len(list(read(path))) == 60
+
+
 def test_damage_in_the_middle_ends_the_reading_there(tmp_path: Path) -> None:
     path = tmp_path / "run.mcap"
     record(path)
