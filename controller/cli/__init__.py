@@ -34,6 +34,7 @@ VERBS = {
     "park": "control",
     "reset": "control",
     "report": "report",
+    "replay": "replay",
     "export": "export",
     "rig": "rig",
     "doctor": "doctor",
