@@ -11,7 +11,7 @@ from controller.bus.endpoints import Table
 from controller.bus.envelope import BusError
 from controller.bus.port import Port, Reply
 from controller.bus.topics import STATION_EVENT, StationEvent
-from controller.record import RotatingRecorder, Rotation, recover_folder
+from controller.record import Mender, RotatingRecorder, Rotation
 from controller.services.service import Service
 from hal.clock import Clock
 
@@ -23,7 +23,7 @@ LOSS_BOUND_NS: Final = 240_000_000
 class RecorderService(Service):
     """Records every topic of every service, world truth included, into the run directory.
 
-    Recordings that an earlier run left without an index get it at the start. The one service that reads truth: it
+    Recordings that an earlier run left without an index get it meanwhile. The one service that reads truth: it
     publishes nothing of what it reads.
     """
 
@@ -48,20 +48,19 @@ class RecorderService(Service):
         self._rotation = rotation
         self._client: Client | None = None
         self._recorder: RotatingRecorder | None = None
+        self._mender: Mender | None = None
         self._refused = ""
         self._dropped = 0
         self.unreadable = 0
 
     def open(self) -> None:
-        """Mend what is there, then begin a new file named by UTC."""
+        """Begin a new file named by UTC; what is there is mended meanwhile."""
         self._run_dir.mkdir(parents=True, exist_ok=True)
-        mended = recover_folder(self._run_dir, lambda sentence: self._tell("warning", "NOT_RECOVERED", sentence))
-        for name, count in mended.items():
-            self._tell("warning", "RECOVERED", f"{name} had been cut off: {count} messages are readable again")
         path = self._run_dir / f"{self.clock.utc_ns() // 1_000_000}.mcap"
         self._recorder = RotatingRecorder(path, self.clock.now_ns(), self._metadata, self._attachments, self._rotation)
         self._client = Client(self._table, "recorder", self.clock)
         self._client.subscribe_all()
+        self._mender = Mender(self._run_dir)
 
     def cycle(self) -> None:
         """Write what has come."""
@@ -78,6 +77,8 @@ class RecorderService(Service):
                     self._tell("warning", "UNREADABLE", f"{error}; it is missing from the recording")
         self._recorder.tick(self.clock.now_ns())
         self._watch_disk(self._recorder)
+        for code, sentence in self._mender.news() if self._mender is not None else ():
+            self._tell("warning", code, sentence)
 
     def _watch_disk(self, recorder: RotatingRecorder) -> None:
         """Tell once that the disk takes nothing, and once that it does again."""
@@ -92,6 +93,8 @@ class RecorderService(Service):
 
     def close(self) -> None:
         """Write the index."""
+        if self._mender is not None:
+            self._mender.close()
         if self._recorder is not None:
             self._recorder.close()
         if self._client is not None:

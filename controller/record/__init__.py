@@ -1,5 +1,6 @@
 """Recordings: MCAP files that any log viewer opens, readable up to the last flush after a kill (docs/recording.md)."""
 
+from controller.record.mend import Mender
 from controller.record.read import (
     Recorded,
     RecordingError,
@@ -15,6 +16,7 @@ from controller.record.write import FLUSH_NS, Recorder, json_schema
 
 __all__ = [
     "FLUSH_NS",
+    "Mender",
     "Recorded",
     "Recorder",
     "RecordingError",

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Iterable
+import struct
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
-from mcap.reader import make_reader
+from mcap.opcode import Opcode
 from mcap.records import Attachment, Channel, Message, Metadata, Schema
 from mcap.writer import Writer
 
-from controller.record.read import LIBRARY, MAGIC, TORN, RecordingError, whole_records
+from controller.record.read import LIBRARY, MAGIC, RecordingError, whole_records
 
 PARTIAL: Final = ".partial"
+FOOTER: Final = struct.Struct("<BQQQI")  # opcode, length, where the index begins, and its offsets; checksum
+FOOTER_LENGTH, CRC_LENGTH = 20, 4
 Tell = Callable[[str], None]
+Stopped = Callable[[], bool]
+
+
+class _StoppedError(Exception):
+    """There is no time to go on."""
 
 
 class NoRoomError(RecordingError):
@@ -24,30 +33,32 @@ class NoRoomError(RecordingError):
 
 
 def finished(path: Path) -> bool:
-    """True when the recording was closed, so that its index is there."""
+    """True when the recording was closed, so that its index is there and whole (its checksum says so)."""
     try:
         file = path.open("rb")
     except OSError as error:
         raise RecordingError(f"the recording {path} cannot be read: {error.strerror}") from None
     with file:
-        file.seek(0, os.SEEK_END)
-        if file.tell() < 2 * len(MAGIC):
+        size = file.seek(0, os.SEEK_END)
+        footer_at = size - FOOTER.size - len(MAGIC)
+        if footer_at < len(MAGIC):
             return False
-        file.seek(-len(MAGIC), os.SEEK_END)
-        if file.read() != MAGIC:
+        file.seek(footer_at)
+        opcode, length, index_at, _, crc = FOOTER.unpack(file.read(FOOTER.size))
+        if (opcode, length) != (Opcode.FOOTER, FOOTER_LENGTH) or file.read() != MAGIC:
             return False
-        file.seek(0)
-        try:
-            return make_reader(file).get_summary() is not None
-        except TORN:
+        if not len(MAGIC) <= index_at <= footer_at:
             return False
+        file.seek(index_at)
+        return not crc or zlib.crc32(file.read(footer_at + FOOTER.size - CRC_LENGTH - index_at)) == crc
 
 
-def recover(path: Path) -> int | None:
+def recover(path: Path, stopped: Stopped = lambda: False) -> int | None:
     """Give a recording that was cut off its index back; the original is replaced once the new file is whole.
 
-    Returns the number of messages that it holds, or None when nothing was done: it was finished, or a recorder is
-    writing it. Raises RecordingError when it is no recording, NoRoomError when the disk has none for a second copy.
+    Returns the number of messages that it holds, or None when nothing was done: it was finished, a recorder is writing
+    it, or `stopped`, asked at each record, said so. Raises RecordingError when it is no recording, NoRoomError when the
+    disk has none for a second copy.
     """
     if finished(path) or _being_written(path):
         return None
@@ -55,8 +66,11 @@ def recover(path: Path) -> int | None:
     header = next(records, None)  # raises before anything is written
     mended = path.with_name(path.name + PARTIAL)
     try:
-        count = _copy(chain((header,), records), mended)
+        count = _copy(_until(stopped, chain((header,), records)), mended)
         mended.replace(path)
+    except _StoppedError:
+        mended.unlink()
+        return None
     except OSError as error:
         mended.unlink(missing_ok=True)
         raise NoRoomError(
@@ -75,6 +89,13 @@ def _being_written(path: Path) -> bool:
         except OSError:  # no locks on this file system
             return False
     return False
+
+
+def _until(stopped: Stopped, records: Iterable[Any]) -> Iterator[Any]:
+    for record in records:
+        if stopped():
+            raise _StoppedError
+        yield record
 
 
 def _copy(records: Iterable[Any], mended: Path) -> int:
@@ -107,7 +128,9 @@ def _copy(records: Iterable[Any], mended: Path) -> int:
     return count
 
 
-def recover_folder(folder: Path, tell: Tell = lambda sentence: None) -> dict[str, int]:
+def recover_folder(
+    folder: Path, tell: Tell = lambda sentence: None, stopped: Stopped = lambda: False
+) -> dict[str, int]:
     """Recover every recording below a run directory; returns messages by file name of those that were cut off.
 
     `tell` is called with a sentence for each that the disk has no room to mend; it stays readable as it is.
@@ -115,7 +138,7 @@ def recover_folder(folder: Path, tell: Tell = lambda sentence: None) -> dict[str
     mended: dict[str, int] = {}
     for path in sorted(folder.rglob("*.mcap")):
         try:
-            count = recover(path)
+            count = recover(path, stopped)
         except NoRoomError as error:
             tell(str(error))
             continue

@@ -20,6 +20,7 @@ from controller.record.sink import Sink
 from hal.clock import NS
 
 FLUSH_NS: Final = NS // 10
+RETRY_NS: Final = NS  # of a disk that takes nothing: its being full is told no more often than that
 _JSON = msgspec.json.Encoder()
 
 
@@ -47,7 +48,7 @@ class Recorder:
         self._schemas: dict[str, int] = {}
         self._channels: dict[tuple[str, str, bool], int] = {}
         self._flush_ns = flush_ns
-        self._flushed_ns: int | None = None
+        self._due_ns: int | None = None
         self.messages = 0
         self.dropped = 0
         self._flush()
@@ -78,10 +79,10 @@ class Recorder:
 
     def tick(self, now_ns: int) -> bool:
         """Flush if that is due; True when it was. `now_ns` is the owner's clock, which no sender can step."""
-        if self._flushed_ns is not None and now_ns - self._flushed_ns < self._flush_ns:
+        if self._due_ns is not None and now_ns < self._due_ns:
             return False
-        self._flushed_ns = now_ns
         self._flush()
+        self._due_ns = now_ns + (RETRY_NS if self._sink.refused else self._flush_ns)
         return True
 
     def attach(self, name: str, media_type: str, data: bytes) -> None:

@@ -203,6 +203,28 @@ def test_a_finished_recording_is_left_alone(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
+def test_a_damaged_index_is_written_anew(tmp_path: Path) -> None:
+    path = tmp_path / "run.mcap"
+    record(path)
+    data = bytearray(path.read_bytes())
+    data[-200] ^= 0xFF
+    path.write_bytes(data)
+    assert not finished(path)
+    assert recover(path) == 60
+    assert finished(path)
+
+
+def test_a_recovery_that_is_told_to_stop_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "cut.mcap"
+    record(path)
+    data = path.read_bytes()[:-600]
+    path.write_bytes(data)
+    asked = iter([False, False, True])
+    assert recover(path, lambda: next(asked)) is None
+    assert path.read_bytes() == data
+    assert [file.name for file in tmp_path.iterdir()] == ["cut.mcap"]
+
+
 def test_a_file_that_is_being_written_is_not_replaced_under_its_recorder(tmp_path: Path) -> None:
     path = tmp_path / "run.mcap"
     recorder = record(path, close=False)

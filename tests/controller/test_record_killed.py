@@ -25,6 +25,7 @@ from hal.clock import NS, Deadline, RealClock
 EXAMPLE = Path("controller/data/rigs/ogs.toml")
 PERIOD_NS = NS // 500
 START_S = 30.0  # that a recorder may take on a busy machine
+START_NS = 3 * NS // 2  # in which it begins its file and mends the others
 LIFE_NS = NS // 2  # at most, once it records: over several flushes and files
 
 
@@ -72,12 +73,17 @@ class Killing:
             self.clock.sleep_until(due_ns)
         return sent_ns
 
-    def kill_one(self) -> tuple[int, int]:
-        """Start a recorder and kill it at a random moment of its life; returns when it died and what it had, last."""
+    def kill_one(self, starting: bool) -> int:
+        """Start a recorder and kill it at a random moment of its start or of its life; returns what was lost, in ns."""
         before = set(self.run_dir.glob("*.mcap"))
         command = [sys.executable, "-m", "controller.services.host", self._launch.encode()]
         with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
             try:
+                if starting:
+                    end_ns = self.clock.now_ns() + self._random.randrange(START_NS)
+                    self.publish_until(lambda: self.clock.now_ns() >= end_ns)
+                    assert process.poll() is None, "it ended by itself"
+                    return 0
                 deadline = Deadline(self.clock, START_S)
                 self.publish_until(lambda: self._recorded(before) or process.poll() is not None or deadline.expired)
                 assert self._recorded(before), f"it does not record: {process.poll()}"
@@ -86,7 +92,7 @@ class Killing:
             finally:
                 os.kill(process.pid, signal.SIGKILL)
         files = set(self.run_dir.glob("*.mcap")) - before
-        return died_ns, max(message.log_time_ns for file in files for message in links(file))
+        return died_ns - max(message.log_time_ns for file in files for message in links(file))
 
     def _recorded(self, before: set[Path]) -> bool:
         new = set(self.run_dir.glob("*.mcap")) - before
@@ -103,17 +109,17 @@ def test_after_kill_9_every_file_opens_and_the_loss_is_inside_the_bound(
     killing = Killing(rig, run_dir, seed=kills)
     losses_ns, cut_off = [], 0
     try:
-        for _ in range(kills):
-            died_ns, last_ns = killing.kill_one()
-            losses_ns.append(died_ns - last_ns)
+        for number in range(kills):
+            losses_ns.append(killing.kill_one(starting=number % 5 == 4))
             cut_off += sum(not finished(file) for file in run_dir.glob("*.mcap"))
     finally:
         killing.port.close()
     record_property("losses_ms", sorted(round(loss_ns * 1e-6) for loss_ns in losses_ns))
     assert max(losses_ns) <= LOSS_BOUND_NS
-    assert cut_off >= kills, "each was killed in the middle of a file, and the next recorder mended it"
+    assert cut_off >= kills * 4 / 5, "each was killed in the middle of a file"
+    files = sorted(file for file in run_dir.glob("*.mcap") if file.stat().st_size)  # killed before its first byte
+    assert sum(finished(file) for file in files) > kills / 2, "the next recorder mended them"
     recover_folder(run_dir)
-    files = sorted(run_dir.glob("*.mcap"))
     assert len(files) > kills, "some went on in a second file"
     for file in files:
         assert finished(file)

@@ -55,7 +55,8 @@ def test_every_topic_of_every_service_is_recorded_truth_included(
         deadline = Deadline(clock, 10)
         wanted = {(LINK_STATE.name, "link"), (SIM_TRUTH.name, "bench"), (SERVICE_HEARTBEAT.name, "recorder")}
         seen: set[tuple[str, str]] = set()
-        while not wanted <= seen:
+        codes: set[str] = set()
+        while not (wanted <= seen and "RECOVERED" in codes):
             assert not deadline.expired, seen
             ports["link"].publish(LINK_STATE, LinkState(clock.utc_ns(), 1e-6, 1e-7, above=True))
             ports["bench"].publish(SIM_TRUTH, truth)
@@ -63,6 +64,7 @@ def test_every_topic_of_every_service_is_recorded_truth_included(
             service.cycle()
             clock.sleep_until(clock.now_ns() + NS // 50)
             seen = {(message.topic, message.source) for message in read_messages(path)}
+            codes = {message.body.get("code", "") for message in read_messages(path)}
         request = ports["link"].send("recorder", "recorder.dance", {}, 5.0)
         while (reply := ports["link"].result(request)) is None:
             service.cycle()
