@@ -11,7 +11,7 @@ from controller.record.read import (
     read_schemas,
 )
 from controller.record.recover import finished, recover, recover_folder
-from controller.record.rotate import RotatingRecorder, Rotation, parts_of, read_run
+from controller.record.rotate import RotatingRecorder, Rotation, parts_of, read_run, rename_run
 from controller.record.write import FLUSH_NS, Recorder, json_schema
 
 __all__ = [
@@ -33,4 +33,5 @@ __all__ = [
     "read_schemas",
     "recover",
     "recover_folder",
+    "rename_run",
 ]

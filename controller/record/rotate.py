@@ -124,3 +124,16 @@ def read_run(first: Path) -> Iterator[Recorded]:
     """Messages of a recording and of the files that follow it, in the order of writing."""
     for path in parts_of(first):
         yield from read_messages(path)
+
+
+def rename_run(last: Path, stem: str) -> Path:
+    """Name all files of a run anew, in place of an older run of that name; returns the first."""
+    run = last.with_stem(re.sub(r"-\d{4,}$", "", last.stem))
+    first = run.with_stem(stem)
+    if first == run:
+        return first
+    for old in parts_of(first):
+        old.unlink(missing_ok=True)  # else a later file of it would seem to follow this run
+    for part in parts_of(run):
+        part.rename(part.with_stem(stem + part.stem.removeprefix(run.stem)))
+    return first

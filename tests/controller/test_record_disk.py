@@ -25,6 +25,7 @@ from controller.record import (
     read_run,
     recover,
     recover_folder,
+    rename_run,
 )
 from controller.record.recover import NoRoomError
 
@@ -62,6 +63,19 @@ def test_a_full_disk_costs_the_messages_that_came_meanwhile_and_no_others(tmp_pa
     assert numbers(path) == [0, 1, 2, 3, 4, 5, *range(16, 20)]
     with path.open("rb") as file:
         assert len(list(make_reader(file).iter_messages())) == 10, "the index is true, too"
+
+
+def test_a_recorder_that_starts_on_a_full_disk_begins_when_there_is_room(tmp_path: Path) -> None:
+    path = tmp_path / "run.mcap"
+    with files_end_at(10):
+        recorder = Recorder(path, {"boresight": {"version": "1"}})
+        record(recorder, range(3))
+        assert path.stat().st_size == 0
+    record(recorder, range(20, 23))
+    recorder.close()
+    assert finished(path)
+    assert read_metadata(path) == {"boresight": {"version": "1"}}
+    assert (recorder.dropped, numbers(path)) == (4, [21, 22])
 
 
 def test_a_file_that_a_full_disk_denied_its_index_is_whole_and_gets_it_later(tmp_path: Path) -> None:
@@ -144,3 +158,24 @@ def test_without_room_for_a_new_file_the_old_one_goes_on(tmp_path: Path) -> None
     recorder.close()
     assert len(list(tmp_path.iterdir())) == 2
     assert [int(message.body["code"]) for message in read_run(tmp_path / "run.mcap")] == [*range(40), 60]
+
+
+def test_a_run_that_is_renamed_keeps_its_files_and_inherits_none(tmp_path: Path) -> None:
+    for name in ("17.mcap", "17-0002.mcap", "17-0003.mcap", "16.mcap"):
+        (tmp_path / name).write_text(name)
+    for name in ("recording.mcap", "recording-0007.mcap"):
+        (tmp_path / name).write_text("of an older run")
+    first = rename_run(tmp_path / "17-0003.mcap", "recording")
+    assert first == tmp_path / "recording.mcap"
+    assert [part.read_text() for part in parts_of(first)] == ["17.mcap", "17-0002.mcap", "17-0003.mcap"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "16.mcap",
+        "recording-0002.mcap",
+        "recording-0003.mcap",
+        "recording.mcap",
+    ]
+
+
+def test_a_run_of_one_file_may_have_its_name_already(tmp_path: Path) -> None:
+    (tmp_path / "recording.mcap").write_text("the pass")
+    assert rename_run(tmp_path / "recording.mcap", "recording").read_text() == "the pass"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,16 @@ def test_the_command_writes_beside_the_recording_and_tells_what(
     assert told["rows"][STATION_MODE.name.replace("/", "_") + ".csv"] == 12
     assert {path.name for path in recording.with_suffix("").iterdir()} == set(told["rows"])
     assert "recording.tdm" in told["rows"]
+
+
+def test_without_pyarrow_the_extra_is_named(
+    recording: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.delitem(sys.modules, "controller.export.parquet")
+    with pytest.raises(SystemExit):
+        main(["export", str(recording), "--to", "parquet"])
+    assert "install boresight[parquet]" in capsys.readouterr().err
 
 
 def test_a_format_that_does_not_exist_is_wrong_usage(recording: Path, capsys: pytest.CaptureFixture[str]) -> None:
