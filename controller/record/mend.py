@@ -7,14 +7,17 @@ from pathlib import Path
 from queue import SimpleQueue
 from threading import Event, Thread
 
-from controller.record.recover import recover_folder
+from controller.record.recover import recordings_in, recover_all
 
 
 class Mender:
-    """Recovers a run directory in a thread of its own, which touches nothing but files; `news` is for the recorder."""
+    """Recovers a run directory in a thread of its own, which touches nothing but files; `news` is for the recorder.
+
+    It looks at the files that are there now, and at none that the recorder begins later.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._paths = recordings_in(folder)
         self._news: SimpleQueue[tuple[str, str]] = SimpleQueue()
         self._stop = Event()
         self._thread = Thread(target=self._run, name="mender", daemon=True)
@@ -34,5 +37,5 @@ class Mender:
         def cannot(sentence: str) -> None:
             self._news.put(("NOT_RECOVERED", sentence))
 
-        for name, count in recover_folder(self._folder, cannot, self._stop.is_set).items():
+        for name, count in recover_all(self._paths, cannot, self._stop.is_set).items():
             self._news.put(("RECOVERED", f"{name} had been cut off: {count} messages are readable again"))

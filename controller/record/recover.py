@@ -128,15 +128,15 @@ def _copy(records: Iterable[Any], mended: Path) -> int:
     return count
 
 
-def recover_folder(
-    folder: Path, tell: Tell = lambda sentence: None, stopped: Stopped = lambda: False
+def recover_all(
+    paths: Iterable[Path], tell: Tell = lambda sentence: None, stopped: Stopped = lambda: False
 ) -> dict[str, int]:
-    """Recover every recording below a run directory; returns messages by file name of those that were cut off.
+    """Recover recordings; returns messages by file name of those that were cut off.
 
     `tell` is called with a sentence for each that the disk has no room to mend; it stays readable as it is.
     """
     mended: dict[str, int] = {}
-    for path in sorted(folder.rglob("*.mcap")):
+    for path in paths:
         try:
             count = recover(path, stopped)
         except NoRoomError as error:
@@ -147,3 +147,13 @@ def recover_folder(
         if count is not None:
             mended[path.name] = count
     return mended
+
+
+def recordings_in(folder: Path) -> list[Path]:
+    """Every recording below a run directory, the oldest name first."""
+    return sorted(folder.rglob("*.mcap"))
+
+
+def recover_folder(folder: Path, tell: Tell = lambda sentence: None) -> dict[str, int]:
+    """Recover every recording below a run directory; as `recover_all`."""
+    return recover_all(recordings_in(folder), tell)

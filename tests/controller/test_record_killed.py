@@ -24,7 +24,7 @@ from hal.clock import NS, Deadline, RealClock
 
 EXAMPLE = Path("controller/data/rigs/ogs.toml")
 PERIOD_NS = NS // 500
-START_S = 30.0  # that a recorder may take on a busy machine
+START_S = 60.0  # that a recorder may take on a busy machine; then it is asked where it hangs
 START_NS = 3 * NS // 2  # in which it begins its file and mends the others
 LIFE_NS = NS // 2  # at most, once it records: over several flushes and files
 
@@ -76,7 +76,7 @@ class Killing:
     def kill_one(self, starting: bool) -> int:
         """Start a recorder and kill it at a random moment of its start or of its life; returns what was lost, in ns."""
         before = set(self.run_dir.glob("*.mcap"))
-        command = [sys.executable, "-m", "controller.services.host", self._launch.encode()]
+        command = [sys.executable, "-X", "faulthandler", "-m", "controller.services.host", self._launch.encode()]
         with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
             try:
                 if starting:
@@ -86,11 +86,13 @@ class Killing:
                     return 0
                 deadline = Deadline(self.clock, START_S)
                 self.publish_until(lambda: self._recorded(before) or process.poll() is not None or deadline.expired)
-                assert self._recorded(before), f"it does not record: {process.poll()}"
+                if not self._recorded(before):
+                    process.send_signal(signal.SIGABRT)
+                    pytest.fail(f"it does not record; it was at: {process.communicate()[1].decode()}")
                 end_ns = self.clock.now_ns() + self._random.randrange(LIFE_NS)
                 died_ns = self.publish_until(lambda: self.clock.now_ns() >= end_ns)
             finally:
-                os.kill(process.pid, signal.SIGKILL)
+                process.kill()  # SIGKILL
         files = set(self.run_dir.glob("*.mcap")) - before
         return died_ns - max(message.log_time_ns for file in files for message in links(file))
 
