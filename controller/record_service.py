@@ -93,10 +93,10 @@ class RecorderService(Service):
 
     def close(self) -> None:
         """Write the index."""
-        if self._mender is not None:
-            self._mender.close()
         if self._recorder is not None:
             self._recorder.close()
+        if self._mender is not None:
+            self._mender.close()
         if self._client is not None:
             self._client.close()
 

@@ -28,6 +28,7 @@ from controller.bus.topics import (
     Heartbeat,
     LinkState,
     ModeState,
+    Truth,
 )
 from controller.cli import main
 from controller.record import Recorder, RecordingError, read_messages
@@ -36,6 +37,8 @@ from hal.clock import NS, Deadline, RealClock
 
 T0_NS = 1_790_000_000 * NS
 PORTS = 1 + 3 * 8
+PAIR = (0.0, 0.0)
+TRUTH = Truth(1, 1.0, 1.0, 6e5, PAIR, PAIR, PAIR, PAIR, PAIR, 0.0, False, False, False)
 Port = Callable[[int], int]
 
 
@@ -194,10 +197,14 @@ def test_what_nobody_understands_any_more_is_counted_by_reason(tmp_path: Path, f
         body = pack(LinkState(1, 1.0, 1.0, above=True))
         for source in ("link", "operator"):
             recorder.write(LINK_STATE.name, Envelope(v=1, k="tlm", m=LINK_STATE.name, src=source, t=1, b=body))
+        recorder.write(SIM_TRUTH.name, Envelope(v=1, k="tlm", m=SIM_TRUTH.name, src="link", t=1, b=pack(TRUTH)))
     with Replay(path, RealClock(), base_port=base_port) as replay:
         done = replay.run()
     assert done.messages == 1
-    assert done.skipped == {"no service operator in the bus table": 1}
+    assert done.skipped == {
+        "no service operator in the bus table": 1,
+        "service 'link' may not publish sim/truth/line_of_sight: only the bench knows the truth": 1,
+    }
 
 
 def test_an_empty_recording_is_named(tmp_path: Path, free_base_port: Port) -> None:
@@ -286,15 +293,9 @@ def test_the_command_refuses_beside_a_station_with_a_sentence(
 
 def test_the_truth_of_a_recording_is_replayed_by_the_bench_alone(tmp_path: Path, free_base_port: Port) -> None:
     base_port, path = free_base_port(PORTS), tmp_path / "night.mcap"
-    pair = (0.0, 0.0)
-    body = {
-        "t_utc_ns": 1, "target_azimuth_rad": 0.0, "target_elevation_rad": 0.0, "range_m": 1.0,
-        "coarse_error_rad": pair, "total_error_rad": pair, "fine_error_rad": pair, "transmit_error_rad": pair,
-        "mirror_rad": pair, "received_power_w": 0.0, "beacon_on": True, "emitting": False, "illuminated": False,
-    }  # fmt: skip
     with Recorder(path) as recorder:
         for step in range(25):
-            envelope = Envelope(v=1, k="tlm", m=SIM_TRUTH.name, src="bench", t=T0_NS + step * NS // 50, b=pack(body))
+            envelope = Envelope(v=1, k="tlm", m=SIM_TRUTH.name, src="bench", t=T0_NS + step * NS // 50, b=pack(TRUTH))
             recorder.write(SIM_TRUTH.name, envelope)
     with Replay(path, RealClock(), base_port=base_port) as replay:
         _, found = heard(replay, base_port)
