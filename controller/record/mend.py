@@ -7,7 +7,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from threading import Event, Thread
 
-from controller.record.recover import recordings_in, recover_all
+from controller.record.recover import recordings_in, recover_all, sweep
 
 
 class Mender:
@@ -17,6 +17,7 @@ class Mender:
     """
 
     def __init__(self, folder: Path) -> None:
+        sweep(folder)
         self._paths = recordings_in(folder)
         self._news: SimpleQueue[tuple[str, str]] = SimpleQueue()
         self._stop = Event()

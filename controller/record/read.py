@@ -18,6 +18,7 @@ from mcap.stream_reader import CRCValidationError, StreamReader
 from controller.errors import BoresightError
 
 LIBRARY: Final = "boresight"  # whose recordings these are
+PARTIAL: Final = ".partial"  # at the end of the name of a file that is not one yet
 MAGIC: Final = b"\x89MCAP0\r\n"
 TORN = (McapError, CRCValidationError, struct.error, zstandard.ZstdError, ValueError, EOFError, IndexError)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import struct
 import zlib
@@ -15,9 +14,9 @@ from mcap.opcode import Opcode
 from mcap.records import Attachment, Channel, Message, Metadata, Schema
 from mcap.writer import Writer
 
-from controller.record.read import LIBRARY, MAGIC, RecordingError, whole_records
+from controller.record.read import LIBRARY, MAGIC, PARTIAL, RecordingError, whole_records
+from controller.record.sink import being_written, lock
 
-PARTIAL: Final = ".partial"
 FOOTER: Final = struct.Struct("<BQQQI")  # opcode, length, where the index begins, and its offsets; checksum
 FOOTER_LENGTH, CRC_LENGTH = 20, 4
 Tell = Callable[[str], None]
@@ -60,7 +59,7 @@ def recover(path: Path, stopped: Stopped = lambda: False) -> int | None:
     it, or `stopped`, asked at each record, said so. Raises RecordingError when it is no recording, NoRoomError when the
     disk has none for a second copy.
     """
-    if finished(path) or _being_written(path):
+    if finished(path) or being_written(path):
         return None
     records = whole_records(path)
     header = next(records, None)  # raises before anything is written
@@ -79,18 +78,6 @@ def recover(path: Path, stopped: Stopped = lambda: False) -> int | None:
     return count
 
 
-def _being_written(path: Path) -> bool:
-    """True while a recorder holds its lock; a kill releases it."""
-    with path.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except OSError:  # no locks on this file system
-            return False
-    return False
-
-
 def _until(stopped: Stopped, records: Iterable[Any]) -> Iterator[Any]:
     for record in records:
         if stopped():
@@ -102,6 +89,7 @@ def _copy(records: Iterable[Any], mended: Path) -> int:
     """Write the records anew with an index; returns the number of messages."""
     count = 0
     with mended.open("wb") as file:
+        lock(file)
         writer = Writer(file)
         writer.start(profile="", library=LIBRARY)
         ids: dict[int, int] = {0: 0}
@@ -152,6 +140,13 @@ def recover_all(
 def recordings_in(folder: Path) -> list[Path]:
     """Every recording below a run directory, the oldest name first."""
     return sorted(folder.rglob("*.mcap"))
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a killed process left of files that were none yet."""
+    for path in folder.rglob(f"*.mcap{PARTIAL}"):
+        if not being_written(path):
+            path.unlink(missing_ok=True)
 
 
 def recover_folder(folder: Path, tell: Tell = lambda sentence: None) -> dict[str, int]:

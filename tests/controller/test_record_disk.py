@@ -27,7 +27,7 @@ from controller.record import (
     recover_folder,
     rename_run,
 )
-from controller.record.recover import NoRoomError
+from controller.record.recover import NoRoomError, sweep
 
 noise = random.Random(1)
 
@@ -70,7 +70,7 @@ def test_a_recorder_that_starts_on_a_full_disk_begins_when_there_is_room(tmp_pat
     with files_end_at(10):
         recorder = Recorder(path, {"boresight": {"version": "1"}})
         record(recorder, range(3))
-        assert path.stat().st_size == 0
+        assert not path.exists(), "no name stands for nothing"
     record(recorder, range(20, 23))
     recorder.close()
     assert finished(path)
@@ -179,3 +179,19 @@ def test_a_run_that_is_renamed_keeps_its_files_and_inherits_none(tmp_path: Path)
 def test_a_run_of_one_file_may_have_its_name_already(tmp_path: Path) -> None:
     (tmp_path / "recording.mcap").write_text("the pass")
     assert rename_run(tmp_path / "recording.mcap", "recording").read_text() == "the pass"
+
+
+def test_a_recorder_that_never_found_room_leaves_nothing(tmp_path: Path) -> None:
+    with files_end_at(10):
+        Recorder(tmp_path / "run.mcap").close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_had_not_finished_is_swept_and_what_is_under_way_is_not(tmp_path: Path) -> None:
+    (tmp_path / "old.mcap.partial").touch()
+    with files_end_at(10):
+        under_way = Recorder(tmp_path / "run.mcap")
+    sweep(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["run.mcap.partial"]
+    under_way.close()
+    assert finished(tmp_path / "run.mcap")
