@@ -72,6 +72,7 @@ def in_process(recording: bool) -> float:
     with tempfile.TemporaryDirectory() as folder, Recorder(Path(folder) / "run.mcap") as recorder:
         if recording:
             bus.tap(recorder.write)
+            bus.tap(lambda topic, envelope: recorder.tick(clock.t_ns) and None)
         return best_us(publish, 2000)
 
 

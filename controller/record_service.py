@@ -4,26 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from controller.bus.client import Client
 from controller.bus.endpoints import Table
 from controller.bus.envelope import BusError
 from controller.bus.port import Port, Reply
 from controller.bus.topics import STATION_EVENT, StationEvent
-from controller.record import Recorder, recover_folder
+from controller.record import Mender, RotatingRecorder, Rotation
 from controller.services.service import Service
 from hal.clock import Clock
 
+PERIOD_S: Final = 0.02
+# What kill -9 may cost: a flush (100 ms), a cycle (20 ms) and as much again for a machine that is late.
+LOSS_BOUND_NS: Final = 240_000_000
+
 
 class RecorderService(Service):
-    """Records every topic of every service, world truth included, into `run_dir/NAME.mcap`.
+    """Records every topic of every service, world truth included, into the run directory.
 
-    Recordings that an earlier run left without an index get it at the start. The one service that reads truth: it
+    Recordings that an earlier run left without an index get it meanwhile. The one service that reads truth: it
     publishes nothing of what it reads.
     """
 
     name = "recorder"
-    period_s = 0.02
+    period_s = PERIOD_S
 
     def __init__(
         self,
@@ -33,27 +38,29 @@ class RecorderService(Service):
         run_dir: Path,
         metadata: Mapping[str, Mapping[str, str]] | None = None,
         attachments: Mapping[str, bytes] | None = None,
+        rotation: Rotation | None = None,
     ) -> None:
         super().__init__(clock, port)
         self._table = table
         self._run_dir = run_dir
         self._metadata = metadata
-        self._attachments = attachments or {}
+        self._attachments = attachments
+        self._rotation = rotation
         self._client: Client | None = None
-        self._recorder: Recorder | None = None
+        self._recorder: RotatingRecorder | None = None
+        self._mender: Mender | None = None
+        self._refused = ""
+        self._dropped = 0
         self.unreadable = 0
 
     def open(self) -> None:
-        """Mend what is there, then begin a new file named by UTC."""
+        """Begin a new file named by UTC; what is there is mended meanwhile."""
         self._run_dir.mkdir(parents=True, exist_ok=True)
-        for name, count in recover_folder(self._run_dir).items():
-            self._tell("warning", "RECOVERED", f"{name} had been cut off: {count} messages are readable again")
         path = self._run_dir / f"{self.clock.utc_ns() // 1_000_000}.mcap"
-        self._recorder = Recorder(path, self._metadata)
-        for name, data in self._attachments.items():
-            self._recorder.attach(name, "application/octet-stream", data)
+        self._recorder = RotatingRecorder(path, self.clock.now_ns(), self._metadata, self._attachments, self._rotation)
         self._client = Client(self._table, "recorder", self.clock)
         self._client.subscribe_all()
+        self._mender = Mender(self._run_dir)
 
     def cycle(self) -> None:
         """Write what has come."""
@@ -68,12 +75,28 @@ class RecorderService(Service):
                 self.unreadable += 1
                 if self.unreadable == 1:
                     self._tell("warning", "UNREADABLE", f"{error}; it is missing from the recording")
-        self._recorder.tick(self.clock.utc_ns())
+        self._recorder.tick(self.clock.now_ns())
+        self._watch_disk(self._recorder)
+        for code, sentence in self._mender.news() if self._mender is not None else ():
+            self._tell("warning", code, sentence)
+
+    def _watch_disk(self, recorder: RotatingRecorder) -> None:
+        """Tell once that the disk takes nothing, and once that it does again."""
+        if recorder.refused and not self._refused:
+            self._dropped = recorder.dropped
+            why = f"{recorder.path} cannot grow ({recorder.refused}): nothing is recorded until there is room"
+            self._tell("error", "DISK_FULL", why)
+        elif self._refused and not recorder.refused:
+            lost = recorder.dropped - self._dropped
+            self._tell("warning", "DISK_ROOM", f"{recorder.path.name} is written again; {lost} messages are missing")
+        self._refused = recorder.refused
 
     def close(self) -> None:
         """Write the index."""
         if self._recorder is not None:
             self._recorder.close()
+        if self._mender is not None:
+            self._mender.close()
         if self._client is not None:
             self._client.close()
 

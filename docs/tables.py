@@ -99,6 +99,8 @@ RIG_KEYS = {
     "aircraft.ignore_without_position": "true: aircraft that do not say where they are do not count; else each is a no",
     "bus.host": "loopback only",
     "bus.base_port": "first of three ports a service",
+    "recording.file_max_mb": "a recording goes on in a new file at this size, in 10^6 bytes",
+    "recording.file_max_min": "or at this age, in minutes, whichever comes first",
 }
 
 SUMMARY_KEYS = {

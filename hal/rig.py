@@ -28,6 +28,7 @@ from hal.rig_sections import (
     LinkSection,
     OpticsSection,
     PowerMeterSection,
+    RecordingSection,
     Section,
     StationSection,
 )
@@ -53,6 +54,7 @@ class Rig(Section):
     clearinghouse: ClearinghouseSection = ClearinghouseSection()
     aircraft: AircraftSection = AircraftSection()
     bus: BusSection = BusSection()
+    recording: RecordingSection = RecordingSection()
 
     _path: Path = PrivateAttr(default=Path())
     _emulated: frozenset[str] = PrivateAttr(default=frozenset())

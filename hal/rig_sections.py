@@ -172,3 +172,10 @@ class BusSection(Section):
 
     host: str = "127.0.0.1"
     base_port: Annotated[int, Field(ge=1024, le=65_000)] = 5560
+
+
+class RecordingSection(Section):
+    """When the recorder begins a new file: whichever comes first."""
+
+    file_max_mb: Annotated[float, Field(ge=0.01, le=100_000)] = 256.0
+    file_max_min: Annotated[float, Field(ge=1, le=10_080)] = 60.0

@@ -34,6 +34,8 @@ VERBS = {
     "park": "control",
     "reset": "control",
     "report": "report",
+    "replay": "replay",
+    "export": "export",
     "rig": "rig",
     "clearance": "clearance",
     "zones": "zones",

@@ -24,11 +24,12 @@ def write_aftermath(run_dir: Path, bench: Bench, coming: Pass, seed: int) -> Pat
     from controller.cli.flown import heard
     from controller.cli.summary import summarise
     from controller.pointing.plan import AxisLimits, plan
+    from controller.record import rename_run
 
     recordings = sorted(run_dir.glob("*.mcap"), key=lambda path: path.stat().st_mtime_ns)
     if not recordings:
         raise BoresightError(f"{run_dir} holds no recording: no station has run against this bench.")
-    recording = recordings[-1].rename(run_dir / "recording.mcap")
+    recording = rename_run(recordings[-1], "recording")
     rig = bench.rig
     limits = AxisLimits(rig.gimbal.rate_max_rad_s, rig.gimbal.acceleration_max_rad_s2)
     flown = heard(recording, bench, plan(coming, observer_of(rig), limits))

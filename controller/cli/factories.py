@@ -21,6 +21,7 @@ from controller.pointing.mount import MountModel
 from controller.pointing.prediction import Observer
 from controller.pointing.service import PointingService
 from controller.pointing.targets import Fixed
+from controller.record import Rotation
 from controller.record_service import RecorderService
 from controller.safety.clearance.gates import Expected
 from controller.safety.clearance.live import Clearance
@@ -86,7 +87,10 @@ def pointing(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
 def recorder(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
     """Everything that is said, in real time; in lockstep the flight records by itself."""
     metadata = as_metadata(frozen(rig, [run_dir / MODEL_FILE, *rig.companions.values()]))
-    return RecorderService(clock, port, static_table(rig.bus.host, rig.bus.base_port), run_dir, metadata)
+    limits = rig.recording
+    rotation = Rotation(round(limits.file_max_mb * 1e6), round(limits.file_max_min * 60 * NS))
+    table = static_table(rig.bus.host, rig.bus.base_port)
+    return RecorderService(clock, port, table, run_dir, metadata, rotation=rotation)
 
 
 def link(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:

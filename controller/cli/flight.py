@@ -149,6 +149,7 @@ class Flight:
         heard, self._heard = self._heard, []
         for topic, envelope in heard:
             recorder.write(topic, envelope)
+        recorder.tick(self._lockstep.now_ns())
 
     def _listen(self, topic: str, envelope: Envelope) -> None:
         if topic not in HEARD:

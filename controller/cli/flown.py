@@ -69,11 +69,11 @@ def heard(recording: Path, bench: Bench, plan: Plan) -> Flown:
     """A pass as its recording tells it."""
     from types import SimpleNamespace
 
-    from controller.record import read_messages
+    from controller.record import read_run
 
     flown = Flown(bench, plan, plan.target.set_utc_ns)
     first_ns = last_ns = 0
-    for message in read_messages(recording):
+    for message in read_run(recording):
         if message.topic.startswith("sim/"):
             continue
         flown.hear(message.topic, message.source, message.log_time_ns, SimpleNamespace(**message.body))

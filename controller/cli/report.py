@@ -12,11 +12,12 @@ def report(
     source: Annotated[Path, typer.Argument(help="Folder of a pass with its recording.mcap, or a recording.")],
 ) -> None:
     """Draw the report of a recorded pass, also of one that was cut off."""
-    from controller.record import recover
+    from controller.record import parts_of, recover
     from controller.report import ReportError, write_report
 
     recording = source if source.is_file() else source / "recording.mcap"
     if not recording.is_file():
         raise ReportError(f"{source} holds no recording.mcap; give the folder of a pass, or a recording (*.mcap).")
-    recover(recording)
+    for part in parts_of(recording):
+        recover(part)
     typer.echo(write_report(source))

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.errors import BoresightError
-from controller.record import read_messages
+from controller.record import read_run
 
 Array = NDArray[np.float64]
 NS = 1e9
@@ -103,7 +103,7 @@ def load(source: Path) -> Pass:
     modes: list[tuple[int, str, str, str, int]] = []
     events: list[tuple[int, str, str, str]] = []
     simulated, first_ns, last_ns = False, 0, 0
-    for message in read_messages(recording):
+    for message in read_run(recording):
         body = message.body
         simulated = simulated or message.simulated
         first_ns, last_ns = first_ns or message.log_time_ns, message.log_time_ns

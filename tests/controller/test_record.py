@@ -26,7 +26,7 @@ from controller.bus.topics import (
     Truth,
 )
 from controller.record import (
-    MAGIC,
+    FLUSH_NS,
     Recorder,
     RecordingError,
     finished,
@@ -38,6 +38,7 @@ from controller.record import (
     recover,
     recover_folder,
 )
+from controller.record.read import MAGIC
 from controller.services.lockstep import Lockstep
 from hal.clock import NS
 
@@ -68,6 +69,7 @@ def record(path: Path, seed: int = 1, messages: int = 60, close: bool = True) ->
         bus.port("link").publish(LINK_STATE, LinkState(now_ns, number * 1e-9, 1e-7, above=False))
         bus.port("link").publish(SERVICE_HEARTBEAT, Heartbeat(now_ns, number, 0))
         bus.port("bench").publish(SIM_TRUTH, TRUTH)
+        recorder.tick(clock.now_ns())
         clock.sleep_until(clock.now_ns() + NS // 20)
     if close:
         recorder.close()
@@ -151,6 +153,7 @@ def test_a_flush_comes_without_messages_too(tmp_path: Path) -> None:
         for t_utc_ns in (1, 2):
             body = pack(LinkState(t_utc_ns, 1.0, 1.0, above=False))
             recorder.write(LINK_STATE.name, Envelope(v=1, k="tlm", m=LINK_STATE.name, src="link", t=t_utc_ns, b=body))
+            recorder.tick(t_utc_ns)
         assert len(list(read(path))) == 1
         recorder.tick(NS)
         assert len(list(read(path))) == 2
@@ -200,6 +203,38 @@ def test_a_finished_recording_is_left_alone(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
+def test_a_damaged_index_is_written_anew(tmp_path: Path) -> None:
+    path = tmp_path / "run.mcap"
+    record(path)
+    data = bytearray(path.read_bytes())
+    data[-200] ^= 0xFF
+    path.write_bytes(data)
+    assert not finished(path)
+    assert recover(path) == 60
+    assert finished(path)
+
+
+def test_a_recovery_that_is_told_to_stop_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "cut.mcap"
+    record(path)
+    data = path.read_bytes()[:-600]
+    path.write_bytes(data)
+    asked = iter([False, False, True])
+    assert recover(path, lambda: next(asked)) is None
+    assert path.read_bytes() == data
+    assert [file.name for file in tmp_path.iterdir()] == ["cut.mcap"]
+
+
+def test_a_file_that_is_being_written_is_not_replaced_under_its_recorder(tmp_path: Path) -> None:
+    path = tmp_path / "run.mcap"
+    recorder = record(path, close=False)
+    assert recover(path) is None
+    assert recover_folder(tmp_path) == {}
+    recorder.close()
+    assert finished(path)
+    assert len(list(read(path))) == 60
+
+
 def test_damage_in_the_middle_ends_the_reading_there(tmp_path: Path) -> None:
     path = tmp_path / "run.mcap"
     record(path)
@@ -223,6 +258,16 @@ def test_a_folder_is_recovered_file_by_file(tmp_path: Path) -> None:
     (tmp_path / "cut.mcap").write_bytes((tmp_path / "cut.mcap").read_bytes()[:-900])
     assert list(recover_folder(tmp_path)) == ["cut.mcap"]
     assert recover_folder(tmp_path) == {}
+
+
+def test_a_sender_whose_clock_is_a_year_ahead_delays_no_flush(tmp_path: Path) -> None:
+    path = tmp_path / "run.mcap"
+    with Recorder(path) as recorder:
+        for number, t_utc_ns in enumerate((UTC0_NS + 365 * 86400 * NS, UTC0_NS)):
+            body = pack(LinkState(t_utc_ns, 1.0, 1.0, above=False))
+            recorder.write(LINK_STATE.name, Envelope(v=1, k="tlm", m=LINK_STATE.name, src="link", t=t_utc_ns, b=body))
+            recorder.tick(number * FLUSH_NS)
+        assert len(list(read(path))) == 2
 
 
 @pytest.mark.parametrize("content", [b"", b"no recording"])
@@ -255,6 +300,7 @@ for number in range(100_000):
     body = pack(Heartbeat(t_ns, number, 0))
     envelope = Envelope(v=1, k="tlm", m="service/heartbeat", src="x", t=t_ns, seq=number, b=body)
     recorder.write("service/heartbeat", envelope)
+    recorder.tick(t_ns)
     if number % 100 == 0:
         print(number, flush=True)
 """

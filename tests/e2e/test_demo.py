@@ -9,9 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from controller.record import read
+from controller.bus.topics import SIM_TRUTH
+from controller.export.tdm import tracks
+from controller.record import read, read_run
 
 ARC_S = 60
 SEEDS = (1, 2, 3)
@@ -81,6 +84,24 @@ def test_the_fine_loops_margins_were_measured_before_it_was_closed(flown: tuple[
     events = [body["message"] for topic, _, body in read(out / "recording.mcap") if topic == "station/event"]
     measured = next(n for n, text in enumerate(events) if "measured margins" in text)
     assert measured < next(n for n, text in enumerate(events) if text.startswith("COARSE -> FINE"))
+
+
+def test_the_exported_angles_are_where_the_satellite_was(flown: tuple[dict[str, Any], Path]) -> None:
+    _, out = flown
+    tracked = [list(track.angles()) for track in tracks(read_run(out / "recording.mcap"))]
+    truth = [body for topic, _, body in read(out / "recording.mcap") if topic == SIM_TRUTH.name]
+    times_ns = [body["t_utc_ns"] for body in truth]
+    (angles,) = tracked
+    assert len(angles) > 400
+    asked_ns = [item.t_utc_ns for item in angles]
+    azimuth_deg, elevation_deg = (
+        np.rad2deg(np.interp(asked_ns, times_ns, np.unwrap([body[f"target_{axis}_rad"] for body in truth])))
+        for axis in ("azimuth", "elevation")
+    )
+    across_deg = ([item.azimuth_deg for item in angles] - azimuth_deg + 180) % 360 - 180
+    along_deg = [item.elevation_deg for item in angles] - elevation_deg
+    errors_rad = np.deg2rad(np.hypot(across_deg * np.cos(np.deg2rad(elevation_deg)), along_deg))
+    assert np.sqrt(np.mean(errors_rad**2)) < 100e-6, "what the mount model leaves, as in open loop"
 
 
 def test_the_report_opens_without_a_network(flown: tuple[dict[str, Any], Path]) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from controller.bus.envelope import Envelope, pack
+from controller.record import Recorder, read_messages
 from controller.report import ReportError, write_report
 from controller.report.load import load
 from controller.report.page import SECTIONS, summary_rows
@@ -135,6 +137,23 @@ def test_thinning_keeps_the_peaks() -> None:
 def test_a_folder_without_a_recording_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(ReportError, match=r"there is no recording\.mcap in this folder"):
         write_report(tmp_path)
+
+
+def test_a_pass_whose_recording_goes_on_in_a_second_file_is_one_pass(flown: Path, tmp_path: Path) -> None:
+    whole = list(read_messages(flown / "recording.mcap"))
+    half = len(whole) // 2
+    for name, messages in (("recording.mcap", whole[:half]), ("recording-0002.mcap", whole[half:])):
+        with Recorder(tmp_path / name) as recorder:
+            for m in messages:
+                envelope = Envelope(
+                    v=1, k="tlm", m=m.topic, src=m.source, t=m.log_time_ns, seq=m.seq, sim=True, b=pack(m.body)
+                )
+                recorder.write(m.topic, envelope)
+    one, two = load(flown), load(tmp_path)
+    assert [span.mode for span in two.modes] == [span.mode for span in one.modes]
+    assert {topic: len(series.t_s) for topic, series in two.series.items()} == {
+        topic: len(series.t_s) for topic, series in one.series.items()
+    }
 
 
 def test_a_broken_summary_names_the_file(flown: Path, tmp_path: Path) -> None:

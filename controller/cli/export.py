@@ -1,0 +1,54 @@
+"""`boresight export`: a recording for other programs."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Format(StrEnum):
+    """What a recording can become."""
+
+    CSV = "csv"
+    PARQUET = "parquet"
+    TDM = "tdm"
+
+
+def export(
+    file: Annotated[Path, typer.Argument(help="A recording (*.mcap); files that follow it are included.")],
+    to: Annotated[list[Format], typer.Option("--to", help="Repeat it for several formats.")],
+    out: Annotated[Path | None, typer.Option("--out", help="Folder; default: beside FILE, with its name.")] = None,
+    json_output: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+) -> None:
+    """Write a recording as CSV or Parquet (a file a topic), or its angles and power as a CCSDS TDM."""
+    folder = out or file.with_suffix("")
+    written: dict[str, int] = {}
+    for form in dict.fromkeys(to):
+        written |= _export(file, folder, form)
+    if json_output:
+        typer.echo(json.dumps({"folder": str(folder), "rows": written}, indent=2))
+    else:
+        for name, rows in written.items():
+            typer.echo(f"{folder / name}: {rows} rows")
+
+
+def _export(file: Path, folder: Path, form: Format) -> dict[str, int]:
+    from controller.export import ExportError
+    from controller.export.tables import CsvTable, export_tables
+    from controller.export.tdm import export_tdm
+    from hal.clock import RealClock
+
+    if form is Format.TDM:
+        path = folder / f"{file.stem}.tdm"
+        return {path.name: export_tdm(file, path, RealClock().utc_ns())}
+    if form is Format.CSV:
+        return export_tables(file, folder, CsvTable, CsvTable.suffix)
+    try:
+        from controller.export.parquet import ParquetTable
+    except ModuleNotFoundError:
+        raise ExportError("Parquet needs pyarrow, which is not installed; install boresight[parquet]") from None
+    return export_tables(file, folder, ParquetTable, ParquetTable.suffix)

@@ -1,0 +1,7 @@
+"""What a recording becomes for other programs: tables (CSV, Parquet) and tracking data (CCSDS TDM)."""
+
+from controller.errors import BoresightError
+
+
+class ExportError(BoresightError):
+    """A recording cannot be exported; the message names the file and says what to do."""

@@ -1,0 +1,185 @@
+"""A recording's telemetry on the bus again, in the station's place: at its addresses, at its pace, and marked.
+
+Every message says `sim` and has the time base `sim`, whatever the recording was of: no vote counts it for a real laser.
+It takes all addresses of the station, so that no station runs beside a replay. Commands are refused.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import msgspec
+import zmq
+
+from controller.bus.endpoints import DEFAULT_BASE_PORT, DEFAULT_HOST, Endpoints, registry_endpoint, static_table
+from controller.bus.envelope import BusError, Ids, frame
+from controller.bus.inbox import Inbox, Writer
+from controller.bus.port import Reply
+from controller.bus.registry import Announcement, RegistryServer, schema_hash
+from controller.bus.sockets import Publisher, Server, Socket
+from controller.bus.store import Numbering
+from controller.bus.topics import STATION_EVENT, TOPICS, Body, StationEvent, Topic
+from controller.record import Recorded, RecordingError, read_run
+from hal.clock import NS, Clock, ShiftedClock
+
+TURN_NS = NS // 50  # new subscribers and commands wait this long
+TELLER = "recorder"  # the service that says that this is a replay
+
+
+@dataclass(slots=True)
+class Replayed:
+    """What was published."""
+
+    messages: int = 0
+    recorded_s: float = 0.0  # from the first message to the last, as recorded
+    skipped: Counter[str] = field(default_factory=Counter)  # by reason
+
+
+class Voice:
+    """One service of the recorded station: speaks for it, and refuses what it is told to do."""
+
+    def __init__(self, context: zmq.Context[Socket], service: str, at: Endpoints, clock: Clock, what: str) -> None:
+        self._what = what
+        self._writer = Writer(service, clock, Ids(clock), simulated=True)
+        self._numbers = Numbering(service)
+        self._inbox = Inbox(self._writer)
+        self._publisher = Publisher(context, at.tlm, service)
+        try:
+            self._server = Server(context, at, self._writer, self._inbox)
+        except Exception:
+            self._publisher.close()
+            raise
+        self.announcement = Announcement(service, at.cmd, at.ctl, at.tlm, self._writer.boot, schema_hash())
+
+    def say(self, topic: Topic, body: Body) -> None:
+        """Publish."""
+        envelope = self._writer.telemetry(topic, body, self._numbers.next(topic, body))
+        self._publisher.publish(topic.name, frame(envelope))
+
+    def turn(self) -> None:
+        """Give new subscribers the last values; refuse commands."""
+        self._publisher.welcome()
+        self._server.poll()
+        for request in self._inbox.take():
+            self._inbox.finish(request, Reply("TRANSPORT", f"{request.method} was not executed: {self._what}"))
+
+    def close(self) -> None:
+        """Close; the last messages still leave."""
+        self._server.close()
+        self._publisher.close()
+
+
+class Replay:
+    """Publishes a recording; use it in a `with` block.
+
+    Args:
+        first: the recording; files that follow it are included.
+        clock: the machine's clock.
+        host: loopback address of the bus.
+        base_port: its first port.
+
+    Raises:
+        BusError: a station, or another replay, uses these ports. RecordingError: there is nothing to replay.
+    """
+
+    def __init__(self, first: Path, clock: Clock, host: str = DEFAULT_HOST, base_port: int = DEFAULT_BASE_PORT) -> None:
+        messages = read_run(first)
+        start = next(messages, None)
+        if start is None:
+            raise RecordingError(f"{first} holds no messages: there is nothing to replay")
+        self._messages = chain((start,), messages)
+        self._start_utc_ns = start.log_time_ns
+        # Another epoch, hence never `realtime`: whatever is sent says so.
+        self._clock = ShiftedClock(start.log_time_ns - clock.now_ns())
+        self._what = f"this is a replay of {first.name}"
+        self._context: zmq.Context[Socket] = zmq.Context()
+        self._voices: dict[str, Voice] = {}
+        self._turn_due_ns = 0
+        try:
+            self._registry = RegistryServer(self._context, registry_endpoint(host, base_port), self._clock)
+            for service, at in static_table(host, base_port).items():
+                self._voices[service] = Voice(self._context, service, at, self._clock, self._what)
+        except Exception:
+            self._context.destroy(0)
+            raise
+
+    def run(self, speed: float = 1.0, stop_wanted: Callable[[], bool] = lambda: False) -> Replayed:
+        """Publish everything, `speed` times as fast as it was recorded; returns at the end or when told to stop."""
+        self._voices[TELLER].say(
+            STATION_EVENT, StationEvent("info", "REPLAY", f"{self._what}, {speed:g} times as fast")
+        )
+        done = Replayed()
+        began_ns = self._clock.now_ns()
+        for message in self._messages:
+            after_ns = message.log_time_ns - self._start_utc_ns
+            if not self._wait_until(began_ns + round(after_ns / speed), stop_wanted):
+                break
+            done.recorded_s = max(done.recorded_s, after_ns / NS)
+            if reason := self._say(message):
+                done.skipped[reason] += 1
+            else:
+                done.messages += 1
+        return done
+
+    def close(self) -> None:
+        """Leave the bus."""
+        for voice in self._voices.values():
+            voice.close()
+        self._registry.close()
+        self._context.term()
+
+    def _wait_until(self, due_ns: int, stop_wanted: Callable[[], bool]) -> bool:
+        """Serve the bus until the message is due; False when told to stop."""
+        while not stop_wanted():
+            now_ns = self._clock.now_ns()
+            if now_ns >= self._turn_due_ns:
+                self._turn_due_ns = now_ns + TURN_NS
+                self._turn()
+            if now_ns >= due_ns:
+                return True
+            self._clock.sleep_until(min(due_ns, self._turn_due_ns))
+        return False
+
+    def _turn(self) -> None:
+        self._registry.turn()
+        for voice in self._voices.values():
+            self._registry.registry.announce(voice.announcement)
+            voice.turn()
+
+    def _say(self, message: Recorded) -> str:
+        """Publish one message; returns why not, when it cannot be."""
+        voice, topic = self._voices.get(message.source), TOPICS.get(message.topic)
+        if voice is None:
+            return f"no service {message.source} in the bus table"
+        if topic is None:
+            return f"no topic {message.topic} in this version"
+        try:
+            voice.say(topic, msgspec.convert(_numbers(message.body), topic.body))
+        except msgspec.ValidationError:
+            return f"{message.topic} has other fields in this version"
+        except BusError as error:  # truth of somebody who is no bench
+            return str(error)
+        return ""
+
+    def __enter__(self) -> Replay:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _numbers(value: Any) -> Any:
+    """A body of a recording as it was on the bus: `null` stood for a number that is not finite."""
+    if isinstance(value, dict):
+        return {name: _numbers(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_numbers(item) for item in value]
+    return float("nan") if value is None else value

@@ -1,0 +1,155 @@
+"""CSV and Parquet: a file a topic, nothing lost, nothing rounded."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow.parquet as pq
+import pytest
+from scarce_disk import files_end_at
+
+from controller.bus.topics import STATION_MODE, TOPICS
+from controller.cli import main
+from controller.export import ExportError
+from controller.export.columns import columns_of, unit_of
+from controller.export.parquet import ParquetTable
+from controller.export.tables import CsvTable, export_tables
+from controller.record import RecordingError, RotatingRecorder, Rotation, json_schema, read_messages
+
+from .conftest import METADATA, T0_NS, Night
+
+# Numbers without a unit: counts, ratios, and positions in a sequence.
+COUNTS = {
+    "cycles", "late_steps", "frames_dropped", "saturated_ticks", "ticks", "sweep", "snr", "quad_sum",
+    "predicted_success", "radius_sigma", "seq",
+}  # fmt: skip
+
+
+def csv_rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_each_topic_is_a_csv_with_as_many_rows_as_messages(recording: Path, tmp_path: Path) -> None:
+    written = export_tables(recording, tmp_path / "out", CsvTable, CsvTable.suffix)
+    counted: dict[str, int] = {}
+    for message in read_messages(recording):
+        name = message.topic.replace("/", "_") + ".csv"
+        counted[name] = counted.get(name, 0) + 1
+    assert written == counted
+    assert {path.name: len(csv_rows(path)) for path in (tmp_path / "out").iterdir()} == counted
+
+
+def test_a_row_holds_what_the_message_held(recording: Path, tmp_path: Path) -> None:
+    export_tables(recording, tmp_path / "out", CsvTable, CsvTable.suffix)
+    row = csv_rows(tmp_path / "out" / "tracking_coarse.csv")[0]
+    assert row["sent_utc_ns"] == row["t_utc_ns"] == str(T0_NS)
+    assert (row["source"], row["simulated"], row["detected"]) == ("tracking", "true", "true")
+    assert float(row["error_cross_elevation_rad"]) == 100e-6
+    assert float(row["error_elevation_rad"]) == -200e-6
+    assert csv_rows(tmp_path / "out" / "tracking_coarse.csv")[-1]["error_cross_elevation_rad"] == "", "not finite"
+    assert csv_rows(tmp_path / "out" / "station_event.csv")[0]["message"] == 'a "quoted" word,\nand a line µ'
+    votes = json.loads(csv_rows(tmp_path / "out" / "safety_state.csv")[0]["votes"])
+    assert [vote["name"] for vote in votes] == ["mode", "sun"]
+
+
+def test_parquet_holds_the_same_with_types_and_units(recording: Path, tmp_path: Path) -> None:
+    export_tables(recording, tmp_path / "csv", CsvTable, CsvTable.suffix)
+    written = export_tables(recording, tmp_path / "out", ParquetTable, ParquetTable.suffix)
+    assert len(written) == 6
+    for name, count in written.items():
+        table = pq.read_table(tmp_path / "out" / name)
+        assert table.num_rows == count
+        expected = csv_rows(tmp_path / "csv" / name.replace("parquet", "csv"))
+        for column in table.column_names:
+            assert [text_of(value) for value in table[column].to_pylist()] == [row[column] for row in expected]
+    schema = pq.read_schema(tmp_path / "out" / "link_state.parquet")
+    assert str(schema.field("received_power_w").type) == "double"
+    assert str(schema.field("t_utc_ns").type) == "int64"
+    assert schema.field("received_power_w").metadata == {b"unit": b"W"}
+
+
+def text_of(value: Any) -> str:
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def test_the_header_names_the_unit_of_every_number_of_the_bus() -> None:
+    for topic in TOPICS.values():
+        for column in columns_of(json_schema(topic.body)):
+            if column.kind in {"float", "int"} and column.name not in COUNTS:
+                assert column.unit, f"{topic.name} {column.name}"
+    assert unit_of("azimuth_rate_rad_s") == "rad/s"
+    assert unit_of("cycles") == ""
+
+
+def test_every_field_of_the_bus_has_a_column() -> None:
+    for topic in TOPICS.values():
+        fields = {field.name for field in msgspec.structs.fields(topic.body)}
+        assert {column.field for column in columns_of(json_schema(topic.body))} == fields
+
+
+def test_files_that_follow_are_part_of_the_table(tmp_path: Path) -> None:
+    first = tmp_path / "night.mcap"
+    recorder = RotatingRecorder(first, T0_NS, METADATA, rotation=Rotation(file_max_ns=300_000_000))
+    Night(recorder).follow("X", 0.0)
+    recorder.close()
+    assert len(list(tmp_path.glob("*.mcap"))) > 2
+    written = export_tables(first, tmp_path / "out", CsvTable, CsvTable.suffix)
+    assert written["tracking_coarse.csv"] == 51
+
+
+def test_nothing_is_overwritten(recording: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "station_mode.csv").write_text("precious")
+    with pytest.raises(ExportError, match=r"station_mode\.csv exists and is not overwritten"):
+        export_tables(recording, tmp_path / "out", CsvTable, CsvTable.suffix)
+    assert [path.read_text() for path in (tmp_path / "out").iterdir()] == ["precious"]
+
+
+@pytest.mark.parametrize("table", [CsvTable, ParquetTable])
+def test_a_disk_that_fills_up_leaves_no_half_table(table: Any, recording: Path, tmp_path: Path) -> None:
+    with files_end_at(200), pytest.raises(OSError, match="File too large"):
+        export_tables(recording, tmp_path / "out", table, table.suffix)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_what_cannot_be_exported_is_named(tmp_path: Path) -> None:
+    RotatingRecorder(tmp_path / "empty.mcap", 0).close()
+    with pytest.raises(ExportError, match=r"empty\.mcap: the recording is empty"):
+        export_tables(tmp_path / "empty.mcap", tmp_path / "out", CsvTable, CsvTable.suffix)
+    with pytest.raises(RecordingError, match=r"absent\.mcap cannot be read"):
+        export_tables(tmp_path / "absent.mcap", tmp_path / "out", CsvTable, CsvTable.suffix)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_command_writes_beside_the_recording_and_tells_what(
+    recording: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["export", str(recording), "--to", "csv", "--to", "tdm", "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert told["folder"] == str(recording.with_suffix(""))
+    assert told["rows"][STATION_MODE.name.replace("/", "_") + ".csv"] == 12
+    assert {path.name for path in recording.with_suffix("").iterdir()} == set(told["rows"])
+    assert "recording.tdm" in told["rows"]
+
+
+def test_without_pyarrow_the_extra_is_named(
+    recording: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.delitem(sys.modules, "controller.export.parquet")
+    with pytest.raises(SystemExit):
+        main(["export", str(recording), "--to", "parquet"])
+    assert "install boresight[parquet]" in capsys.readouterr().err
+
+
+def test_a_format_that_does_not_exist_is_wrong_usage(recording: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["export", str(recording), "--to", "sigmf"])
+    assert ended.value.code == 2
+    assert "'csv', 'parquet', 'tdm'" in capsys.readouterr().err
