@@ -9,6 +9,7 @@ from controller.bus.client import Client
 from controller.bus.endpoints import Table
 from controller.bus.envelope import BusError
 from controller.bus.port import Port, Reply
+from controller.bus.security import Security
 from controller.bus.topics import STATION_EVENT, StationEvent
 from controller.record import Recorder, recover_folder
 from controller.services.service import Service
@@ -33,12 +34,14 @@ class RecorderService(Service):
         run_dir: Path,
         metadata: Mapping[str, Mapping[str, str]] | None = None,
         attachments: Mapping[str, bytes] | None = None,
+        security: Security | None = None,
     ) -> None:
         super().__init__(clock, port)
         self._table = table
         self._run_dir = run_dir
         self._metadata = metadata
         self._attachments = attachments or {}
+        self._security = security
         self._client: Client | None = None
         self._recorder: Recorder | None = None
         self.unreadable = 0
@@ -52,7 +55,7 @@ class RecorderService(Service):
         self._recorder = Recorder(path, self._metadata)
         for name, data in self._attachments.items():
             self._recorder.attach(name, "application/octet-stream", data)
-        self._client = Client(self._table, "recorder", self.clock)
+        self._client = Client(self._table, "recorder", self.clock, self._security)
         self._client.subscribe_all()
 
     def cycle(self) -> None:

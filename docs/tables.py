@@ -80,8 +80,10 @@ RIG_KEYS = {
     "safety.sun_cone_deg": "the gimbal stays this far from the Sun, emission on or off",
     "safety.moon_cone_deg": "likewise from the Moon",
     "safety.power_cap_w": "measured power above it trips the laser",
-    "bus.host": "loopback only",
+    "bus.host": "loopback, or any address of this machine when there are keys",
     "bus.base_port": "first of three ports a service",
+    "bus.keys": "folder of the keys of who may connect, absolute or beside the rig file; empty: no keys",
+    "bus.key": "whose key the command line uses; empty: the only one in the folder besides the station's",
 }
 
 SUMMARY_KEYS = {

@@ -7,6 +7,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
+from controller.bus.roles import Role
 from controller.bus.topics import Body, Topic
 
 B = TypeVar("B", bound=Body)
@@ -33,10 +34,11 @@ class Request:
     """A command that has passed the envelope's checks (deadline, boot id) and awaits its answer."""
 
     id: bytes
-    source: str
+    source: str  # whose key sent it; without keys, on loopback, who the sender says it is
     method: str
     body: dict[str, Any]
     control: bool  # came over the ctl channel: stop, safe, ping
+    role: Role = "supervisor"  # of that key; without keys whoever is on this machine may do everything
 
 
 @dataclass(frozen=True, slots=True)

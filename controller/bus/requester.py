@@ -9,8 +9,9 @@ from typing import Any
 import zmq
 
 from controller.bus.envelope import BusError, Envelope, encode
-from controller.bus.inbox import STOPS, Writer, reply_of
+from controller.bus.inbox import Writer, reply_of
 from controller.bus.port import Reply
+from controller.bus.roles import STOPS
 from controller.bus.sockets import Dialler
 from hal.clock import NS
 

@@ -176,6 +176,12 @@ class GapReport(Body, frozen=True):
     gaps: dict[str, int]
 
 
+class RefusalReport(Body, frozen=True):
+    """What a service has refused since its start, by error code; CONNECTION counts those that never got in."""
+
+    refused: dict[str, int]
+
+
 class Truth(Body, frozen=True):
     """World truth of one moment; published by the bench alone, subscribed to by no service."""
 
@@ -221,6 +227,7 @@ SAFETY_LASER = Topic("safety/laser", LaserState, 10, "state", 0.5)
 LINK_STATE = Topic("link/state", LinkState, 10, "state", 0.5)
 SERVICE_HEARTBEAT = Topic("service/heartbeat", Heartbeat, 10, "state", 0.5)
 BUS_GAPS = Topic("bus/gaps", GapReport, 1, "state", 5)
+BUS_REFUSALS = Topic("bus/refusals", RefusalReport, 0, "state", 5)
 SIM_TRUTH = Topic("sim/truth/line_of_sight", Truth, 20, "state", 0.5)
 
 TOPICS: dict[str, Topic] = {
@@ -239,6 +246,7 @@ TOPICS: dict[str, Topic] = {
         LINK_STATE,
         SERVICE_HEARTBEAT,
         BUS_GAPS,
+        BUS_REFUSALS,
         SIM_TRUTH,
     )
 }

@@ -34,10 +34,11 @@ VERBS = {
     "park": "control",
     "reset": "control",
     "report": "report",
+    "keys": "keys",
     "rig": "rig",
     "doctor": "doctor",
 }
-RIG_VERBS = ("freeze", "suggest", "verify")  # modules that add a command to `boresight rig`
+GROUPS = {"rig": ("freeze", "suggest", "verify"), "keys": ()}  # with the modules that add commands to them
 HELP = "Points, acquires and tracks: controller for ground stations and laser terminals."
 USAGE_ERROR: Any = typer.BadParameter.__base__  # click's, or the copy that typer carries
 OURS = ("hal", "controller", "sim_hw")
@@ -55,8 +56,8 @@ class Verbs(TyperGroup):
         if cmd_name not in VERBS:
             return None
         module = import_module(f"{__name__}.{VERBS[cmd_name]}")
-        if cmd_name == "rig":
-            for verb in RIG_VERBS:
+        if cmd_name in GROUPS:
+            for verb in GROUPS[cmd_name]:
                 import_module(f"{__name__}.{verb}")
             return get_command(module.app)
         app = typer.Typer(add_completion=False)

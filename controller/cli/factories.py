@@ -9,8 +9,8 @@ import math
 from functools import partial
 from pathlib import Path
 
-from controller.bus.endpoints import static_table
 from controller.bus.port import Port
+from controller.cli.connect import service_security, table_of
 from controller.freeze import as_metadata, frozen
 from controller.geometry.bodies import sun_and_moon
 from controller.geometry.earth import load_earth_orientation
@@ -76,7 +76,7 @@ def pointing(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
 def recorder(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
     """Everything that is said, in real time; in lockstep the flight records by itself."""
     metadata = as_metadata(frozen(rig, [run_dir / MODEL_FILE]))
-    return RecorderService(clock, port, static_table(rig.bus.host, rig.bus.base_port), run_dir, metadata)
+    return RecorderService(clock, port, table_of(rig), run_dir, metadata, security=service_security(rig))
 
 
 def link(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:

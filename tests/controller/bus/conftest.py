@@ -10,6 +10,7 @@ import pytest
 
 from controller.bus.endpoints import Table, static_table
 from controller.bus.port import Reply
+from controller.bus.security import Security
 from controller.bus.socket_port import SocketPort
 from controller.bus.topics import SERVICE_HEARTBEAT, Heartbeat
 from hal.clock import NS, Clock, RealClock
@@ -42,7 +43,10 @@ def port(table: Table, clock: RealClock) -> Iterator[Callable[..., SocketPort]]:
 class Toy:
     """Echoes commands, and says `held` to the method `toy.hold` only after a stop."""
 
-    def __init__(self, table: Table, service: str, clock: Clock | None = None) -> None:
+    def __init__(
+        self, table: Table, service: str, clock: Clock | None = None, security: Security | None = None
+    ) -> None:
+        self._security = security
         self._clock = clock or RealClock()
         self._table = table
         self._service = service
@@ -62,7 +66,7 @@ class Toy:
 
     def _run(self) -> None:
         clock = self._clock
-        port = SocketPort(self._service, clock, self._table, stop_wanted=self._stop.is_set)
+        port = SocketPort(self._service, clock, self._table, stop_wanted=self._stop.is_set, security=self._security)
         held = []
         try:
             self._ready.set()
@@ -87,4 +91,4 @@ class Toy:
 
 @pytest.fixture
 def toy(table: Table) -> Callable[..., Toy]:
-    return lambda service, clock=None: Toy(table, service, clock)
+    return lambda service, clock=None, security=None: Toy(table, service, clock, security)

@@ -21,9 +21,8 @@ LINK = Announcement("link", "tcp://127.0.0.1:1", "tcp://127.0.0.1:2", "tcp://127
 @contextmanager
 def serving() -> Iterator[str]:
     """A registry on a port that the kernel draws, turned by a thread."""
-    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     clock, stop = RealClock(), threading.Event()
-    server = RegistryServer(context, "tcp://127.0.0.1:*", clock)
+    server = RegistryServer("tcp://127.0.0.1:*", clock)
 
     def turn() -> None:
         while not stop.is_set():
@@ -38,7 +37,6 @@ def serving() -> Iterator[str]:
         stop.set()
         thread.join()
         server.close()
-        context.term()
 
 
 def test_what_was_announced_is_found() -> None:

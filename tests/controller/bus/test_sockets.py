@@ -16,7 +16,6 @@ from controller.bus.envelope import BusError, Envelope, Ids, body_as, decode, en
 from controller.bus.inbox import Writer
 from controller.bus.port import Reply
 from controller.bus.socket_port import SocketPort
-from controller.bus.sockets import HIGH_WATER
 from controller.bus.topics import (
     BUS_GAPS,
     LINK_STATE,
@@ -27,6 +26,7 @@ from controller.bus.topics import (
     LinkState,
     StationEvent,
 )
+from controller.bus.transport import HIGH_WATER
 from hal.clock import NS, Deadline, RealClock, ShiftedClock
 
 MakePort = Callable[..., SocketPort]
