@@ -20,7 +20,8 @@ ENDPOINT: Final = "inproc://zeromq.zap.01"
 VERSION: Final = b"1.0"
 PROOF_MS: Final = 3000
 REMEMBERED: Final = 16
-FAILED: Final = zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+NO_CURVE: Final = zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+HANDSHAKE: Final = NO_CURVE | zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_SUCCEEDED
 Socket = zmq.Socket[bytes]
 
 
@@ -43,7 +44,7 @@ class Gatekeeper:
     def watch(self, socket: Socket) -> None:
         """Also count who knocks at `socket` without speaking CURVE: libzmq turns them away without asking us."""
         self._guarded.append(socket)
-        self._monitors.append(socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL))
+        self._monitors.append(socket.get_monitor_socket(NO_CURVE))
 
     def start(self) -> None:
         """Begin to answer."""
@@ -114,13 +115,13 @@ class Gatekeeper:
 
 
 def prove_refusal(context: zmq.Context[Socket], endpoint: str, server: bytes) -> None:
-    """Knock at our own door with a key that was made this moment. Raises BusError unless it is turned away."""
+    """Knock at our own ROUTER with a key that was made this moment. Raises BusError unless it is turned away."""
     public, secret = zmq.curve_keypair()
     socket = context.socket(zmq.DEALER)
     socket.setsockopt(zmq.LINGER, 0)
     socket.setsockopt(zmq.RECONNECT_IVL, -1)
     dial_as(socket, public, secret, server)
-    monitor = socket.get_monitor_socket(FAILED | zmq.EVENT_HANDSHAKE_SUCCEEDED)
+    monitor = socket.get_monitor_socket(HANDSHAKE)
     try:
         socket.connect(endpoint)
         happened: Any = recv_monitor_message(monitor)["event"] if monitor.poll(PROOF_MS) else None

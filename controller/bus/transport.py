@@ -26,14 +26,14 @@ Socket = zmq.Socket[bytes]
 class Transport:
     """A ZeroMQ context and, on a bus with keys, our key, the allow-list and its gatekeeper.
 
-    Bind everything, then `open` it: only then does anybody get in.
+    Bind everything, a ROUTER among it, then `open` it: only then does anybody get in.
     """
 
     def __init__(self, security: Security | None = None) -> None:
         self.context: zmq.Context[Socket] = zmq.Context()
         self.security = security
         self._gatekeeper = None if security is None else Gatekeeper(self.context, security.allowed)
-        self._endpoint = ""
+        self._router = ""
 
     def socket(self, kind: int) -> Socket:
         """A socket with the options common to all channels."""
@@ -75,15 +75,17 @@ class Transport:
                     "stop it, or give this one another base_port"
                 ) from None
             raise BusError(f"{endpoint} of service {owner!r} cannot be bound: {error}") from None
-        self._endpoint = socket.getsockopt_string(zmq.LAST_ENDPOINT)
-        return self._endpoint
+        bound = socket.getsockopt_string(zmq.LAST_ENDPOINT)
+        if socket.type == zmq.ROUTER:
+            self._router = bound
+        return bound
 
     def open(self) -> None:
         """Let in who is listed. Raises BusError unless a key that is not listed is turned away."""
         if self._gatekeeper is None or self.security is None:
             return
         self._gatekeeper.start()
-        prove_refusal(self.context, self._endpoint, self.security.me.public)
+        prove_refusal(self.context, self._router, self.security.me.public)
         self._gatekeeper.refusals()
 
     def refusals(self) -> tuple[int, str]:
