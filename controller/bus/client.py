@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any
 
 from controller.bus.endpoints import Table
-from controller.bus.envelope import Envelope, Ids, topic_named
+from controller.bus.envelope import Envelope, Ids, Lease, topic_named
 from controller.bus.inbox import Writer
 from controller.bus.port import Reply, Sample
 from controller.bus.requester import Requester
@@ -52,9 +52,10 @@ class Client:
         body: dict[str, Any] | None = None,
         timeout_s: float = 2.0,
         control: bool = False,
+        lease: Lease | None = None,
     ) -> Reply:
-        """Send a command and wait for its answer; `control` for stop, safe, abort and ping."""
-        return self.result(self.send(service, method, body, timeout_s, control))
+        """Send a command and wait for its answer; `control` for stop, safe, abort, ping and lease.*."""
+        return self.result(self.send(service, method, body, timeout_s, control, lease))
 
     def send(
         self,
@@ -63,9 +64,10 @@ class Client:
         body: dict[str, Any] | None = None,
         timeout_s: float = 2.0,
         control: bool = False,
+        lease: Lease | None = None,
     ) -> bytes:
         """Send a command and go on, to send others before waiting for the first; `result` has the answer."""
-        return self._requester.send(service, method, body or {}, timeout_s, control)
+        return self._requester.send(service, method, body or {}, timeout_s, control, lease)
 
     def result(self, request_id: bytes) -> Reply:
         """Wait for the answer to a command sent with `send`; there is always one, by its time-out."""

@@ -21,9 +21,11 @@ from controller.bus.envelope import (
     ErrorBody,
     Ids,
     Kind,
+    Lease,
     body_as,
     pack,
 )
+from controller.bus.lease import CONSENT, LEASE_KEEPER
 from controller.bus.port import Reply, Request
 from controller.bus.roles import STATION, STOPS, Principal, Role, forbidden
 from controller.bus.topics import Body, Topic
@@ -31,6 +33,7 @@ from hal.clock import NS, Clock
 
 CACHE_NS: Final = 60 * NS
 CONTROL_METHODS: Final = STOPS | {"ping"}
+LEASE_METHODS: Final = frozenset({"lease.acquire", "lease.renew", "lease.release"})  # control methods of the station
 COUNTED: Final = frozenset({"PROTOCOL", "SCHEMA", "AUTH", "NO_LEASE", "LEASE_STALE", "DEADLINE"})
 CODES: Final[dict[str, Code]] = {code: code for code in ERROR_CODES}
 
@@ -67,9 +70,12 @@ class Writer:
         """A sample of a topic."""
         return self.write("evt" if topic.kind == "event" else "tlm", topic.name, body, seq=seq)
 
-    def request(self, service: str, method: str, body: Any, deadline_ns: int, boot: bytes) -> Envelope:
+    def request(
+        self, service: str, method: str, body: Any, deadline_ns: int, boot: bytes, lease: Lease | None = None
+    ) -> Envelope:
         """A command with an id of its own and a deadline in UTC nanoseconds."""
-        return self.write("req", method, body, id=self.ids.message(), dst=service, dst_boot=boot, dl=deadline_ns)
+        message_id = self.ids.message()
+        return self.write("req", method, body, id=message_id, dst=service, dst_boot=boot, dl=deadline_ns, ls=lease)
 
     def answer(self, request: Envelope, reply: Reply) -> Envelope:
         """`rep` for a success, `err` for anything else; a code outside of the closed list becomes INTERNAL."""
@@ -126,7 +132,10 @@ class Inbox:
             return
         source = envelope.src if principal is None or principal.role == STATION else principal.name
         key = (source, envelope.id)
-        if (done := self._answered.get(key)) is not None:
+        if envelope.m in CONSENT and (key in self._answered or key in self._open):
+            again = f"{envelope.m} with this id has come before: consent is never repeated, send it anew"
+            self.refuse(envelope, Reply("PROTOCOL", again), send)
+        elif (done := self._answered.get(key)) is not None:
             send(done[1])
         elif (waiting := self._open.get(key)) is not None:
             waiting.send = send
@@ -153,7 +162,7 @@ class Inbox:
         for control, queue in ((True, self._control), (False, self._commands)):
             for item in queue:
                 envelope = item.envelope
-                request = Request(envelope.id, item.source, envelope.m, {}, control, item.role)
+                request = Request(envelope.id, item.source, envelope.m, {}, control, envelope.ls, item.role)
                 if (late := None if control else self._late(envelope)) is not None:
                     self.finish(request, late)
                     continue
@@ -193,8 +202,9 @@ class Inbox:
                 f"{mine.service} has been restarted since this command was addressed; it was not executed",
                 "look at the station's state and send the command again",
             )
-        if control and envelope.m not in CONTROL_METHODS:
-            allowed = ", ".join(sorted(CONTROL_METHODS))
+        methods = CONTROL_METHODS | LEASE_METHODS if mine.service == LEASE_KEEPER else CONTROL_METHODS
+        if control and envelope.m not in methods:
+            allowed = ", ".join(sorted(methods))
             return Reply("PROTOCOL", f"{envelope.m!r} is no control method ({allowed}): send it on cmd")
         return self._without_bound(envelope, control) or self._late(envelope)
 
@@ -202,6 +212,8 @@ class Inbox:
         """A command that could still be executed when its id is forgotten could be executed twice."""
         if control and envelope.m == "ping":
             return None
+        if envelope.m in CONSENT and not envelope.dst_boot:
+            return Reply("SCHEMA", f"{envelope.m} must name the start of {envelope.dst} that it is for: set `dst_boot`")
         if not envelope.dl:
             return Reply("SCHEMA", f"{envelope.m} has no deadline", "set `dl`, at most 60 s ahead")
         ahead_ns = envelope.dl - self._writer.clock.utc_ns()

@@ -8,8 +8,10 @@ from typing import Any, Final
 import zmq
 
 from controller.bus.endpoints import Endpoints, Table
-from controller.bus.envelope import BusError, Envelope, Ids, frame, unframe
+from controller.bus.envelope import BusError, Envelope, Ids, Lease, frame, unframe
+from controller.bus.fence import Fence
 from controller.bus.inbox import Inbox, Writer
+from controller.bus.lease import LEASE_KEEPER, SCOPE_OF
 from controller.bus.port import Reply, Request, Sample
 from controller.bus.refusals import Refusals
 from controller.bus.requester import Requester
@@ -21,6 +23,7 @@ from controller.bus.topics import (
     BUS_REFUSALS,
     SERVICE_HEARTBEAT,
     STATION_EVENT,
+    STATION_LEASE,
     TOPICS,
     Body,
     GapReport,
@@ -144,6 +147,9 @@ class SocketPort:
         others = [endpoints.tlm for name, endpoints in table.items() if name != service]
         self._listener = Listener(self._transport, clock, others)
         self._dialler = Dialler(self._transport, table)
+        self._fence = Fence(service, clock, lambda: self.fresh(STATION_LEASE, LEASE_KEEPER), self.answer)
+        if service in SCOPE_OF:
+            self._listener.subscribe(STATION_LEASE)
         self._refusals = Refusals(self._inbox, self._transport)
         self._requester = Requester(self._dialler, self._writer, self._listener.boot_of, self._listener.utc_apart_ns)
         self.endpoints = Endpoints(*self._server.endpoints, self._publisher.endpoint)
@@ -210,23 +216,39 @@ class SocketPort:
         """Commands that arrived since the previous call; control requests first."""
         self._publisher.welcome()
         self._server.poll()
-        return self._inbox.take()
+        return self._fence.passed(self._inbox.take())
 
     def answer(self, request: Request, reply: Reply) -> None:
         """Finish a command."""
         self._inbox.finish(request, reply)
 
-    def send(self, service: str, method: str, body: dict[str, Any], timeout_s: float, control: bool = False) -> bytes:
+    def send(
+        self,
+        service: str,
+        method: str,
+        body: dict[str, Any],
+        timeout_s: float,
+        control: bool = False,
+        lease: Lease | None = None,
+    ) -> bytes:
         """Send a command and go on; the id that comes back is what `result` asks for."""
-        return self._requester.send(service, method, body, timeout_s, control)
+        return self._requester.send(service, method, body, timeout_s, control, lease)
 
     def result(self, request_id: bytes) -> Reply | None:
         """The answer to a command sent with `send`, once; None while there is none."""
         return self._requester.result(request_id)
 
-    def call(self, service: str, method: str, body: dict[str, Any], timeout_s: float, control: bool = False) -> Reply:
+    def call(
+        self,
+        service: str,
+        method: str,
+        body: dict[str, Any],
+        timeout_s: float,
+        control: bool = False,
+        lease: Lease | None = None,
+    ) -> Reply:
         """Send a command and wait for its answer."""
-        request_id = self.send(service, method, body, timeout_s, control)
+        request_id = self.send(service, method, body, timeout_s, control, lease)
         while (reply := self.result(request_id)) is None:
             wait([self._listener.socket, *self._dialler.sockets], WAIT_MS)
             self._listener.turn()

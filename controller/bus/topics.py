@@ -176,6 +176,36 @@ class GapReport(Body, frozen=True):
     gaps: dict[str, int]
 
 
+class HeldLease(msgspec.Struct, frozen=True):
+    """A lease that somebody holds."""
+
+    scope: str  # station, or a part of it: gimbal, camera, laser
+    holder: str
+    id: str
+    gen: int
+    expires_utc_ns: int
+    reason: str
+
+
+class LeaseState(Body, frozen=True):
+    """Every lease that is held; `generation` is that of the latest grant."""
+
+    t_utc_ns: int
+    generation: int
+    held: list[HeldLease]
+
+
+class LeaseLost(Body, frozen=True):
+    """A lease ended against its holder's will; `taken_by` is empty when it was not renewed in time."""
+
+    scope: str
+    holder: str
+    id: str
+    gen: int
+    taken_by: str
+    reason: str
+
+
 class RefusalReport(Body, frozen=True):
     """What a service has refused since its start, by error code; CONNECTION counts those that never got in."""
 
@@ -216,6 +246,8 @@ class Topic:
 
 STATION_MODE = Topic("station/mode", ModeState, 10, "state", 0.5)
 STATION_EVENT = Topic("station/event", StationEvent, 0, "event", 0)
+STATION_LEASE = Topic("station/lease", LeaseState, 2, "state", 2)
+LEASE_LOST = Topic("station/lease_lost", LeaseLost, 0, "event", 0)
 POINTING_STATE = Topic("pointing/state", PointingState, 10, "state", 0.5)
 TRACKING_COARSE = Topic("tracking/coarse", CoarseState, 50, "state", 0.2)
 TRACKING_CORRECTION = Topic("tracking/correction", Correction, 50, "state", 0.3)
@@ -235,6 +267,8 @@ TOPICS: dict[str, Topic] = {
     for topic in (
         STATION_MODE,
         STATION_EVENT,
+        STATION_LEASE,
+        LEASE_LOST,
         POINTING_STATE,
         TRACKING_COARSE,
         TRACKING_CORRECTION,

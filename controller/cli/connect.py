@@ -25,6 +25,9 @@ DEFAULT_RUN_DIR = Path("runs/emulated")
 OPERATOR = "operator"
 ANSWER_S = 2.0  # a running station answers in milliseconds
 RigOption = Annotated[Path, typer.Option("--rig", help="Rig file, TOML; its [bus] says where the station is.")]
+PreemptOption = Annotated[
+    bool, typer.Option("--preempt", help="Take the lease from whoever holds it; supervisors only.")
+]
 RunDirOption = Annotated[
     Path, typer.Option("--run-dir", help="Folder of addresses, recordings, logs and the last calibration.")
 ]

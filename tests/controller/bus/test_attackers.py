@@ -40,17 +40,17 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def pointing(table: Table, toy: Callable[..., Any], folder: Path) -> Iterator[Any]:
+def link(table: Table, toy: Callable[..., Any], folder: Path) -> Iterator[Any]:
     """A toy service with keys, and an operator whose work every attack must leave undisturbed."""
     with (
-        toy("pointing", security=station_security(folder)) as served,
+        toy("link", security=station_security(folder)) as served,
         Client(table, security=client_security(folder, "anna")) as anna,
     ):
         served.anna = anna
-        assert anna.call("pointing", "toy.before").code == ""
+        assert anna.call("link", "toy.before").code == ""
         served.executed.clear()
         yield served
-        assert anna.call("pointing", "toy.after").code == ""
+        assert anna.call("link", "toy.after").code == ""
         assert served.executed[-1:] == ["toy.after"]
 
 
@@ -96,7 +96,7 @@ def keyed(folder: Path, name: str) -> tuple[bytes, bytes, bytes]:
 
 def command(source: str, method: str = "toy.move", **fields: Any) -> Envelope:
     writer = Writer(source, CLOCK, Ids(CLOCK), simulated=False)
-    return msgspec.structs.replace(writer.request("pointing", method, {}, CLOCK.utc_ns() + NS, b""), **fields)
+    return msgspec.structs.replace(writer.request("link", method, {}, CLOCK.utc_ns() + NS, b""), **fields)
 
 
 def told(anna: Client, topic: Any, want: Callable[[Any], bool]) -> Any:
@@ -114,28 +114,28 @@ def counted(anna: Client, code: str) -> None:
     told(anna, BUS_REFUSALS, lambda body: body.refused.get(code, 0) > 0)
 
 
-def test_who_is_listed_commands_and_is_known_by_the_key(pointing: Any) -> None:
-    reply = pointing.anna.call("pointing", "toy.move")
+def test_who_is_listed_commands_and_is_known_by_the_key(link: Any) -> None:
+    reply = link.anna.call("link", "toy.move")
     assert (reply.code, reply.body) == ("", {"source": "anna"})
 
 
-def test_a_stranger_without_a_key_does_not_get_in_and_is_counted(pointing: Any, table: Table) -> None:
-    for endpoint in (table["pointing"].cmd, table["pointing"].ctl, table["pointing"].tlm):
+def test_a_stranger_without_a_key_does_not_get_in_and_is_counted(link: Any, table: Table) -> None:
+    for endpoint in (table["link"].cmd, table["link"].ctl, table["link"].tlm):
         with Stranger(endpoint) as stranger:
             stranger.socket.send(encode(command("anna", "stop")), zmq.NOBLOCK)
             assert stranger.happens() in {zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL, zmq.EVENT_DISCONNECTED}
-    counted(pointing.anna, "CONNECTION")
-    assert pointing.executed == []
+    counted(link.anna, "CONNECTION")
+    assert link.executed == []
 
 
-def test_a_key_that_is_not_listed_does_not_get_in_and_is_named(pointing: Any, table: Table, folder: Path) -> None:
+def test_a_key_that_is_not_listed_does_not_get_in_and_is_named(link: Any, table: Table, folder: Path) -> None:
     public, secret = zmq.curve_keypair()
-    with Stranger(table["pointing"].cmd, (public, secret, station_public(folder))) as stranger:
+    with Stranger(table["link"].cmd, (public, secret, station_public(folder))) as stranger:
         assert stranger.happens() == zmq.EVENT_HANDSHAKE_FAILED_AUTH
-    event = told(pointing.anna, STATION_EVENT, lambda body: body.code == "REFUSED_MESSAGE")
+    event = told(link.anna, STATION_EVENT, lambda body: body.code == "REFUSED_MESSAGE")
     assert public.decode() in event.message
     assert (event.level, "127.0.0.1" in event.message) == ("warning", True)
-    assert pointing.executed == []
+    assert link.executed == []
 
 
 def test_a_false_station_is_not_spoken_to(table: Table, toy: Callable[..., Any], folder: Path, tmp_path: Path) -> None:
@@ -144,81 +144,81 @@ def test_a_false_station_is_not_spoken_to(table: Table, toy: Callable[..., Any],
     (false / "anna.public").write_bytes((folder / "anna.public").read_bytes())
     (false / "anna.public").chmod(0o600)
     with (
-        toy("pointing", security=station_security(false)) as served,
+        toy("link", security=station_security(false)) as served,
         Client(table, security=client_security(folder, "anna")) as anna,
     ):
-        assert anna.call("pointing", "stop", timeout_s=0.3, control=True).code == "TRANSPORT"
+        assert anna.call("link", "stop", timeout_s=0.3, control=True).code == "TRANSPORT"
         assert anna.wait_for(SERVICE_HEARTBEAT, timeout_s=0.2) is None
         assert served.executed == []
 
 
-def test_an_observer_looks_pings_and_stops_and_commands_nothing(pointing: Any, table: Table, folder: Path) -> None:
+def test_an_observer_looks_pings_and_stops_and_commands_nothing(link: Any, table: Table, folder: Path) -> None:
     with Client(table, security=client_security(folder, "olga")) as olga:
-        assert olga.wait_for(SERVICE_HEARTBEAT, "pointing", 5.0) is not None
-        assert olga.call("pointing", "ping", control=True).code == ""
-        reply = olga.call("pointing", "toy.move")
+        assert olga.wait_for(SERVICE_HEARTBEAT, "link", 5.0) is not None
+        assert olga.call("link", "ping", control=True).code == ""
+        reply = olga.call("link", "toy.move")
         assert (reply.code, "olga is an observer and may not send toy.move" in reply.message) == ("AUTH", True)
-        assert olga.call("pointing", "lease.acquire", control=True).code == "AUTH"
-        assert pointing.executed == []
-        assert olga.call("pointing", "stop", control=True).code == ""
-        assert pointing.executed == ["stop"]
-    counted(pointing.anna, "AUTH")
+        assert olga.call("link", "lease.acquire", control=True).code == "AUTH"
+        assert link.executed == []
+        assert olga.call("link", "stop", control=True).code == ""
+        assert link.executed == ["stop"]
+    counted(link.anna, "AUTH")
 
 
-@pytest.mark.parametrize("claimed", ["anna", "station", "supervisor", "pointing", "cli", ""])
+@pytest.mark.parametrize("claimed", ["anna", "station", "supervisor", "link", "cli", ""])
 def test_a_sender_that_claims_to_be_somebody_else_is_refused(
-    pointing: Any, table: Table, folder: Path, claimed: str
+    link: Any, table: Table, folder: Path, claimed: str
 ) -> None:
     make_key(folder, "mallory", "supervisor")
-    with Stranger(table["pointing"].cmd, keyed(folder, "mallory")) as mallory:
+    with Stranger(table["link"].cmd, keyed(folder, "mallory")) as mallory:
         error = mallory.ask(encode(command(claimed)))
         assert (error["code"], f"may not speak as {claimed!r}" in error["msg"]) == ("AUTH", True)
         assert "code" not in mallory.ask(encode(command("mallory")))
-    assert pointing.executed == ["toy.move"]
+    assert link.executed == ["toy.move"]
 
 
 def test_a_key_that_is_taken_off_the_list_loses_its_rights_while_connected(
-    pointing: Any, table: Table, folder: Path
+    link: Any, table: Table, folder: Path
 ) -> None:
     make_key(folder, "bob", "operator")
-    with Stranger(table["pointing"].cmd, keyed(folder, "bob")) as bob:
+    with Stranger(table["link"].cmd, keyed(folder, "bob")) as bob:
         assert "code" not in bob.ask(encode(command("bob")))
         (folder / "bob.public").unlink()
         assert bob.ask(encode(command("bob")))["code"] == "AUTH"
-    assert pointing.executed == ["toy.move"]
+    assert link.executed == ["toy.move"]
 
 
-def test_a_replayed_message_is_executed_once_and_an_old_one_never(pointing: Any, table: Table, folder: Path) -> None:
-    with Stranger(table["pointing"].cmd, keyed(folder, "anna")) as stranger:
+def test_a_replayed_message_is_executed_once_and_an_old_one_never(link: Any, table: Table, folder: Path) -> None:
+    with Stranger(table["link"].cmd, keyed(folder, "anna")) as stranger:
         recorded = encode(command("anna"))
         first = stranger.ask(recorded)
         assert [stranger.ask(recorded) for _ in range(3)] == [first] * 3
-        assert pointing.executed == ["toy.move"]
+        assert link.executed == ["toy.move"]
         assert stranger.ask(encode(command("anna", dl=CLOCK.utc_ns() - 1)))["code"] == "DEADLINE"
         assert stranger.ask(encode(command("anna", dl=0)))["code"] == "SCHEMA"
         assert stranger.ask(encode(command("anna", dl=CLOCK.utc_ns() + 3600 * NS)))["code"] == "SCHEMA"
         assert stranger.ask(encode(command("anna", dst_boot=b"previous")))["code"] == "TRANSPORT"
-    assert pointing.executed == ["toy.move"]
-    counted(pointing.anna, "DEADLINE")
+    assert link.executed == ["toy.move"]
+    counted(link.anna, "DEADLINE")
 
 
-def test_malformed_and_oversized_frames_are_refused_and_counted(pointing: Any, table: Table, folder: Path) -> None:
-    with Stranger(table["pointing"].cmd, keyed(folder, "anna")) as stranger:
+def test_malformed_and_oversized_frames_are_refused_and_counted(link: Any, table: Table, folder: Path) -> None:
+    with Stranger(table["link"].cmd, keyed(folder, "anna")) as stranger:
         for frames in ((b"",), (b"\xc1garbage",), (b"a", b"b"), (encode(command("anna")), b""), (b"\x00" * 65537,)):
             assert stranger.ask(*frames)["code"] == "PROTOCOL"
         padded = command("anna", b=msgspec.Raw(msgspec.msgpack.encode({"pad": b"x" * COMMAND_BYTES_MAX})))
         error = stranger.ask(encode(padded))
         assert (error["code"], "too long" in error["msg"]) == ("PROTOCOL", True)
-    assert pointing.executed == []
-    counted(pointing.anna, "PROTOCOL")
+    assert link.executed == []
+    counted(link.anna, "PROTOCOL")
 
 
-def test_who_sends_more_than_a_mebibyte_is_cut_off(pointing: Any, table: Table, folder: Path) -> None:
-    with Stranger(table["pointing"].cmd, keyed(folder, "anna")) as stranger:
+def test_who_sends_more_than_a_mebibyte_is_cut_off(link: Any, table: Table, folder: Path) -> None:
+    with Stranger(table["link"].cmd, keyed(folder, "anna")) as stranger:
         assert stranger.happens() == zmq.EVENT_HANDSHAKE_SUCCEEDED
         stranger.socket.send(b"x" * (MESSAGE_BYTES_MAX + 1))
         assert stranger.happens() == zmq.EVENT_DISCONNECTED
-    assert pointing.executed == []
+    assert link.executed == []
 
 
 def test_with_keys_every_address_of_the_machine_may_be_bound_and_reached(
@@ -250,7 +250,7 @@ def test_a_bus_that_lets_in_an_unlisted_key_does_not_start(
     security = station_security(folder)
     monkeypatch.setattr(AllowList, "find", lambda self, public: Principal("anybody", "supervisor"))
     with pytest.raises(BusError, match="let in a key that is not listed"):
-        SocketPort("pointing", CLOCK, table, security=security)
+        SocketPort("link", CLOCK, table, security=security)
 
 
 def test_without_a_gatekeeper_nobody_gets_in(folder: Path) -> None:

@@ -17,12 +17,16 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from controller.bus.endpoints import STATION_SERVICES, static_table
-from controller.bus.envelope import BusError
+from controller.bus.envelope import BusError, Lease
+from controller.bus.holder import leased
+from controller.bus.inbox import LEASE_METHODS
+from controller.bus.lease_desk import LeaseDesk
 from controller.bus.port import Reply
 from controller.bus.socket_port import SocketPort
 from controller.bus.store import Store
 from controller.bus.topics import (
     BUS_GAPS,
+    LEASE_LOST,
     LINK_STATE,
     POINTING_STATE,
     SAFETY_LASER,
@@ -45,7 +49,8 @@ from controller.bus.topics import (
     Vote,
 )
 from controller.cli import control
-from controller.cli.connect import DEFAULT_RIG, read_rig
+from controller.cli.arm import arm
+from controller.cli.connect import DEFAULT_RIG, connect, read_rig
 from controller.cli.snapshot import render, snapshot
 from controller.cli.status import status
 from controller.cli.watch import watch
@@ -86,6 +91,7 @@ class ToyStation:
 
     def __init__(self, base_port: int, clock: RealClock, refuse: dict[str, Reply]) -> None:
         self.told: list[tuple[str, str, dict[str, object]]] = []
+        self.leases: list[Lease | None] = []
         self._refuse = refuse
         self._clock = clock
         self._stop, self._ready = threading.Event(), threading.Event()
@@ -107,14 +113,20 @@ class ToyStation:
             for name in SERVED:
                 ports.append(SocketPort(name, self._clock, self._table, simulated=True))
                 stack.callback(ports[-1].close)
+            desk = LeaseDesk(self._clock, ports[0])
             self._ready.set()
             while not self._stop.is_set():
                 for port in ports:
                     for request in port.requests():
+                        if request.method in LEASE_METHODS:
+                            port.answer(request, desk.obey(request))
+                            continue
+                        self.leases.append(request.lease)
                         self.told.append((port.service, request.method, request.body))
                         done = Reply("", f"{port.service} did {request.method}")
                         port.answer(request, self._refuse.get(f"{port.service} {request.method}", done))
                     port.publish(SERVICE_HEARTBEAT, Heartbeat(self._clock.utc_ns(), 7, 3))
+                desk.turn()
                 self._publish(*ports)
                 self._clock.sleep_until(self._clock.now_ns() + NS // 50)
 
@@ -160,7 +172,7 @@ def station(base_port: int) -> Iterator[Callable[..., ToyStation]]:
 
 def run(*arguments: str) -> Result:
     app = typer.Typer()
-    for name, verb in {"status": status, "watch": watch}.items():
+    for name, verb in {"status": status, "watch": watch, "arm": arm}.items():
         app.command(name)(verb)
     for name in ("track", "stop", "park", "reset"):
         app.command(name)(getattr(control, name))
@@ -267,6 +279,34 @@ def test_a_refusal_is_a_sentence_and_a_failure(station: Callable[..., ToyStation
     assert result.exit_code == 1
     assert result.stderr.strip() == "boresight: the station is in SAFE: door (boresight reset first)"
     assert run("reset", "--rig", str(rig)).stdout.strip() == "station did station.reset"
+
+
+@pytest.mark.parametrize("verb", [["park"], ["reset"], ["arm", "--yes"]])
+def test_a_verb_says_who_holds_the_lease_and_does_nothing(
+    station: Callable[..., ToyStation], rig: Path, verb: list[str]
+) -> None:
+    served = station()
+    with connect(read_rig(rig), "bob") as bob, leased(bob, "station", "flies STARLINK-1"):
+        result = run(*verb, "--rig", str(rig))
+        assert result.exit_code != 0
+        assert "bob holds the lease of the station (flies STARLINK-1)" in str(result.exception)
+        assert served.told == []
+        assert run("stop", "--rig", str(rig)).exit_code == 0
+        taken = run(*verb, "--rig", str(rig), "--preempt")
+        assert taken.exit_code == 0, taken.output
+        assert bob.wait_for(LEASE_LOST) is not None
+    assert run(*verb, "--rig", str(rig)).exit_code == 0, "and gives it back"
+
+
+def test_arm_and_confirm_are_sent_under_one_lease(station: Callable[..., ToyStation], rig: Path) -> None:
+    served = station()
+    assert run("arm", "--yes", "--rig", str(rig)).stdout.strip() == "safety did safety.confirm"
+    assert [(service, method) for service, method, _ in served.told] == [
+        ("safety", "safety.arm"),
+        ("safety", "safety.confirm"),
+    ]
+    assert len({served.leases[-1], served.leases[-2]}) == 1
+    assert served.leases[-1] is not None
 
 
 def test_track_sends_the_next_pass_by_the_stations_own_time(station: Callable[..., ToyStation], rig: Path) -> None:
