@@ -37,6 +37,7 @@ VERBS = {
     "keys": "keys",
     "rig": "rig",
     "doctor": "doctor",
+    "schema": "schema",
 }
 GROUPS = {"rig": ("freeze", "suggest", "verify"), "keys": ()}  # with the modules that add commands to them
 HELP = "Points, acquires and tracks: controller for ground stations and laser terminals."

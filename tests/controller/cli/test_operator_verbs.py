@@ -287,6 +287,7 @@ def test_a_verb_says_who_holds_the_lease_and_does_nothing(
 ) -> None:
     served = station()
     with connect(read_rig(rig), "bob") as bob, leased(bob, "station", "flies STARLINK-1"):
+        assert "bob holds the lease of the station: flies STARLINK-1" in run("status", "--rig", str(rig)).output
         result = run(*verb, "--rig", str(rig))
         assert result.exit_code != 0
         assert "bob holds the lease of the station (flies STARLINK-1)" in str(result.exception)
