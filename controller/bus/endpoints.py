@@ -95,5 +95,12 @@ def host_of(endpoint: str) -> str:
     return host
 
 
+def reached_through(endpoint: str, door: str) -> str:
+    """An endpoint that is bound on every address of a machine, as seen by who has reached that machine at `door`."""
+    if host_of(endpoint) not in {"0.0.0.0", "[::]"}:
+        return endpoint
+    return f"tcp://{host_of(door)}:{endpoint.rpartition(':')[2]}"
+
+
 def _tcp(host: str, port: int) -> str:
     return f"tcp://{host}:{port}"

@@ -71,7 +71,7 @@ class Fence:
         if found is None:
             rival = next((one for one in state.held if covers(one.scope, scope)), None)
             return Reply("LEASE_STALE", f"the lease {lease.id} is over{f'; {busy(rival)}' if rival else ''}")
-        if found.holder != request.source and request.source != LEASE_KEEPER:
+        if found.holder != request.source and (request.source != LEASE_KEEPER or method in CONSENT):
             return Reply("AUTH", f"the lease {lease.id} is {found.holder}'s, not {request.source}'s")
         if not covers(found.scope, scope):
             return Reply("NO_LEASE", f"{method} needs the lease of the {scope}; {lease.id} is one of the {found.scope}")

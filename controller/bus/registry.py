@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 import zmq
 
-from controller.bus.endpoints import Endpoints
+from controller.bus.endpoints import Endpoints, reached_through
 from controller.bus.envelope import BusError, Ids, decode, encode
 from controller.bus.inbox import Writer, reply_of
 from controller.bus.port import Reply
@@ -139,7 +139,10 @@ class RegistryClient:
     def lookup(self, timeout_s: float = 1.0) -> dict[str, Endpoints]:
         """The bus table of what runs now. Raises BusError when nobody answers."""
         found = msgspec.convert(self._ask("reg.lookup", {}, timeout_s).body or {}, dict[str, Announcement])
-        return {name: announcement.endpoints for name, announcement in found.items()}
+        return {name: self._reached(announcement) for name, announcement in found.items()}
+
+    def _reached(self, at: Announcement) -> Endpoints:
+        return Endpoints(*(reached_through(endpoint, self._endpoint) for endpoint in (at.cmd, at.ctl, at.tlm)))
 
     def _ask(self, method: str, body: object, timeout_s: float) -> Reply:
         transport = Transport(self._security)

@@ -12,6 +12,7 @@ from controller.bus.endpoints import Endpoints, Table
 from controller.bus.envelope import SEPARATOR, BusError, Envelope, decode, encode
 from controller.bus.inbox import Inbox, Writer
 from controller.bus.port import Reply
+from controller.bus.roles import Principal
 from controller.bus.topics import TOPICS
 from controller.bus.transport import BATCH, Socket, Transport, receive
 
@@ -103,23 +104,24 @@ class Server:
     def poll(self) -> None:
         """Admit what has arrived, control first."""
         for socket, control in ((self._ctl, True), (self._cmd, False)):
-            for parts in receive_frames(socket):
-                self._admit(socket, parts, control)
+            if self._security is None:  # frames cost more than bytes, and say nothing here
+                for parts in receive(socket):
+                    self._admit(socket, parts, control, None)
+            else:
+                for frames in receive_frames(socket):
+                    sender = self._security.principal(frames[-1])
+                    self._admit(socket, [frame.bytes for frame in frames], control, sender)
 
-    def _admit(self, socket: Socket, parts: list[zmq.Frame], control: bool) -> None:
-        send = self._sender(socket, parts[0].bytes)
-        unreadable = self._writer.write("req", "")
+    def _admit(self, socket: Socket, parts: list[bytes], control: bool, principal: Principal | None) -> None:
+        send = self._sender(socket, parts[0])
         try:
             envelope = _envelope_of(parts)
         except BusError as error:
-            self._inbox.refuse(unreadable, Reply("PROTOCOL", str(error)), send)
+            self._inbox.refuse(self._writer.write("req", ""), Reply("PROTOCOL", str(error)), send)
             return
-        principal = None
-        if self._security is not None:
-            principal = self._security.principal(parts[1])
-            if principal is None:
-                self._inbox.refuse(envelope, Reply("AUTH", "this key is not listed any more"), send)
-                return
+        if self._security is not None and principal is None:
+            self._inbox.refuse(envelope, Reply("AUTH", "this key is not listed any more"), send)
+            return
         self._inbox.admit(envelope, control, send, principal)
 
     @staticmethod
@@ -188,10 +190,10 @@ def receive_frames(socket: Socket) -> Iterator[list[zmq.Frame]]:
             return
 
 
-def _envelope_of(parts: list[zmq.Frame]) -> Envelope:
+def _envelope_of(parts: list[bytes]) -> Envelope:
     """The envelope of a command: sender and one frame. Raises BusError."""
     if len(parts) != 2:
         raise BusError(f"a command is one frame, this one has {len(parts) - 1}")
-    if (size := len(parts[1].buffer)) > COMMAND_BYTES_MAX:
+    if (size := len(parts[1])) > COMMAND_BYTES_MAX:
         raise BusError(f"a command of {size} bytes is too long: {COMMAND_BYTES_MAX} bytes at most")
-    return decode(parts[1].bytes)
+    return decode(parts[1])

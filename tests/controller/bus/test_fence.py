@@ -131,9 +131,12 @@ def test_what_is_only_in_the_safe_direction_or_reads_needs_no_lease(station: Sta
 
 def test_the_station_moves_its_own_devices_and_never_consents_to_emission(station: Station) -> None:
     assert station.ask("station", "pointing", "pointing.park").code == ""
+    lease = grant(station.desk, "anna")
+    assert station.ask("station", "pointing", "pointing.track", lease).code == "", "on behalf of who asked it"
     for method in ("safety.arm", "safety.confirm"):
         assert station.ask("station", "safety", method).code == "NO_LEASE"
-    assert [method for _, _, method in station.obeyed] == ["pointing.park"]
+        assert station.ask("station", "safety", method, lease).code == "AUTH"
+    assert [method for _, _, method in station.obeyed] == ["pointing.park", "pointing.track"]
 
 
 def test_who_slept_through_being_replaced_is_refused_even_where_the_news_has_not_come() -> None:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import msgspec
 import pytest
 import zmq
 
@@ -44,6 +45,14 @@ def test_what_was_announced_is_found() -> None:
         client = RegistryClient(endpoint, RealClock())
         assert client.lookup() == {}
         client.announce(LINK)
+        assert client.lookup() == {"link": Endpoints(LINK.cmd, LINK.ctl, LINK.tlm)}
+
+
+def test_what_is_bound_everywhere_is_where_the_registry_was_reached() -> None:
+    everywhere = msgspec.structs.replace(LINK, cmd="tcp://0.0.0.0:1", tlm="tcp://[::]:3")
+    with serving() as endpoint:
+        client = RegistryClient(endpoint, RealClock())
+        client.announce(everywhere)
         assert client.lookup() == {"link": Endpoints(LINK.cmd, LINK.ctl, LINK.tlm)}
 
 

@@ -20,8 +20,10 @@ from controller.bus.endpoints import STATION_SERVICES, static_table
 from controller.bus.envelope import BusError, Lease
 from controller.bus.holder import leased
 from controller.bus.inbox import LEASE_METHODS
+from controller.bus.keys import make_key, make_station_key
 from controller.bus.lease_desk import LeaseDesk
 from controller.bus.port import Reply
+from controller.bus.security import Security, station_security
 from controller.bus.socket_port import SocketPort
 from controller.bus.store import Store
 from controller.bus.topics import (
@@ -89,7 +91,10 @@ class EpochClock(RealClock):
 class ToyStation:
     """Station, pointing and safety in one thread; remembers what they were told."""
 
-    def __init__(self, base_port: int, clock: RealClock, refuse: dict[str, Reply]) -> None:
+    def __init__(
+        self, base_port: int, clock: RealClock, refuse: dict[str, Reply], security: Security | None = None
+    ) -> None:
+        self._security = security
         self.told: list[tuple[str, str, dict[str, object]]] = []
         self.leases: list[Lease | None] = []
         self._refuse = refuse
@@ -111,7 +116,7 @@ class ToyStation:
         with ExitStack() as stack:
             ports = []
             for name in SERVED:
-                ports.append(SocketPort(name, self._clock, self._table, simulated=True))
+                ports.append(SocketPort(name, self._clock, self._table, simulated=True, security=self._security))
                 stack.callback(ports[-1].close)
             desk = LeaseDesk(self._clock, ports[0])
             self._ready.set()
@@ -164,8 +169,10 @@ class ToyStation:
 def station(base_port: int) -> Iterator[Callable[..., ToyStation]]:
     with ExitStack() as stack:
 
-        def make(refuse: dict[str, Reply] | None = None, clock: RealClock | None = None) -> ToyStation:
-            return stack.enter_context(ToyStation(base_port, clock or RealClock(), refuse or {}))
+        def make(
+            refuse: dict[str, Reply] | None = None, clock: RealClock | None = None, security: Security | None = None
+        ) -> ToyStation:
+            return stack.enter_context(ToyStation(base_port, clock or RealClock(), refuse or {}, security))
 
         yield make
 
@@ -297,6 +304,31 @@ def test_a_verb_says_who_holds_the_lease_and_does_nothing(
         assert taken.exit_code == 0, taken.output
         assert bob.wait_for(LEASE_LOST) is not None
     assert run(*verb, "--rig", str(rig)).exit_code == 0, "and gives it back"
+
+
+def test_the_command_line_speaks_with_the_key_that_the_rig_names(
+    station: Callable[..., ToyStation], rig: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = rig.parent / "keys"
+    make_station_key(folder)
+    make_key(folder, "anna", "operator")
+    make_key(folder, "olga", "observer")
+    served = station(security=station_security(folder))
+    plain, text = rig, rig.read_text()
+    rigs = {}
+    for name in ("anna", "olga"):
+        rigs[name] = rig.with_name(f"{name}.toml")
+        rigs[name].write_text(f'{text}keys = "keys"\nkey = "{name}"\n')
+    assert run("park", "--rig", str(rigs["anna"])).stdout.strip() == "station did station.park"
+    refused = run("park", "--rig", str(rigs["olga"]))
+    assert "olga is an observer and may not send lease.acquire" in str(refused.exception)
+    assert run("status", "--rig", str(rigs["olga"])).exit_code == 0
+    assert run("stop", "--rig", str(rigs["olga"])).exit_code == 0
+    monkeypatch.setattr("controller.cli.connect.ANSWER_S", 0.2)
+    assert "no station answers" in str(run("park", "--rig", str(plain)).exception)
+    (folder / "anna.public").unlink()
+    assert "it does not list this key" in str(run("park", "--rig", str(rigs["anna"])).exception)
+    assert [method for _, method, _ in served.told] == ["station.park", "stop", "stop", "stop"]
 
 
 def test_arm_and_confirm_are_sent_under_one_lease(station: Callable[..., ToyStation], rig: Path) -> None:
