@@ -20,6 +20,9 @@ import zmq
 from controller.bus.client import Client
 from controller.bus.endpoints import static_table
 from controller.bus.envelope import frame, unframe
+from controller.bus.holder import leased
+from controller.bus.inbox import LEASE_METHODS
+from controller.bus.lease_desk import LeaseDesk
 from controller.bus.local import LocalBus
 from controller.bus.port import Reply
 from controller.bus.socket_port import SocketPort, wait
@@ -83,20 +86,24 @@ def command_us() -> float:
 
     def serve() -> None:
         port = SocketPort("station", clock, table)
+        desk = LeaseDesk(clock, port)
         sockets = [port._server._ctl, port._server._cmd, port._publisher._socket]
         port.publish(SERVICE_HEARTBEAT, Heartbeat(clock.utc_ns(), 0, 0))
         ready.set()
         while not stop.is_set():
             wait(sockets, 10)
+            desk.turn()
             for request in port.requests():
-                port.answer(request, Reply("", "done"))
+                leases = request.method in LEASE_METHODS
+                port.answer(request, desk.obey(request) if leases else desk.over(request) or Reply("", "done"))
         port.close()
 
     thread = threading.Thread(target=serve)
     thread.start()
     ready.wait()
-    with Client(table) as client:
-        spent = best_us(lambda: client.call("station", "station.nothing"), 200)
+    with Client(table) as client, leased(client, "station", "a benchmark", 30.0) as lease:
+        assert not client.call("station", "station.nothing", lease=lease).code
+        spent = best_us(lambda: client.call("station", "station.nothing", lease=lease), 200)
     stop.set()
     thread.join()
     return spent

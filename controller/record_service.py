@@ -10,6 +10,7 @@ from controller.bus.client import Client
 from controller.bus.endpoints import Table
 from controller.bus.envelope import BusError
 from controller.bus.port import Port, Reply
+from controller.bus.security import Security
 from controller.bus.topics import STATION_EVENT, StationEvent
 from controller.record import Mender, RotatingRecorder, Rotation
 from controller.services.service import Service
@@ -39,6 +40,7 @@ class RecorderService(Service):
         metadata: Mapping[str, Mapping[str, str]] | None = None,
         attachments: Mapping[str, bytes] | None = None,
         rotation: Rotation | None = None,
+        security: Security | None = None,
     ) -> None:
         super().__init__(clock, port)
         self._table = table
@@ -46,6 +48,7 @@ class RecorderService(Service):
         self._metadata = metadata
         self._attachments = attachments
         self._rotation = rotation
+        self._security = security
         self._client: Client | None = None
         self._recorder: RotatingRecorder | None = None
         self._mender: Mender | None = None
@@ -58,7 +61,7 @@ class RecorderService(Service):
         self._run_dir.mkdir(parents=True, exist_ok=True)
         path = self._run_dir / f"{self.clock.utc_ns() // 1_000_000}.mcap"
         self._recorder = RotatingRecorder(path, self.clock.now_ns(), self._metadata, self._attachments, self._rotation)
-        self._client = Client(self._table, "recorder", self.clock)
+        self._client = Client(self._table, "recorder", self.clock, self._security)
         self._client.subscribe_all()
         self._mender = Mender(self._run_dir)
 

@@ -15,16 +15,17 @@ from types import TracebackType
 from typing import Any
 
 import msgspec
-import zmq
 
 from controller.bus.endpoints import DEFAULT_BASE_PORT, DEFAULT_HOST, Endpoints, registry_endpoint, static_table
 from controller.bus.envelope import BusError, Ids, frame
 from controller.bus.inbox import Inbox, Writer
 from controller.bus.port import Reply
 from controller.bus.registry import Announcement, RegistryServer, schema_hash
-from controller.bus.sockets import Publisher, Server, Socket
+from controller.bus.security import Security
+from controller.bus.sockets import Publisher, Server
 from controller.bus.store import Numbering
 from controller.bus.topics import STATION_EVENT, TOPICS, Body, StationEvent, Topic
+from controller.bus.transport import Transport
 from controller.record import Recorded, RecordingError, read_run
 from hal.clock import NS, Clock, ShiftedClock
 
@@ -44,14 +45,14 @@ class Replayed:
 class Voice:
     """One service of the recorded station: speaks for it, and refuses what it is told to do."""
 
-    def __init__(self, context: zmq.Context[Socket], service: str, at: Endpoints, clock: Clock, what: str) -> None:
+    def __init__(self, transport: Transport, service: str, at: Endpoints, clock: Clock, what: str) -> None:
         self._what = what
         self._writer = Writer(service, clock, Ids(clock), simulated=True)
         self._numbers = Numbering(service)
         self._inbox = Inbox(self._writer)
-        self._publisher = Publisher(context, at.tlm, service)
+        self._publisher = Publisher(transport, at.tlm, service)
         try:
-            self._server = Server(context, at, self._writer, self._inbox)
+            self._server = Server(transport, at, self._writer, self._inbox)
         except Exception:
             self._publisher.close()
             raise
@@ -83,12 +84,20 @@ class Replay:
         clock: the machine's clock.
         host: loopback address of the bus.
         base_port: its first port.
+        security: the station's keys, where its bus has them.
 
     Raises:
         BusError: a station, or another replay, uses these ports. RecordingError: there is nothing to replay.
     """
 
-    def __init__(self, first: Path, clock: Clock, host: str = DEFAULT_HOST, base_port: int = DEFAULT_BASE_PORT) -> None:
+    def __init__(
+        self,
+        first: Path,
+        clock: Clock,
+        host: str = DEFAULT_HOST,
+        base_port: int = DEFAULT_BASE_PORT,
+        security: Security | None = None,
+    ) -> None:
         messages = read_run(first)
         start = next(messages, None)
         if start is None:
@@ -98,15 +107,17 @@ class Replay:
         # Another epoch, hence never `realtime`: whatever is sent says so.
         self._clock = ShiftedClock(start.log_time_ns - clock.now_ns())
         self._what = f"this is a replay of {first.name}"
-        self._context: zmq.Context[Socket] = zmq.Context()
         self._voices: dict[str, Voice] = {}
         self._turn_due_ns = 0
+        self._registry = RegistryServer(registry_endpoint(host, base_port), self._clock, security)
+        self._transport = Transport(security)
         try:
-            self._registry = RegistryServer(self._context, registry_endpoint(host, base_port), self._clock)
-            for service, at in static_table(host, base_port).items():
-                self._voices[service] = Voice(self._context, service, at, self._clock, self._what)
+            for service, at in static_table(host, base_port, keys=security is not None).items():
+                self._voices[service] = Voice(self._transport, service, at, self._clock, self._what)
+            self._transport.open()
         except Exception:
-            self._context.destroy(0)
+            self._registry.close()
+            self._transport.abandon()
             raise
 
     def run(self, speed: float = 1.0, stop_wanted: Callable[[], bool] = lambda: False) -> Replayed:
@@ -132,7 +143,7 @@ class Replay:
         for voice in self._voices.values():
             voice.close()
         self._registry.close()
-        self._context.term()
+        self._transport.close()
 
     def _wait_until(self, due_ns: int, stop_wanted: Callable[[], bool]) -> bool:
         """Serve the bus until the message is due; False when told to stop."""

@@ -7,6 +7,9 @@ import math
 from pathlib import Path
 from typing import Any
 
+from controller.bus.envelope import Lease
+from controller.bus.inbox import LEASE_METHODS
+from controller.bus.lease_desk import LeaseDesk
 from controller.bus.port import Port, Reply, Request
 from controller.bus.topics import (
     ACQUISITION_STATE,
@@ -50,6 +53,7 @@ class StationService(Service):
         self._mask_rad = math.radians(elevation_mask_deg)
         self._quad_half_field_rad = quad_half_field_rad
         self._memory = memory
+        self._leases = LeaseDesk(clock, port)
         self._state = State(since_s=clock.now_ns() * 1e-9)
         self._epoch_utc_ns = 0
         self._warned: Mode | None = None
@@ -74,7 +78,8 @@ class StationService(Service):
     def cycle(self) -> None:
         """Commands first, then one turn of the machine, then the word to everybody."""
         for request in self.port.requests():
-            self.port.answer(request, self._obey(request))
+            self.port.answer(request, self._leases.over(request) or self._obey(request))
+        self._leases.turn()
         before = self._state.mode
         self._state = step(self._state, self._inputs())
         if self._state.mode is not before:
@@ -91,6 +96,8 @@ class StationService(Service):
     # Commands
 
     def _obey(self, request: Request) -> Reply:
+        if request.method in LEASE_METHODS:
+            return self._leases.obey(request)
         mode = self._state.mode
         match request.method:
             case "stop":
@@ -107,21 +114,21 @@ class StationService(Service):
             case "station.park" if mode not in {Mode.SAFE, Mode.FAULT}:
                 self._force(Mode.STOWED, "parked by the operator")
             case "station.track" if mode not in {Mode.SAFE, Mode.FAULT}:
-                return self._track(request.body)
+                return self._track(request.body, request.lease)
             case "station.park" | "station.track":
                 return Reply("INTERLOCK", f"the station is in {mode}: {self._state.reason}", "boresight reset first")
             case unknown:
                 return Reply("SCHEMA", f"the station has no method {unknown!r}", "see docs/protocol.md")
         return Reply("", f"the station is in {self._state.mode}")
 
-    def _track(self, body: dict[str, Any]) -> Reply:
+    def _track(self, body: dict[str, Any], lease: Lease | None) -> Reply:
         try:
             start_ns, end_ns, target = int(body["start_utc_ns"]), int(body["end_utc_ns"]), str(body["name"])
         except (KeyError, TypeError, ValueError):
             return Reply(
                 "SCHEMA", "track needs name, line1, line2, start_utc_ns and end_utc_ns", "boresight track NAME"
             )
-        reply = self.port.call("pointing", "pointing.track", body, CALL_TIMEOUT_S)
+        reply = self.port.call("pointing", "pointing.track", body, CALL_TIMEOUT_S, lease=lease)
         if reply.code:
             return reply
         before = self._state.mode

@@ -97,8 +97,10 @@ RIG_KEYS = {
     "aircraft.position_uncertainty_m": "of a reported position",
     "aircraft.altitude_uncertainty_m": "of a reported altitude: pressure in the standard atmosphere, not height",
     "aircraft.ignore_without_position": "true: aircraft that do not say where they are do not count; else each is a no",
-    "bus.host": "loopback only",
+    "bus.host": "loopback, or any address of this machine when there are keys",
     "bus.base_port": "first of three ports a service",
+    "bus.keys": "folder of the keys of who may connect, absolute or beside the rig file; empty: no keys",
+    "bus.key": "whose key the command line uses; empty: the only one in the folder besides the station's",
     "recording.file_max_mb": "a recording goes on in a new file at this size, in 10^6 bytes",
     "recording.file_max_min": "or at this age, in minutes, whichever comes first",
 }

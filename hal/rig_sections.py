@@ -168,10 +168,12 @@ class LinkSection(Section):
 
 
 class BusSection(Section):
-    """Where the control bus listens."""
+    """Where the control bus listens, and the keys of those who may use it."""
 
     host: str = "127.0.0.1"
     base_port: Annotated[int, Field(ge=1024, le=65_000)] = 5560
+    keys: str = ""
+    key: str = ""
 
 
 class RecordingSection(Section):

@@ -6,34 +6,38 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
-import zmq
-
 from controller.bus.endpoints import Table
-from controller.bus.envelope import Envelope, Ids, topic_named
+from controller.bus.envelope import Envelope, Ids, Lease, topic_named
 from controller.bus.inbox import Writer
 from controller.bus.port import Reply, Sample
 from controller.bus.requester import Requester
+from controller.bus.security import Security, speaker
 from controller.bus.socket_port import WAIT_MS, Listener, wait
 from controller.bus.sockets import Dialler
 from controller.bus.store import Store, sample_of
 from controller.bus.topics import TOPICS, Topic
+from controller.bus.transport import Transport
 from hal.clock import NS, Clock, Deadline, RealClock
 
 
 class Client:
     """Commands to, and telemetry from, a running station. Belongs to one thread; use it in a `with` block.
 
+    With keys its name is that of its key.
+
     with Client(static_table()) as client:
         reply = client.call("station", "stop", control=True)
     """
 
-    def __init__(self, table: Table, name: str = "cli", clock: Clock | None = None) -> None:
+    def __init__(
+        self, table: Table, name: str = "cli", clock: Clock | None = None, security: Security | None = None
+    ) -> None:
         self._clock = clock or RealClock()
         self._table = table
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        writer = Writer(name, self._clock, Ids(self._clock), simulated=False)
-        self._listener = Listener(self._context, self._clock, [endpoints.tlm for endpoints in table.values()])
-        self._dialler = Dialler(self._context, table)
+        self._transport = Transport(security)
+        writer = Writer(speaker(name, security), self._clock, Ids(self._clock), simulated=False)
+        self._listener = Listener(self._transport, self._clock, [endpoints.tlm for endpoints in table.values()])
+        self._dialler = Dialler(self._transport, table)
         self._requester = Requester(self._dialler, writer, self._listener.boot_of, self._listener.utc_apart_ns)
 
     @property
@@ -48,9 +52,10 @@ class Client:
         body: dict[str, Any] | None = None,
         timeout_s: float = 2.0,
         control: bool = False,
+        lease: Lease | None = None,
     ) -> Reply:
-        """Send a command and wait for its answer; `control` for stop, safe, abort and ping."""
-        return self.result(self.send(service, method, body, timeout_s, control))
+        """Send a command and wait for its answer; `control` for stop, safe, abort, ping and lease.*."""
+        return self.result(self.send(service, method, body, timeout_s, control, lease))
 
     def send(
         self,
@@ -59,9 +64,10 @@ class Client:
         body: dict[str, Any] | None = None,
         timeout_s: float = 2.0,
         control: bool = False,
+        lease: Lease | None = None,
     ) -> bytes:
         """Send a command and go on, to send others before waiting for the first; `result` has the answer."""
-        return self._requester.send(service, method, body or {}, timeout_s, control)
+        return self._requester.send(service, method, body or {}, timeout_s, control, lease)
 
     def result(self, request_id: bytes) -> Reply:
         """Wait for the answer to a command sent with `send`; there is always one, by its time-out."""
@@ -113,7 +119,7 @@ class Client:
         """Close all sockets."""
         self._listener.close()
         self._dialler.close()
-        self._context.term()
+        self._transport.close()
 
     def __enter__(self) -> Client:
         return self

@@ -42,14 +42,18 @@ def registry_endpoint(host: str = DEFAULT_HOST, base_port: int = DEFAULT_BASE_PO
 
 
 def static_table(
-    host: str = DEFAULT_HOST, base_port: int = DEFAULT_BASE_PORT, services: Sequence[str] = STATION_SERVICES
+    host: str = DEFAULT_HOST,
+    base_port: int = DEFAULT_BASE_PORT,
+    services: Sequence[str] = STATION_SERVICES,
+    keys: bool = False,
 ) -> dict[str, Endpoints]:
     """Endpoints of all services: three ports each, in the order of `services`, after the registry's.
 
     Raises:
-        BusError: the host is not a loopback address, or the ports do not fit.
+        BusError: without `keys`, the host is not a loopback address; or the ports do not fit.
     """
-    refuse_remote(host)
+    if not keys:
+        refuse_remote(host)
     last = base_port + CHANNELS * len(services)
     if base_port < 1 or last > 65535:
         raise BusError(
@@ -63,7 +67,7 @@ def static_table(
 
 
 def refuse_remote(host: str) -> None:
-    """Only loopback may be bound until connections are authenticated.
+    """Without keys only loopback may be bound.
 
     Raises:
         BusError: the host is another address, or a name other than localhost.
@@ -76,8 +80,9 @@ def refuse_remote(host: str) -> None:
     except ValueError:
         pass
     raise BusError(
-        f"[bus] host {host!r} is not a loopback address, and the bus has no keys yet: anybody on that network could "
-        'command this station; use host = "127.0.0.1" (and an SSH tunnel from elsewhere)'
+        f"[bus] host {host!r} is not a loopback address, and the bus has no keys: anybody on that network could "
+        "command this station; make keys with `boresight keys make` and name their folder in [bus] keys, or use "
+        'host = "127.0.0.1"'
     )
 
 
@@ -88,6 +93,13 @@ def host_of(endpoint: str) -> str:
     if scheme != "tcp" or not host or not port:
         raise BusError(f"{endpoint!r} is no endpoint like tcp://127.0.0.1:5561")
     return host
+
+
+def reached_through(endpoint: str, door: str) -> str:
+    """An endpoint that is bound on every address of a machine, as seen by who has reached that machine at `door`."""
+    if host_of(endpoint) not in {"0.0.0.0", "[::]"}:
+        return endpoint
+    return f"tcp://{host_of(door)}:{endpoint.rpartition(':')[2]}"
 
 
 def _tcp(host: str, port: int) -> str:

@@ -5,8 +5,9 @@ Transport-free, so that sockets and the in-process queue refuse, acknowledge and
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from controller.bus.envelope import (
@@ -20,16 +21,20 @@ from controller.bus.envelope import (
     ErrorBody,
     Ids,
     Kind,
+    Lease,
     body_as,
     pack,
 )
+from controller.bus.lease import CONSENT, LEASE_KEEPER
 from controller.bus.port import Reply, Request
+from controller.bus.roles import STATION, STOPS, Principal, Role, forbidden
 from controller.bus.topics import Body, Topic
 from hal.clock import NS, Clock
 
 CACHE_NS: Final = 60 * NS
-STOPS: Final = frozenset({"stop", "abort", "safe"})  # never too late, never for another start
 CONTROL_METHODS: Final = STOPS | {"ping"}
+LEASE_METHODS: Final = frozenset({"lease.acquire", "lease.renew", "lease.release"})  # control methods of the station
+COUNTED: Final = frozenset({"PROTOCOL", "SCHEMA", "AUTH", "NO_LEASE", "LEASE_STALE", "DEADLINE"})
 CODES: Final[dict[str, Code]] = {code: code for code in ERROR_CODES}
 
 Send = Callable[[Envelope], None]
@@ -65,9 +70,12 @@ class Writer:
         """A sample of a topic."""
         return self.write("evt" if topic.kind == "event" else "tlm", topic.name, body, seq=seq)
 
-    def request(self, service: str, method: str, body: Any, deadline_ns: int, boot: bytes) -> Envelope:
+    def request(
+        self, service: str, method: str, body: Any, deadline_ns: int, boot: bytes, lease: Lease | None = None
+    ) -> Envelope:
         """A command with an id of its own and a deadline in UTC nanoseconds."""
-        return self.write("req", method, body, id=self.ids.message(), dst=service, dst_boot=boot, dl=deadline_ns)
+        message_id = self.ids.message()
+        return self.write("req", method, body, id=message_id, dst=service, dst_boot=boot, dl=deadline_ns, ls=lease)
 
     def answer(self, request: Envelope, reply: Reply) -> Envelope:
         """`rep` for a success, `err` for anything else; a code outside of the closed list becomes INTERNAL."""
@@ -84,47 +92,77 @@ class Writer:
         return self.write("err", request.m, error, **to)
 
 
+@dataclass(slots=True)
+class _Open:
+    """A command that was admitted and not answered yet."""
+
+    envelope: Envelope
+    source: str
+    role: Role
+    send: Send
+
+
 class Inbox:
     """Commands of one service: checks, acknowledges, hands over, remembers answers.
 
     A command that is expired, meant for another start or service, or unreadable is refused, never executed; a stop on
     the control channel is executed however late it comes. The same id from the same sender within 60 s is the same
-    command: it is answered again, not executed again.
+    command: it is answered again, not executed again. No deadline is further ahead than that, so what is old enough to
+    be forgotten is late.
+
+    `principal` is the owner of the key that a message came with, None where there are no keys. `refused` counts what
+    was not done, by error code.
     """
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
-        self._control: list[tuple[Envelope, Send]] = []
-        self._commands: list[tuple[Envelope, Send]] = []
-        self._open: dict[tuple[str, bytes], tuple[Envelope, Send]] = {}
+        self._control: list[_Open] = []
+        self._commands: list[_Open] = []
+        self._open: dict[tuple[str, bytes], _Open] = {}
         self._answered: OrderedDict[tuple[str, bytes], tuple[int, Envelope]] = OrderedDict()
+        self.refused: Counter[str] = Counter()
+        self.latest_refusal = ""
 
-    def admit(self, envelope: Envelope, control: bool, send: Send) -> None:
+    def admit(self, envelope: Envelope, control: bool, send: Send, principal: Principal | None = None) -> None:
         """Take a message of the cmd or ctl channel; `send` carries acknowledgement and answer back."""
         if envelope.k != "req" or not envelope.id:
             return  # nobody waits for an answer to what is no request
-        key = (envelope.src, envelope.id)
-        if (done := self._answered.get(key)) is not None:
+        if principal is not None and (why := forbidden(principal, envelope.src, envelope.m)):
+            self.refuse(envelope, Reply("AUTH", f"{self._writer.service}: {why}", "boresight keys list"), send)
+            return
+        source = envelope.src if principal is None or principal.role == STATION else principal.name
+        key = (source, envelope.id)
+        if envelope.m in CONSENT and (key in self._answered or key in self._open):
+            again = f"{envelope.m} with this id has come before: consent is never repeated, send it anew"
+            self.refuse(envelope, Reply("PROTOCOL", again), send)
+        elif (done := self._answered.get(key)) is not None:
             send(done[1])
-        elif key in self._open:
-            self._open[key] = (envelope, send)
+        elif (waiting := self._open.get(key)) is not None:
+            waiting.send = send
             send(self._writer.write("ack", envelope.m, re=envelope.id, dst=envelope.src))
         elif (refusal := self._refusal(envelope, control)) is not None:
-            send(self._writer.answer(envelope, refusal))
+            self.refuse(envelope, refusal, send)
         elif control and envelope.m == "ping":
             send(self._writer.answer(envelope, Reply("", "", body={"utc_ns": self._writer.clock.utc_ns()})))
         else:
-            self._open[key] = (envelope, send)
-            (self._control if control else self._commands).append((envelope, send))
+            role: Role = "supervisor" if principal is None else principal.role
+            admitted = self._open[key] = _Open(envelope, source, role, send)
+            (self._control if control else self._commands).append(admitted)
             send(self._writer.write("ack", envelope.m, re=envelope.id, dst=envelope.src))
+
+    def refuse(self, envelope: Envelope, refusal: Reply, send: Send) -> None:
+        """Answer what is not even admitted."""
+        self._count(refusal)
+        send(self._writer.answer(envelope, refusal))
 
     def take(self) -> list[Request]:
         """Admitted commands, control first; what expired while it waited is refused now."""
         self._forget()
         taken: list[Request] = []
         for control, queue in ((True, self._control), (False, self._commands)):
-            for envelope, _ in queue:
-                request = Request(envelope.id, envelope.src, envelope.m, {}, control)
+            for item in queue:
+                envelope = item.envelope
+                request = Request(envelope.id, item.source, envelope.m, {}, control, envelope.ls, item.role)
                 if (late := None if control else self._late(envelope)) is not None:
                     self.finish(request, late)
                     continue
@@ -133,7 +171,7 @@ class Inbox:
                 except BusError as error:
                     self.finish(request, Reply("SCHEMA", str(error), "send a map of named values"))
                     continue
-                taken.append(Request(envelope.id, envelope.src, envelope.m, body, control))
+                taken.append(replace(request, body=body))
             queue.clear()
         return taken
 
@@ -142,10 +180,15 @@ class Inbox:
         key = (request.source, request.id)
         if (waiting := self._open.pop(key, None)) is None:
             return
-        envelope, send = waiting
-        answer = self._writer.answer(envelope, reply)
+        self._count(reply)
+        answer = self._writer.answer(waiting.envelope, reply)
         self._answered[key] = (self._writer.clock.now_ns(), answer)
-        send(answer)
+        waiting.send(answer)
+
+    def _count(self, reply: Reply) -> None:
+        if reply.code in COUNTED:
+            self.refused[reply.code] += 1
+            self.latest_refusal = reply.message
 
     def _refusal(self, envelope: Envelope, control: bool) -> Reply | None:
         mine = self._writer
@@ -159,10 +202,24 @@ class Inbox:
                 f"{mine.service} has been restarted since this command was addressed; it was not executed",
                 "look at the station's state and send the command again",
             )
-        if control and envelope.m not in CONTROL_METHODS:
-            allowed = ", ".join(sorted(CONTROL_METHODS))
+        methods = CONTROL_METHODS | LEASE_METHODS if mine.service == LEASE_KEEPER else CONTROL_METHODS
+        if control and envelope.m not in methods:
+            allowed = ", ".join(sorted(methods))
             return Reply("PROTOCOL", f"{envelope.m!r} is no control method ({allowed}): send it on cmd")
-        return self._late(envelope)
+        return self._without_bound(envelope, control) or self._late(envelope)
+
+    def _without_bound(self, envelope: Envelope, control: bool) -> Reply | None:
+        """A command that could still be executed when its id is forgotten could be executed twice."""
+        if control and envelope.m == "ping":
+            return None
+        if envelope.m in CONSENT and not envelope.dst_boot:
+            return Reply("SCHEMA", f"{envelope.m} must name the start of {envelope.dst} that it is for: set `dst_boot`")
+        if not envelope.dl:
+            return Reply("SCHEMA", f"{envelope.m} has no deadline", "set `dl`, at most 60 s ahead")
+        ahead_ns = envelope.dl - self._writer.clock.utc_ns()
+        if ahead_ns > CACHE_NS:
+            return Reply("SCHEMA", f"the deadline of {envelope.m} is {ahead_ns / NS:.0f} s ahead, 60 s at most")
+        return None
 
     def _late(self, envelope: Envelope) -> Reply | None:
         late_ns = self._writer.clock.utc_ns() - envelope.dl

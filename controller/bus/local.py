@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, Protocol, runtime_checkable
 
-from controller.bus.envelope import BusError, Envelope, Ids, decode, encode, frame, unframe
+from controller.bus.envelope import BusError, Envelope, Ids, Lease, decode, encode, frame, unframe
+from controller.bus.fence import Fence
 from controller.bus.inbox import Inbox, Writer, reply_of
+from controller.bus.lease import LEASE_KEEPER
 from controller.bus.port import Reply, Request, Sample
 from controller.bus.store import Newest, Numbering, Store, refuse_truth
-from controller.bus.topics import Body, Topic
+from controller.bus.topics import STATION_LEASE, Body, Topic
 from hal.clock import NS, Clock
 
 Tap = Callable[[str, Envelope], None]
@@ -112,6 +114,7 @@ class LocalPort:
         self._bus = bus
         self._numbers = Numbering(writer.service)
         self._replies: dict[bytes, tuple[int, Reply] | None] = {}
+        self._fence = Fence(self.service, bus.clock, lambda: self.fresh(STATION_LEASE, LEASE_KEEPER), self.answer)
 
     @property
     def stopped(self) -> bool:
@@ -140,16 +143,24 @@ class LocalPort:
 
     def requests(self) -> list[Request]:
         """Commands that arrived since the previous call; control requests first."""
-        return self.inbox.take()
+        return self._fence.passed(self.inbox.take())
 
     def answer(self, request: Request, reply: Reply) -> None:
         """Finish a command."""
         self.inbox.finish(request, reply)
 
-    def send(self, service: str, method: str, body: dict[str, Any], timeout_s: float, control: bool = False) -> bytes:
+    def send(
+        self,
+        service: str,
+        method: str,
+        body: dict[str, Any],
+        timeout_s: float,
+        control: bool = False,
+        lease: Lease | None = None,
+    ) -> bytes:
         """Send a command and go on; the id that comes back is what `result` asks for."""
         deadline_ns = self.writer.clock.utc_ns() + round(timeout_s * NS)
-        request = self.writer.request(service, method, body, deadline_ns, self._bus.boot_of(service))
+        request = self.writer.request(service, method, body, deadline_ns, self._bus.boot_of(service), lease)
         self._replies[request.id] = None
         if not self._bus.command(encode(request), control):
             self._replies[request.id] = (
@@ -165,10 +176,18 @@ class LocalPort:
         answered = self._replies.pop(request_id)
         return None if answered is None else answered[1]
 
-    def call(self, service: str, method: str, body: dict[str, Any], timeout_s: float, control: bool = False) -> Reply:
+    def call(
+        self,
+        service: str,
+        method: str,
+        body: dict[str, Any],
+        timeout_s: float,
+        control: bool = False,
+        lease: Lease | None = None,
+    ) -> Reply:
         """Send a command and wait, in the Clock's time, for its answer."""
         deadline_ns = self.writer.clock.now_ns() + round(timeout_s * NS)
-        request_id = self.send(service, method, body, timeout_s, control)
+        request_id = self.send(service, method, body, timeout_s, control, lease)
         self._bus.wait(lambda: (self._replies[request_id] or (None,))[0], deadline_ns)
         reply = self.result(request_id)
         if reply is not None:

@@ -7,6 +7,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
+from controller.bus.envelope import Lease
+from controller.bus.roles import Role
 from controller.bus.topics import Body, Topic
 
 B = TypeVar("B", bound=Body)
@@ -30,13 +32,15 @@ class Sample(msgspec.Struct, Generic[B], frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A command that has passed the envelope's checks (deadline, boot id) and awaits its answer."""
+    """A command that has passed the checks of envelope, key and lease, and awaits its answer."""
 
     id: bytes
-    source: str
+    source: str  # whose key sent it; without keys, on loopback, who the sender says it is
     method: str
     body: dict[str, Any]
     control: bool  # came over the ctl channel: stop, safe, ping
+    lease: Lease | None = None
+    role: Role = "supervisor"  # of that key; without keys whoever is on this machine may do everything
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,15 @@ class Port(Protocol):
         """Finish a command."""
         ...
 
-    def send(self, service: str, method: str, body: dict[str, Any], timeout_s: float, control: bool = False) -> bytes:
+    def send(
+        self,
+        service: str,
+        method: str,
+        body: dict[str, Any],
+        timeout_s: float,
+        control: bool = False,
+        lease: Lease | None = None,
+    ) -> bytes:
         """Send a command and go on; `timeout_s` from now it is refused as late. Returns the id for `result`."""
         ...
 
@@ -91,6 +103,14 @@ class Port(Protocol):
         """The answer to a command sent with `send`, once; None while there is none."""
         ...
 
-    def call(self, service: str, method: str, body: dict[str, Any], timeout_s: float, control: bool = False) -> Reply:
+    def call(
+        self,
+        service: str,
+        method: str,
+        body: dict[str, Any],
+        timeout_s: float,
+        control: bool = False,
+        lease: Lease | None = None,
+    ) -> Reply:
         """Send a command and wait, in the Clock's time, for its answer; code TIMEOUT_UNKNOWN when none comes."""
         ...

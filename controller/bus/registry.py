@@ -13,12 +13,15 @@ from typing import Any, Final
 import msgspec
 import zmq
 
-from controller.bus.endpoints import Endpoints
+from controller.bus.endpoints import Endpoints, reached_through
 from controller.bus.envelope import BusError, Ids, decode, encode
 from controller.bus.inbox import Writer, reply_of
 from controller.bus.port import Reply
-from controller.bus.sockets import Socket, bind, new_socket, receive
+from controller.bus.roles import forbidden
+from controller.bus.security import Security, speaker
+from controller.bus.sockets import receive_frames
 from controller.bus.topics import TOPICS
+from controller.bus.transport import Transport
 from hal.clock import NS, Clock
 
 TTL_NS: Final = 3 * NS
@@ -69,23 +72,35 @@ class Registry:
 class RegistryServer:
     """A Registry on a ROUTER at the station's fixed port: methods `reg.announce` and `reg.lookup`."""
 
-    def __init__(self, context: zmq.Context[Socket], endpoint: str, clock: Clock) -> None:
+    def __init__(self, endpoint: str, clock: Clock, security: Security | None = None) -> None:
         self.registry = Registry(clock)
         self._writer = Writer(NAME, clock, Ids(clock), simulated=False)
-        self._socket = new_socket(context, zmq.ROUTER)
-        self.endpoint = bind(self._socket, endpoint, NAME)
+        self._transport = Transport(security)
+        try:
+            self._socket = self._transport.socket(zmq.ROUTER)
+            self.endpoint = self._transport.bind(self._socket, endpoint, NAME)
+            self._transport.open()
+        except Exception:
+            self._transport.abandon()
+            raise
 
     def turn(self) -> None:
         """Answer what has come."""
-        for parts in receive(self._socket):
+        for parts in receive_frames(self._socket):
             if len(parts) == 2:
-                self._socket.send_multipart((parts[0], self._answer(parts[1])), zmq.NOBLOCK)
+                self._socket.send_multipart((parts[0].bytes, self._answer(parts[1])), zmq.NOBLOCK)
 
-    def _answer(self, data: bytes) -> bytes:
+    def _answer(self, frame: zmq.Frame) -> bytes:
         try:
-            request = decode(data)
+            request = decode(frame.bytes)
         except BusError as error:
             return encode(self._writer.answer(self._writer.write("req", ""), Reply("PROTOCOL", str(error))))
+        security = self._transport.security
+        principal = None if security is None else security.principal(frame)
+        if security is not None and principal is None:
+            return encode(self._writer.answer(request, Reply("AUTH", "this key is not listed any more")))
+        if principal is not None and (why := forbidden(principal, request.src, request.m)):
+            return encode(self._writer.answer(request, Reply("AUTH", why)))
         return encode(self._writer.answer(request, self._reply(request.m, request.b)))
 
     def _reply(self, method: str, body: msgspec.Raw) -> Reply:
@@ -105,15 +120,17 @@ class RegistryServer:
     def close(self) -> None:
         """Close."""
         self._socket.close(0)
+        self._transport.close()
 
 
 class RegistryClient:
     """Announces to, and asks, the registry of a station."""
 
-    def __init__(self, endpoint: str, clock: Clock, name: str = "cli") -> None:
+    def __init__(self, endpoint: str, clock: Clock, name: str = "cli", security: Security | None = None) -> None:
         self._endpoint = endpoint
         self._clock = clock
-        self._writer = Writer(name, clock, Ids(clock), simulated=False)
+        self._security = security
+        self._writer = Writer(speaker(name, security), clock, Ids(clock), simulated=False)
 
     def announce(self, announcement: Announcement, timeout_s: float = 1.0) -> None:
         """Announce a service. Raises BusError when nobody answers or the registry refuses."""
@@ -122,11 +139,14 @@ class RegistryClient:
     def lookup(self, timeout_s: float = 1.0) -> dict[str, Endpoints]:
         """The bus table of what runs now. Raises BusError when nobody answers."""
         found = msgspec.convert(self._ask("reg.lookup", {}, timeout_s).body or {}, dict[str, Announcement])
-        return {name: announcement.endpoints for name, announcement in found.items()}
+        return {name: self._reached(announcement) for name, announcement in found.items()}
+
+    def _reached(self, at: Announcement) -> Endpoints:
+        return Endpoints(*(reached_through(endpoint, self._endpoint) for endpoint in (at.cmd, at.ctl, at.tlm)))
 
     def _ask(self, method: str, body: object, timeout_s: float) -> Reply:
-        context: zmq.Context[Socket] = zmq.Context()
-        socket = new_socket(context, zmq.DEALER)
+        transport = Transport(self._security)
+        socket = transport.socket(zmq.DEALER)
         try:
             timeout_ms = max(1, round(timeout_s * 1000))
             socket.setsockopt(zmq.SNDTIMEO, timeout_ms)
@@ -141,7 +161,7 @@ class RegistryClient:
             ) from None
         finally:
             socket.close(0)
-            context.term()
+            transport.close()
         if reply.code:
             raise BusError(f"the registry at {self._endpoint} refuses: {reply.message}")
         return reply

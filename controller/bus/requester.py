@@ -8,9 +8,10 @@ from typing import Any
 
 import zmq
 
-from controller.bus.envelope import BusError, Envelope, encode
-from controller.bus.inbox import STOPS, Writer, reply_of
+from controller.bus.envelope import BusError, Envelope, Lease, encode
+from controller.bus.inbox import Writer, reply_of
 from controller.bus.port import Reply
+from controller.bus.roles import STOPS
 from controller.bus.sockets import Dialler
 from hal.clock import NS
 
@@ -27,6 +28,7 @@ class _Call:
     deadline_utc_ns: int
     deadline_ns: int
     timeout_s: float
+    lease: Lease | None = None
     sent: bool = False
     accepted: bool = False
     reply: Reply | None = None
@@ -53,7 +55,9 @@ class Requester:
         self._utc_apart_ns = utc_apart_ns
         self._calls: dict[bytes, _Call] = {}
 
-    def send(self, service: str, method: str, body: dict[str, Any], timeout_s: float, control: bool) -> bytes:
+    def send(
+        self, service: str, method: str, body: dict[str, Any], timeout_s: float, control: bool, lease: Lease | None
+    ) -> bytes:
         """Start a command; returns its id."""
         clock = self._writer.clock
         wait_ns = round(timeout_s * NS)
@@ -66,6 +70,7 @@ class Requester:
             clock.utc_ns() + wait_ns,
             clock.now_ns() + wait_ns,
             timeout_s,
+            lease,
         )
         self._calls[call.request_id] = call
         try:
@@ -107,6 +112,7 @@ class Requester:
             dst=call.service,
             dst_boot=boot,
             dl=call.deadline_utc_ns - self._utc_apart_ns(call.service),
+            ls=call.lease,
         )
         try:
             self._dialler.socket(call.service, call.control).send(encode(request), zmq.NOBLOCK)

@@ -8,16 +8,33 @@ from typing import Any, Final
 import zmq
 
 from controller.bus.endpoints import Endpoints, Table
-from controller.bus.envelope import BusError, Envelope, Ids, frame, unframe
+from controller.bus.envelope import BusError, Envelope, Ids, Lease, frame, unframe
+from controller.bus.fence import Fence
 from controller.bus.inbox import Inbox, Writer
+from controller.bus.lease import LEASE_KEEPER, SCOPE_OF
 from controller.bus.port import Reply, Request, Sample
+from controller.bus.refusals import Refusals
 from controller.bus.requester import Requester
+from controller.bus.security import Security, speaker
 from controller.bus.sockets import Dialler, Publisher, Server, Subscriber
 from controller.bus.store import Numbering, Store, refuse_truth
-from controller.bus.topics import BUS_GAPS, SERVICE_HEARTBEAT, TOPICS, Body, GapReport, Topic
+from controller.bus.topics import (
+    BUS_GAPS,
+    BUS_REFUSALS,
+    SERVICE_HEARTBEAT,
+    STATION_EVENT,
+    STATION_LEASE,
+    TOPICS,
+    Body,
+    GapReport,
+    RefusalReport,
+    StationEvent,
+    Topic,
+)
+from controller.bus.transport import Transport
 from hal.clock import NS, Clock
 
-GAPS_EVERY_NS: Final = NS
+REPORT_NS: Final = NS
 WAIT_MS: Final = 20
 SAME_CLOCK_NS: Final = 5 * NS  # a smaller delay is a delay, a larger one another clock
 
@@ -29,9 +46,9 @@ class Listener:
     smallest difference seen stands for the difference of the clocks.
     """
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], clock: Clock, endpoints: list[str]) -> None:
+    def __init__(self, transport: Transport, clock: Clock, endpoints: list[str]) -> None:
         self._clock = clock
-        self._subscriber = Subscriber(context, endpoints)
+        self._subscriber = Subscriber(transport, endpoints)
         self.store = Store()
         self._ahead_ns: dict[str, int] = {}
         self.unreadable = 0
@@ -94,6 +111,8 @@ class SocketPort:
         table: endpoints of all services (a port of 0 is drawn by the kernel, see `endpoints`).
         simulated: marks every message: some device of this station is emulated.
         stop_wanted: asked by `stopped`; a signal handler's flag.
+        seed: draws ids; None: unique ones.
+        security: our key and who else is listed; None: loopback only, and whoever is on this machine may do all.
     """
 
     def __init__(
@@ -104,6 +123,7 @@ class SocketPort:
         simulated: bool = False,
         stop_wanted: Callable[[], bool] = lambda: False,
         seed: int | str | None = None,
+        security: Security | None = None,
     ) -> None:
         if service not in table:
             raise BusError(f"no service {service!r} is in the bus table ({', '.join(table)})")
@@ -112,20 +132,25 @@ class SocketPort:
         self._clock = clock
         self._stop_wanted = stop_wanted
         self._stopped = False
-        self._gaps_due_ns = 0
+        self._report_due_ns = 0
         self._numbers = Numbering(service)
-        self._writer = Writer(service, clock, Ids(clock, seed), simulated)
+        self._writer = Writer(speaker(service, security), clock, Ids(clock, seed), simulated)
         self._inbox = Inbox(self._writer)
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._transport = Transport(security)
         try:
-            self._publisher = Publisher(self._context, table[service].tlm, service)
-            self._server = Server(self._context, table[service], self._writer, self._inbox)
+            self._publisher = Publisher(self._transport, table[service].tlm, service)
+            self._server = Server(self._transport, table[service], self._writer, self._inbox)
+            self._transport.open()
         except BusError:
-            self._context.destroy(0)
+            self._transport.abandon()
             raise
         others = [endpoints.tlm for name, endpoints in table.items() if name != service]
-        self._listener = Listener(self._context, clock, others)
-        self._dialler = Dialler(self._context, table)
+        self._listener = Listener(self._transport, clock, others)
+        self._dialler = Dialler(self._transport, table)
+        self._fence = Fence(service, clock, lambda: self.fresh(STATION_LEASE, LEASE_KEEPER), self.answer)
+        if service in SCOPE_OF:
+            self._listener.subscribe(STATION_LEASE)
+        self._refusals = Refusals(self._inbox, self._transport)
         self._requester = Requester(self._dialler, self._writer, self._listener.boot_of, self._listener.utc_apart_ns)
         self.endpoints = Endpoints(*self._server.endpoints, self._publisher.endpoint)
 
@@ -154,13 +179,18 @@ class SocketPort:
         self._publisher.publish(topic.name, frame(envelope))
         self._listener.accept(envelope)
         if topic is SERVICE_HEARTBEAT:
-            self._report_gaps()
+            self._report()
 
-    def _report_gaps(self) -> None:
+    def _report(self) -> None:
+        """Once a second: what was missed, and who was refused."""
         now_ns = self._clock.now_ns()
-        if now_ns >= self._gaps_due_ns:
-            self._gaps_due_ns = now_ns + GAPS_EVERY_NS
-            self.publish(BUS_GAPS, GapReport(dict(self.store.gaps)))
+        if now_ns < self._report_due_ns:
+            return
+        self._report_due_ns = now_ns + REPORT_NS
+        self.publish(BUS_GAPS, GapReport(dict(self.store.gaps)))
+        if sentence := self._refusals.new():
+            self.publish(BUS_REFUSALS, RefusalReport(dict(self._refusals.counts)))
+            self.publish(STATION_EVENT, StationEvent("warning", "REFUSED_MESSAGE", f"{self.service} {sentence}"))
 
     def latest(self, topic: Topic, source: str = "") -> Sample[Any] | None:
         """The newest sample of a topic, however old."""
@@ -186,23 +216,39 @@ class SocketPort:
         """Commands that arrived since the previous call; control requests first."""
         self._publisher.welcome()
         self._server.poll()
-        return self._inbox.take()
+        return self._fence.passed(self._inbox.take())
 
     def answer(self, request: Request, reply: Reply) -> None:
         """Finish a command."""
         self._inbox.finish(request, reply)
 
-    def send(self, service: str, method: str, body: dict[str, Any], timeout_s: float, control: bool = False) -> bytes:
+    def send(
+        self,
+        service: str,
+        method: str,
+        body: dict[str, Any],
+        timeout_s: float,
+        control: bool = False,
+        lease: Lease | None = None,
+    ) -> bytes:
         """Send a command and go on; the id that comes back is what `result` asks for."""
-        return self._requester.send(service, method, body, timeout_s, control)
+        return self._requester.send(service, method, body, timeout_s, control, lease)
 
     def result(self, request_id: bytes) -> Reply | None:
         """The answer to a command sent with `send`, once; None while there is none."""
         return self._requester.result(request_id)
 
-    def call(self, service: str, method: str, body: dict[str, Any], timeout_s: float, control: bool = False) -> Reply:
+    def call(
+        self,
+        service: str,
+        method: str,
+        body: dict[str, Any],
+        timeout_s: float,
+        control: bool = False,
+        lease: Lease | None = None,
+    ) -> Reply:
         """Send a command and wait for its answer."""
-        request_id = self.send(service, method, body, timeout_s, control)
+        request_id = self.send(service, method, body, timeout_s, control, lease)
         while (reply := self.result(request_id)) is None:
             wait([self._listener.socket, *self._dialler.sockets], WAIT_MS)
             self._listener.turn()
@@ -214,7 +260,7 @@ class SocketPort:
         self._dialler.close()
         self._server.close()
         self._publisher.close()
-        self._context.term()
+        self._transport.close()
 
 
 def wait(sockets: list[zmq.Socket[bytes]], timeout_ms: int) -> None:

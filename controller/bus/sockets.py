@@ -1,9 +1,4 @@
-"""The four kinds of ZeroMQ sockets of the bus, each with the options that its traps ask for.
-
-A high-water mark bounds memory, not age: freshness comes from time stamps, losses from sequence numbers. A DEALER
-would queue for a dead server and deliver to its successor: IMMEDIATE, the deadline and the boot id forbid it. Sockets
-are not thread-safe: all of one object belong to one thread.
-"""
+"""The four kinds of ZeroMQ sockets of the bus. They are not thread-safe: all of one object belong to one thread."""
 
 from __future__ import annotations
 
@@ -13,79 +8,30 @@ from typing import Final
 
 import zmq
 
-from controller.bus.endpoints import Endpoints, Table, host_of, refuse_remote
+from controller.bus.endpoints import Endpoints, Table
 from controller.bus.envelope import SEPARATOR, BusError, Envelope, decode, encode
 from controller.bus.inbox import Inbox, Writer
 from controller.bus.port import Reply
+from controller.bus.roles import Principal
 from controller.bus.topics import TOPICS
+from controller.bus.transport import BATCH, Socket, Transport, receive
 
-MESSAGE_BYTES_MAX: Final = 1 << 20
-HIGH_WATER: Final = 1000
+COMMAND_BYTES_MAX: Final = 1 << 16
 BUFFER_BYTES: Final = 1 << 16
-BATCH: Final = 1000  # messages taken at once, so that a flood cannot hold a cycle for ever
 KEPT: Final = {"state": 1, "event": 64}  # messages of a topic that a new subscriber gets
 TELEMETRY_LINGER_MS: Final = 200
-
-Socket = zmq.Socket[bytes]
-
-
-def new_socket(context: zmq.Context[Socket], kind: int) -> Socket:
-    """A socket with the options common to all channels."""
-    socket = context.socket(kind)
-    socket.setsockopt(zmq.LINGER, 0)
-    if kind == zmq.DEALER:  # queue for no dead server; on a SUB it would drop the last words of a service that ends
-        socket.setsockopt(zmq.IMMEDIATE, 1)
-    socket.setsockopt(zmq.SNDTIMEO, 0)
-    socket.setsockopt(zmq.MAXMSGSIZE, MESSAGE_BYTES_MAX)
-    socket.setsockopt(zmq.SNDHWM, HIGH_WATER)
-    socket.setsockopt(zmq.RCVHWM, HIGH_WATER)
-    socket.setsockopt(zmq.HEARTBEAT_IVL, 500)
-    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 1500)
-    socket.setsockopt(zmq.HEARTBEAT_TTL, 2000)
-    socket.setsockopt(zmq.RECONNECT_IVL, 50)
-    socket.setsockopt(zmq.RECONNECT_IVL_MAX, 200)  # loopback: a service that starts late is found soon
-    socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
-    return socket
-
-
-def bind(socket: Socket, endpoint: str, owner: str) -> str:
-    """Bind on loopback; returns the endpoint with the port that was given (asked for as 0 or not).
-
-    Raises:
-        BusError: not a loopback address, or the port is taken.
-    """
-    refuse_remote(host_of(endpoint))
-    try:
-        socket.bind(endpoint)
-    except zmq.ZMQError as error:
-        if error.errno == zmq.EADDRINUSE:
-            raise BusError(
-                f"{endpoint} of service {owner!r} is in use: a station is running with this [bus] base_port; "
-                "stop it, or give this one another base_port"
-            ) from None
-        raise BusError(f"{endpoint} of service {owner!r} cannot be bound: {error}") from None
-    return socket.getsockopt_string(zmq.LAST_ENDPOINT)
-
-
-def receive(socket: Socket, limit: int = BATCH) -> Iterator[list[bytes]]:
-    """Messages that are there now, at most `limit`; never waits."""
-    for _ in range(limit):
-        try:
-            yield socket.recv_multipart(zmq.NOBLOCK)
-        except zmq.Again:
-            return
 
 
 class Publisher:
     """XPUB of one service; whoever subscribes gets the last value of every state, and the latest events, at once."""
 
-    def __init__(self, context: zmq.Context[Socket], endpoint: str, owner: str) -> None:
-        self._socket = new_socket(context, zmq.XPUB)
+    def __init__(self, transport: Transport, endpoint: str, owner: str) -> None:
+        self._socket = transport.socket(zmq.XPUB)
         # Subscriptions take effect between two messages of ours, so that nobody joins in the middle of a replay.
         self._socket.setsockopt(zmq.XPUB_MANUAL, 1)
         self._socket.setsockopt(zmq.SNDBUF, BUFFER_BYTES)
         self._kept: dict[bytes, deque[bytes]] = {}
-        self.endpoint = bind(self._socket, endpoint, owner)
+        self.endpoint = transport.bind(self._socket, endpoint, owner)
 
     def publish(self, name: str, data: bytes) -> None:
         """Send a telemetry frame; a subscriber that does not keep up loses it and sees a gap."""
@@ -116,8 +62,8 @@ class Publisher:
 class Subscriber:
     """SUB connected to the telemetry of several services."""
 
-    def __init__(self, context: zmq.Context[Socket], endpoints: list[str]) -> None:
-        self.socket = new_socket(context, zmq.SUB)
+    def __init__(self, transport: Transport, endpoints: list[str]) -> None:
+        self.socket = transport.socket(zmq.SUB)
         self.socket.setsockopt(zmq.RCVBUF, BUFFER_BYTES)
         self._topics: set[str] = set()
         for endpoint in endpoints:
@@ -143,33 +89,40 @@ class Subscriber:
 class Server:
     """The two ROUTERs of one service: commands, and control that never queues behind them."""
 
-    def __init__(self, context: zmq.Context[Socket], endpoints: Endpoints, writer: Writer, inbox: Inbox) -> None:
+    def __init__(self, transport: Transport, endpoints: Endpoints, writer: Writer, inbox: Inbox) -> None:
+        self._security = transport.security
         self._writer = writer
         self._inbox = inbox
-        self._ctl, self._cmd = new_socket(context, zmq.ROUTER), new_socket(context, zmq.ROUTER)
+        self._ctl, self._cmd = transport.socket(zmq.ROUTER), transport.socket(zmq.ROUTER)
         for socket in (self._ctl, self._cmd):
             socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         self.endpoints = (
-            bind(self._cmd, endpoints.cmd, writer.service),
-            bind(self._ctl, endpoints.ctl, writer.service),
+            transport.bind(self._cmd, endpoints.cmd, writer.service),
+            transport.bind(self._ctl, endpoints.ctl, writer.service),
         )
 
     def poll(self) -> None:
         """Admit what has arrived, control first."""
         for socket, control in ((self._ctl, True), (self._cmd, False)):
-            for parts in receive(socket):
-                if len(parts) == 2:
-                    self._admit(socket, parts[0], parts[1], control)
+            if self._security is None:  # frames cost more than bytes, and say nothing here
+                for parts in receive(socket):
+                    self._admit(socket, parts, control, None)
+            else:
+                for frames in receive_frames(socket):
+                    sender = self._security.principal(frames[-1])
+                    self._admit(socket, [frame.bytes for frame in frames], control, sender)
 
-    def _admit(self, socket: Socket, peer: bytes, data: bytes, control: bool) -> None:
-        send = self._sender(socket, peer)
+    def _admit(self, socket: Socket, parts: list[bytes], control: bool, principal: Principal | None) -> None:
+        send = self._sender(socket, parts[0])
         try:
-            envelope = decode(data)
+            envelope = _envelope_of(parts)
         except BusError as error:
-            unreadable = self._writer.write("req", "")
-            send(self._writer.answer(unreadable, Reply("PROTOCOL", str(error))))
+            self._inbox.refuse(self._writer.write("req", ""), Reply("PROTOCOL", str(error)), send)
             return
-        self._inbox.admit(envelope, control, send)
+        if self._security is not None and principal is None:
+            self._inbox.refuse(envelope, Reply("AUTH", "this key is not listed any more"), send)
+            return
+        self._inbox.admit(envelope, control, send, principal)
 
     @staticmethod
     def _sender(socket: Socket, peer: bytes) -> Callable[[Envelope], None]:
@@ -191,8 +144,8 @@ class Server:
 class Dialler:
     """DEALERs to the other services, made on first use."""
 
-    def __init__(self, context: zmq.Context[Socket], table: Table) -> None:
-        self._context = context
+    def __init__(self, transport: Transport, table: Table) -> None:
+        self._transport = transport
         self._table = table
         self._sockets: dict[tuple[str, bool], Socket] = {}
 
@@ -208,7 +161,7 @@ class Dialler:
             if service not in self._table:
                 raise BusError(f"no service {service!r} is in the bus table ({', '.join(self._table)})")
             endpoints = self._table[service]
-            socket = new_socket(self._context, zmq.DEALER)
+            socket = self._transport.socket(zmq.DEALER)
             socket.connect(endpoints.ctl if control else endpoints.cmd)
             self._sockets[key] = socket
         return self._sockets[key]
@@ -226,3 +179,21 @@ class Dialler:
         """Close all."""
         for socket in self.sockets:
             socket.close(0)
+
+
+def receive_frames(socket: Socket) -> Iterator[list[zmq.Frame]]:
+    """As `receive`, with the frames, which know whose key they came with."""
+    for _ in range(BATCH):
+        try:
+            yield socket.recv_multipart(zmq.NOBLOCK, copy=False)
+        except zmq.Again:
+            return
+
+
+def _envelope_of(parts: list[bytes]) -> Envelope:
+    """The envelope of a command: sender and one frame. Raises BusError."""
+    if len(parts) != 2:
+        raise BusError(f"a command is one frame, this one has {len(parts) - 1}")
+    if (size := len(parts[1])) > COMMAND_BYTES_MAX:
+        raise BusError(f"a command of {size} bytes is too long: {COMMAND_BYTES_MAX} bytes at most")
+    return decode(parts[1])

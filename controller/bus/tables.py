@@ -18,15 +18,19 @@ from controller.bus.envelope import (
     ERROR_CODES,
     RETRYABLE,
     VERSION,
+    DoneBody,
     Envelope,
     ErrorBody,
     Kind,
+    Lease,
     TimeBase,
     encode,
     frame,
     pack,
 )
-from controller.bus.topics import TOPICS, LinkState
+from controller.bus.lease import Acquire, Granted
+from controller.bus.methods import METHODS
+from controller.bus.topics import TOPICS, HeldLease, LinkState, Vote
 
 ENVELOPE_KEYS: Final = {
     "v": "protocol version; another one is refused, naming both",
@@ -42,7 +46,7 @@ ENVELOPE_KEYS: Final = {
     "dst": "the service that is meant",
     "dst_boot": "the start of that service that is meant; a command for an earlier start is refused",
     "dl": "deadline, ns since 1970; a command that is taken up later is refused",
-    "ls": "lease: `{id, gen}`; not used yet",
+    "ls": "lease under which a command is sent: `{id, gen}`, as `lease.acquire` answered",
     "sim": "true on everything that comes from an emulated device or simulated time",
     "b": "body, a map",
 }
@@ -60,7 +64,7 @@ def topics() -> str:
 
 def bodies() -> str:
     """Fields of every body."""
-    kinds = {topic.body for topic in TOPICS.values()}
+    kinds: set[type[msgspec.Struct]] = {topic.body for topic in TOPICS.values()} | {HeldLease, Vote}
     parts = []
     for kind in sorted(kinds, key=lambda kind: kind.__name__):
         fields = ", ".join(f"`{field.name}` {_type(field.type)}" for field in msgspec.structs.fields(kind))
@@ -74,6 +78,22 @@ def envelope() -> str:
         (f"`{field.name}`", _type(field.type), ENVELOPE_KEYS[field.name]) for field in msgspec.structs.fields(Envelope)
     ]
     return _table(("key", "type", "meaning"), rows)
+
+
+def methods() -> str:
+    """Commands, with the lease that each needs."""
+    rows = [
+        (
+            ", ".join(method.services),
+            f"`{method.name}`" + (" (ctl)" if method.channel == "ctl" else ""),
+            method.scope,
+            _fields(method.body),
+            _fields(method.data),
+            method.does,
+        )
+        for method in METHODS
+    ]
+    return _table(("service", "method", "lease", "body", "data of the answer", "does"), rows)
 
 
 def errors() -> str:
@@ -93,7 +113,7 @@ def ports() -> str:
 
 
 def examples() -> str:
-    """Worked bytes: a command, its refusal, and a telemetry frame."""
+    """Worked bytes: a stop, its refusal, a telemetry frame, and a command under a lease with what comes before it."""
     command_id = bytes.fromhex("019ab3c4d5e67f00800102030405060f")
     command = Envelope(
         v=VERSION,
@@ -127,10 +147,51 @@ def examples() -> str:
         sim=True,
         b=pack(LinkState(1_790_000_000_000_000_000, 2.0e-6, 1.0e-7, above=True)),
     )
+    acquire = Envelope(
+        v=VERSION,
+        k="req",
+        m="lease.acquire",
+        src="anna",
+        t=1_790_000_000_000_000_000,
+        id=command_id,
+        dst="station",
+        dst_boot=EXAMPLE_BOOT,
+        dl=1_790_000_001_000_000_000,
+        b=pack(Acquire(scope="gimbal", ttl_s=10.0, reason="tests the axes")),
+    )
+    token = Lease("gimbal-1790000000001", 1_790_000_000_001)
+    granted = Granted(id=token.id, gen=token.gen, expires_utc_ns=1_790_000_010_001_000_000)
+    grant = Envelope(
+        v=VERSION,
+        k="rep",
+        m="lease.acquire",
+        src="station",
+        boot=EXAMPLE_BOOT,
+        t=1_790_000_000_001_000_000,
+        re=command_id,
+        dst="anna",
+        b=pack(DoneBody(msg="anna holds the lease of the gimbal", data=msgspec.to_builtins(granted))),
+    )
+    slew = Envelope(
+        v=VERSION,
+        k="req",
+        m="pointing.slew",
+        src="anna",
+        t=1_790_000_000_002_000_000,
+        id=bytes.fromhex("019ab3c4d5e67f008001020304050610"),
+        dst="pointing",
+        dst_boot=EXAMPLE_BOOT,
+        dl=1_790_000_001_002_000_000,
+        ls=token,
+        b=pack({"azimuth_rad": 1.5, "elevation_rad": 0.5}),
+    )
     parts = (
         ("A `stop` on the ctl channel, one ZeroMQ frame", encode(command)),
         ("Its refusal", encode(refusal)),
         ("Telemetry `link/state`, one frame: topic, NUL, envelope", frame(telemetry)),
+        ("A `lease.acquire` to the station's ctl channel", encode(acquire)),
+        ("The grant", encode(grant)),
+        ("A `pointing.slew` to pointing's cmd channel, under that lease", encode(slew)),
     )
     return "\n\n".join(f"{title} ({len(data)} bytes):\n\n{_hex(data)}" for title, data in parts)
 
@@ -139,6 +200,7 @@ SECTIONS: Final = {
     "topics": topics,
     "bodies": bodies,
     "envelope": envelope,
+    "methods": methods,
     "errors": errors,
     "ports": ports,
     "examples": examples,
@@ -157,6 +219,15 @@ def fill(page: str) -> str:
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
+
+
+def _fields(kind: Any) -> str:
+    if not isinstance(kind, type) or not issubclass(kind, msgspec.Struct):
+        return "map of number"
+    return ", ".join(
+        f"`{field.name}` {_type(field.type)}{'' if field.required else ' (optional)'}"
+        for field in msgspec.structs.fields(kind)
+    )
 
 
 def _port(endpoint: str) -> str:

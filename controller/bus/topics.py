@@ -196,6 +196,42 @@ class GapReport(Body, frozen=True):
     gaps: dict[str, int]
 
 
+class HeldLease(msgspec.Struct, frozen=True):
+    """A lease that somebody holds."""
+
+    scope: str  # station, or a part of it: gimbal, camera, laser
+    holder: str
+    id: str
+    gen: int
+    expires_utc_ns: int
+    reason: str
+
+
+class LeaseState(Body, frozen=True):
+    """Every lease that is held; `generation` is that of the latest grant."""
+
+    t_utc_ns: int
+    generation: int
+    held: list[HeldLease]
+
+
+class LeaseLost(Body, frozen=True):
+    """A lease ended against its holder's will; `taken_by` is empty when it was not renewed in time."""
+
+    scope: str
+    holder: str
+    id: str
+    gen: int
+    taken_by: str
+    reason: str
+
+
+class RefusalReport(Body, frozen=True):
+    """What a service has refused since its start, by error code; CONNECTION counts those that never got in."""
+
+    refused: dict[str, int]
+
+
 class Truth(Body, frozen=True):
     """World truth of one moment; published by the bench alone, subscribed to by no service."""
 
@@ -230,6 +266,8 @@ class Topic:
 
 STATION_MODE = Topic("station/mode", ModeState, 10, "state", 0.5)
 STATION_EVENT = Topic("station/event", StationEvent, 0, "event", 0)
+STATION_LEASE = Topic("station/lease", LeaseState, 2, "state", 2)
+LEASE_LOST = Topic("station/lease_lost", LeaseLost, 0, "event", 0)
 POINTING_STATE = Topic("pointing/state", PointingState, 10, "state", 0.5)
 TRACKING_COARSE = Topic("tracking/coarse", CoarseState, 50, "state", 0.2)
 TRACKING_CORRECTION = Topic("tracking/correction", Correction, 50, "state", 0.3)
@@ -243,6 +281,7 @@ LINK_STATE = Topic("link/state", LinkState, 10, "state", 0.5)
 SERVICE_HEARTBEAT = Topic("service/heartbeat", Heartbeat, 10, "state", 0.5)
 SERVICE_DEVICES = Topic("service/devices", DeviceIdentities, 0.02, "state", 120)
 BUS_GAPS = Topic("bus/gaps", GapReport, 1, "state", 5)
+BUS_REFUSALS = Topic("bus/refusals", RefusalReport, 0, "state", 5)
 SIM_TRUTH = Topic("sim/truth/line_of_sight", Truth, 20, "state", 0.5)
 
 TOPICS: dict[str, Topic] = {
@@ -250,6 +289,8 @@ TOPICS: dict[str, Topic] = {
     for topic in (
         STATION_MODE,
         STATION_EVENT,
+        STATION_LEASE,
+        LEASE_LOST,
         POINTING_STATE,
         TRACKING_COARSE,
         TRACKING_CORRECTION,
@@ -263,6 +304,7 @@ TOPICS: dict[str, Topic] = {
         SERVICE_HEARTBEAT,
         SERVICE_DEVICES,
         BUS_GAPS,
+        BUS_REFUSALS,
         SIM_TRUTH,
     )
 }

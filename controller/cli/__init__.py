@@ -36,13 +36,15 @@ VERBS = {
     "report": "report",
     "replay": "replay",
     "export": "export",
+    "keys": "keys",
     "rig": "rig",
     "clearance": "clearance",
     "zones": "zones",
     "doctor": "doctor",
+    "schema": "schema",
 }
-# Modules that add a command of their name to `boresight rig`.
-RIG_VERBS = ("freeze", "suggest", "verify", "jog", "home", "poke", "frames")
+# Groups of verbs, with the modules that add a command of their name to them.
+GROUPS = {"rig": ("freeze", "suggest", "verify", "jog", "home", "poke", "frames"), "keys": ()}
 HELP = "Points, acquires and tracks: controller for ground stations and laser terminals."
 USAGE_ERROR: Any = typer.BadParameter.__base__  # click's, or the copy that typer carries
 OURS = ("hal", "controller", "sim_hw")
@@ -60,8 +62,8 @@ class Verbs(TyperGroup):
         if cmd_name not in VERBS:
             return None
         module = import_module(f"{__name__}.{VERBS[cmd_name]}")
-        if cmd_name == "rig":
-            for verb in RIG_VERBS:
+        if cmd_name in GROUPS:
+            for verb in GROUPS[cmd_name]:
                 import_module(f"{__name__}.{verb}")
         if hasattr(module, "app"):
             return get_command(module.app)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from controller.cli.connect import DEFAULT_RIG, DEFAULT_RUN_DIR, RigOption, RunDirOption
+from controller.cli.connect import DEFAULT_RIG, DEFAULT_RUN_DIR, PreemptOption, RigOption, RunDirOption
 
 if TYPE_CHECKING:
     from controller.bus.port import Port
@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from hal.rig import Rig
 
 
-def calibrate(rig: RigOption = DEFAULT_RIG, run_dir: RunDirOption = DEFAULT_RUN_DIR) -> None:
+def calibrate(
+    rig: RigOption = DEFAULT_RIG, run_dir: RunDirOption = DEFAULT_RUN_DIR, preempt: PreemptOption = False
+) -> None:
     """Visit stars, fit the mount model, use it, and keep it in the run directory for the next start."""
+    from controller.bus.holder import holding
     from controller.cli.connect import connect, operating, station_answers
     from controller.cli.factories import SERVICES
     from controller.cli.rig import resolve_in, station_clock
@@ -31,9 +34,9 @@ def calibrate(rig: RigOption = DEFAULT_RIG, run_dir: RunDirOption = DEFAULT_RUN_
         if mode != "STOWED":
             raise BoresightError(f"the station is in {mode}; park it before a calibration: boresight park.")
     with stop_signals() as told, operating(described, clock, told) as port:
-        operator = Operator(clock, port, SERVICES)
-        operator.wait_for_services()
-        run_calibration(operator, described, clock, port, run_dir)
+        Operator(clock, port, SERVICES).wait_for_services()
+        with holding(clock, port, "station", "calibrates", preempt) as held:
+            run_calibration(Operator(clock, held, SERVICES), described, clock, held, run_dir)
 
 
 def run_calibration(operator: Operator, rig: Rig, clock: Clock, port: Port, run_dir: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from controller.cli.connect import DEFAULT_RIG, RigOption
+from controller.cli.connect import DEFAULT_RIG, PreemptOption, RigOption
 
 if TYPE_CHECKING:
     from controller.bus.port import Reply
@@ -24,15 +24,19 @@ def track(
     tle: Annotated[Path | None, typer.Option("--tle", help="File of element sets; default: the built-in ones.")] = None,
     age_max_days: Annotated[float, typer.Option("--max-age-days", help="Refuse older element sets.")] = 14.0,
     above_limits: Annotated[bool, typer.Option("--above-limits", help="Fly it with its predicted outage.")] = False,
+    preempt: PreemptOption = False,
 ) -> None:
     """Follow a target over its next pass, or the one that has begun."""
+    from controller.bus.holder import leased
     from controller.cli.connect import connect, read_rig, station_answers
 
     described = read_rig(rig)
     with connect(described) as client:
         now_ns = station_answers(client, described).sent_utc_ns  # the station's UTC decides, not this machine's
         body = next_pass(described, target, tle, now_ns, age_max_days, above_limits)
-        _say(client.call("station", "station.track", body, TIMEOUT_S))
+        with leased(client, "station", f"tracks {body['name']}", preempt=preempt) as lease:
+            reply = client.call("station", "station.track", body, TIMEOUT_S, lease=lease)
+    _say(reply)
 
 
 def stop(rig: RigOption = DEFAULT_RIG) -> None:
@@ -63,14 +67,14 @@ def stop(rig: RigOption = DEFAULT_RIG) -> None:
     _say(replies["station"])
 
 
-def park(rig: RigOption = DEFAULT_RIG) -> None:
+def park(rig: RigOption = DEFAULT_RIG, preempt: PreemptOption = False) -> None:
     """Leave the target and go to the park position."""
-    _command(rig, "station.park")
+    _command(rig, "station.park", "parks", preempt)
 
 
-def reset(rig: RigOption = DEFAULT_RIG) -> None:
+def reset(rig: RigOption = DEFAULT_RIG, preempt: PreemptOption = False) -> None:
     """Leave HOLD, SAFE or FAULT; the operator's word that it is safe to go on."""
-    _command(rig, "station.reset")
+    _command(rig, "station.reset", "resets", preempt)
 
 
 def next_pass(
@@ -137,13 +141,16 @@ def next_plan(
     return planned
 
 
-def _command(rig: Path, method: str) -> None:
+def _command(rig: Path, method: str, reason: str, preempt: bool) -> None:
+    from controller.bus.holder import leased
     from controller.cli.connect import connect, read_rig, station_answers
 
     described = read_rig(rig)
     with connect(described) as client:
         station_answers(client, described)
-        _say(client.call("station", method, {}, TIMEOUT_S))
+        with leased(client, "station", reason, preempt=preempt) as lease:
+            reply = client.call("station", method, {}, TIMEOUT_S, lease=lease)
+    _say(reply)
 
 
 def _say(reply: Reply) -> None:

@@ -167,12 +167,12 @@ def _say(console: Any, bench: Bench, coming: Pass, run_dir: Path) -> None:
 
 
 def _serve(console: Any, bench: Bench, told: Callable[[], bool]) -> None:
-    from controller.bus.endpoints import static_table
     from controller.bus.socket_port import SocketPort
+    from controller.cli.connect import service_security, table_of
     from controller.services.host import keep_memory, take_priority
 
-    bus, reactor = bench.rig.bus, bench.reactor
-    port = SocketPort("bench", _clock(bench), static_table(bus.host, bus.base_port), simulated=True)
+    reactor, security = bench.reactor, service_security(bench.rig)
+    port = SocketPort("bench", _clock(bench), table_of(bench.rig), simulated=True, security=security)
     keep_memory()
     if warning := take_priority(PRIORITY):
         console.print(f"the bench {warning}", style="yellow")

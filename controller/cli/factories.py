@@ -9,8 +9,8 @@ import math
 from functools import partial
 from pathlib import Path
 
-from controller.bus.endpoints import static_table
 from controller.bus.port import Port
+from controller.cli.connect import service_security, table_of
 from controller.freeze import as_metadata, frozen
 from controller.geometry.bodies import Place, sun_and_moon
 from controller.geometry.earth import EarthOrientation, load_earth_orientation
@@ -89,8 +89,9 @@ def recorder(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
     metadata = as_metadata(frozen(rig, [run_dir / MODEL_FILE, *rig.companions.values()]))
     limits = rig.recording
     rotation = Rotation(round(limits.file_max_mb * 1e6), round(limits.file_max_min * 60 * NS))
-    table = static_table(rig.bus.host, rig.bus.base_port)
-    return RecorderService(clock, port, table, run_dir, metadata, rotation=rotation)
+    return RecorderService(
+        clock, port, table_of(rig), run_dir, metadata, rotation=rotation, security=service_security(rig)
+    )
 
 
 def link(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:

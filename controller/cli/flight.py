@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from controller.bus.envelope import Envelope, body_of
+from controller.bus.holder import holding
 from controller.bus.local import LocalBus
 from controller.bus.topics import SIM_TRUTH, Truth
 from controller.cli.bench import open_bench
@@ -115,23 +116,24 @@ class Flight:
         flown, clock = self._flown, self._lockstep
         port = self._bus.port("operator")
         rig = self._bench.rig
-        operator = Operator(clock, port, factories.SERVICES)
         try:
-            operator.wait_for_services()
-            if self._calibrate:
-                calibration = Calibration(
-                    clock,
-                    port,
-                    factories.observer_of(rig),
-                    rig.optics.beacon_wavelength_nm * 1e-3,
-                    self._calibrates,
-                )
-                flown.calibrated = operator.calibrate(calibration)
-                self._doing = ""
-                flown.calibrated.fit.model.save(self.out / factories.MODEL_FILE, "simulated")
-            operator.track(flown.plan, flown.end_utc_ns)
-            operator.arm()
-            flown.ending = operator.watch(flown.end_utc_ns + AFTER_NS)
+            Operator(clock, port, factories.SERVICES).wait_for_services()
+            with holding(clock, port, "station", "a flight") as held:
+                operator = Operator(clock, held, factories.SERVICES)
+                if self._calibrate:
+                    calibration = Calibration(
+                        clock,
+                        held,
+                        factories.observer_of(rig),
+                        rig.optics.beacon_wavelength_nm * 1e-3,
+                        self._calibrates,
+                    )
+                    flown.calibrated = operator.calibrate(calibration)
+                    self._doing = ""
+                    flown.calibrated.fit.model.save(self.out / factories.MODEL_FILE, "simulated")
+                operator.track(flown.plan, flown.end_utc_ns)
+                operator.arm()
+                flown.ending = operator.watch(flown.end_utc_ns + AFTER_NS)
         finally:
             self._bus.stop()
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from controller.cli.connect import DEFAULT_RIG, DEFAULT_RUN_DIR, RigOption, RunDirOption
+from controller.cli.connect import DEFAULT_RIG, DEFAULT_RUN_DIR, PreemptOption, RigOption, RunDirOption
 
 if TYPE_CHECKING:
     from controller.pointing.plan import Plan
@@ -27,8 +27,10 @@ def fly(
     target: TargetOption = "",
     tle: TleOption = None,
     arc: ArcOption = None,
+    preempt: PreemptOption = False,
 ) -> None:
     """Fly one pass: calibrate, track, arm and confirm, and stay until the station rests again."""
+    from controller.bus.holder import holding
     from controller.cli.calibrate import run_calibration
     from controller.cli.connect import operating
     from controller.cli.factories import SERVICES
@@ -45,15 +47,17 @@ def fly(
         begin_ns, end_ns = plan.target.rise_utc_ns, plan.target.set_utc_ns
         if arc is not None:
             end_ns = min(end_ns, max(begin_ns, clock.utc_ns()) + round(arc * NS))
-        operator = Operator(clock, port, SERVICES)
-        operator.wait_for_services()
-        if calibrate:
-            run_calibration(operator, described, clock, port, run_dir)
-        operator.track(plan, end_ns)
-        operator.arm()
-        typer.echo(f"tracking {plan.target.elements.name}; emission is armed and confirmed", err=True)
-        ending = operator.watch(end_ns + round(AFTER_S * NS))
-    sentence = f"the pass of {plan.target.elements.name} ended in {ending.mode or 'silence'}: {ending.reason}"
+        Operator(clock, port, SERVICES).wait_for_services()
+        name = plan.target.elements.name
+        with holding(clock, port, "station", f"flies {name}", preempt) as held:
+            operator = Operator(clock, held, SERVICES)
+            if calibrate:
+                run_calibration(operator, described, clock, held, run_dir)
+            operator.track(plan, end_ns)
+            operator.arm()
+            typer.echo(f"tracking {name}; emission is armed and confirmed", err=True)
+            ending = operator.watch(end_ns + round(AFTER_S * NS))
+    sentence = f"the pass of {name} ended in {ending.mode or 'silence'}: {ending.reason}"
     if ending.mode != Mode.STOWED:
         raise BoresightError(sentence)
     typer.echo(sentence, err=True)

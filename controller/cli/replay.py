@@ -19,13 +19,14 @@ def replay(
     """Publish a recording's telemetry in its station's place, marked as simulated, for `boresight watch` and others."""
     import json
 
-    from controller.cli.connect import read_rig
+    from controller.cli.connect import read_rig, service_security
     from controller.replay import Replay
     from controller.services.realtime import stop_signals
     from hal.clock import RealClock
 
-    bus = read_rig(rig).bus
-    with Replay(file, RealClock(), bus.host, bus.base_port) as publishing, stop_signals() as told:
+    described = read_rig(rig)
+    bus, security = described.bus, service_security(described)
+    with Replay(file, RealClock(), bus.host, bus.base_port, security) as publishing, stop_signals() as told:
         if not json_output:
             typer.echo(f"replaying {file} at {bus.host}:{bus.base_port}; `boresight watch` shows it")
         done = publishing.run(speed, told)

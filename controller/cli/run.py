@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from controller.cli.connect import DEFAULT_RIG, DEFAULT_RUN_DIR, RigOption, RunDirOption
+from controller.cli.connect import DEFAULT_RIG, DEFAULT_RUN_DIR, RigOption, RunDirOption, key_folder
 from controller.cli.fly import ArcOption, CalibrateOption, TargetOption, TleOption
 
 WIRES = "wires"  # folder in the run directory
@@ -58,6 +58,7 @@ def run(
             priorities=PRIORITIES,
             restart=("recorder",),
             wire_log=run_dir / WIRES if wire_log else None,
+            keys=key_folder(resolved),
             tell=lambda sentence: typer.echo(sentence, err=True),
             stop_wanted=over,
         )

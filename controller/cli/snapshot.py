@@ -20,13 +20,23 @@ from controller.bus.topics import (
     SAFETY_STATE,
     SERVICE_HEARTBEAT,
     STATION_EVENT,
+    STATION_LEASE,
     STATION_MODE,
     TRACKING_COARSE,
     TRACKING_FINE,
     Topic,
 )
 
-STATES = (STATION_MODE, SAFETY_STATE, SAFETY_LASER, POINTING_STATE, TRACKING_COARSE, TRACKING_FINE, LINK_STATE)
+STATES = (
+    STATION_MODE,
+    STATION_LEASE,
+    SAFETY_STATE,
+    SAFETY_LASER,
+    POINTING_STATE,
+    TRACKING_COARSE,
+    TRACKING_FINE,
+    LINK_STATE,
+)
 EVENTS_SHOWN = 6
 STYLES = {"error": "bold red", "warning": "yellow", "info": ""}
 
@@ -79,7 +89,7 @@ def _state(store: Store, topic: Topic, now_ns: int) -> dict[str, Any] | None:
 
 def render(seen: dict[str, Any], events: list[tuple[str, str]] | None = None) -> RenderableType:
     """Tables of a snapshot, and the latest events (level, message) below."""
-    parts: list[RenderableType] = [_headline(seen), _services(seen), _loops(seen), _votes(seen)]
+    parts: list[RenderableType] = [_headline(seen), *_leases(seen), _services(seen), _loops(seen), _votes(seen)]
     if seen["telemetry_gaps"]:
         lost = ", ".join(f"{name} missed {sum(gaps.values())}" for name, gaps in seen["telemetry_gaps"].items())
         parts.append(Text(f"telemetry gaps: {lost}", style="yellow"))
@@ -97,6 +107,12 @@ def _headline(seen: dict[str, Any]) -> Text:
     text.append(f"{body['mode']}{stale}", style="bold red" if body["mode"] in {"SAFE", "FAULT"} else "bold green")
     target = f"  {body['target']}" if body["target"] else ""
     return text.append(f"{target}  {body['reason']}", style="default")
+
+
+def _leases(seen: dict[str, Any]) -> list[Text]:
+    state = seen["topics"][STATION_LEASE.name]
+    held = state["body"]["held"] if state is not None and state["fresh"] else []
+    return [Text(f"{one['holder']} holds the lease of the {one['scope']}: {one['reason']}") for one in held]
 
 
 def _services(seen: dict[str, Any]) -> Table:

@@ -102,15 +102,16 @@ class SafetyService(Service):
 
     def _obey(self, request: Request) -> Reply:
         now_s = self.clock.now_ns() * 1e-9
+        hand = f"{request.source} ({request.lease.id})" if request.lease is not None else request.source
         try:
             match request.method:
                 case "safety.arm":
                     mode = self.port.fresh(STATION_MODE)
                     name = mode.mode if mode is not None else ""
-                    self._latch = steps.arm(self._latch, now_s, request.source, name, self._locks)
+                    self._latch = steps.arm(self._latch, now_s, hand, name, self._locks)
                     self._trips.answer()
                 case "safety.confirm":
-                    self._latch = steps.confirm(self._latch, now_s, request.source)
+                    self._latch = steps.confirm(self._latch, now_s, hand)
                 case "safety.disarm" | "stop":
                     self._latch = steps.disarm(self._latch, now_s, f"{request.method} by {request.source}")
                 case "safe":

@@ -79,7 +79,8 @@ def host(launch: Launch, stop: Callable[[], bool], opened: Callable[[], None] = 
         wirelog.start(Path(launch.wire_log))
     port: SocketPort | None = None
     try:
-        port = SocketPort(launch.service, clock, launch.table(), simulated=bool(launch.addresses), stop_wanted=stop)
+        simulated, security = bool(launch.addresses), launch.security()
+        port = SocketPort(launch.service, clock, launch.table(), simulated, stop, security=security)
         rig = named(launch.loader)(Path(launch.rig), launch.addresses)
         named(launch.factory)(clock, port, rig, Path(launch.run_dir)).run(lambda: _begin(port, launch, opened))
         return 0

@@ -11,6 +11,7 @@ import msgspec
 
 from controller.bus.endpoints import DEFAULT_BASE_PORT, DEFAULT_HOST, STATION_SERVICES, Endpoints, static_table
 from controller.bus.port import Port
+from controller.bus.security import Security, station_security
 from controller.errors import BoresightError
 from controller.services.service import Service
 from hal.clock import Clock, ShiftedClock
@@ -42,11 +43,16 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     parent: int = 0  # process id of the supervisor; the service ends when it is gone. 0: whoever started it
     utc_offset_ns: int = 0  # not 0: real speed at the epoch of an emulated world, instead of `clock`
     wire_log: str = ""  # folder for the logs of its devices' wires; empty: none is written
+    keys: str = ""  # folder of the bus keys; empty: a bus on loopback without keys
     priority: int = 0  # SCHED_FIFO 1 to 99, 0: ordinary scheduling
 
     def table(self) -> dict[str, Endpoints]:
         """Where everybody listens."""
-        return static_table(self.host, self.base_port, self.services)
+        return static_table(self.host, self.base_port, self.services, keys=bool(self.keys))
+
+    def security(self) -> Security | None:
+        """The station's key and who is listed; None without keys. Raises KeyFileError."""
+        return station_security(Path(self.keys)) if self.keys else None
 
     def make_clock(self) -> Clock:
         """The Clock of every process of this station."""

@@ -18,8 +18,6 @@ from pathlib import Path
 from threading import current_thread, main_thread
 from typing import IO, Final, Literal
 
-import zmq
-
 from controller.bus.endpoints import DEFAULT_BASE_PORT, DEFAULT_HOST, STATION_SERVICES, registry_endpoint
 from controller.bus.port import Reply
 from controller.bus.registry import Announcement, RegistryServer, schema_hash
@@ -77,12 +75,11 @@ class Supervisor:
         self._tell = tell
         self._restart = frozenset(restart)
         self._table = first.table()
-        self._port = SocketPort(SUPERVISOR, clock, self._table, simulated=bool(first.addresses))
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        security = first.security()
+        self._port = SocketPort(SUPERVISOR, clock, self._table, bool(first.addresses), security=security)
         try:
-            self._registry = RegistryServer(self._context, registry_endpoint(first.host, first.base_port), clock)
+            self._registry = RegistryServer(registry_endpoint(first.host, first.base_port), clock, security)
         except Exception:
-            self._context.destroy(0)
             self._port.close()
             raise
         self._run_dir = Path(first.run_dir)
@@ -146,7 +143,6 @@ class Supervisor:
                 child.process.terminate()
                 self._await(child)
         self._registry.close()
-        self._context.term()
         self._port.close()
 
     def _await(self, child: Child) -> None:
@@ -233,6 +229,7 @@ def run_station(
     priorities: Mapping[str, int] | None = None,
     restart: Collection[str] = (),
     wire_log: Path | None = None,
+    keys: Path | None = None,
     tell: Tell = lambda sentence: None,
     stop_wanted: Callable[[], bool] = lambda: False,
 ) -> int:
@@ -246,17 +243,19 @@ def run_station(
         loader: "module:function" called with rig file and addresses.
         clock: "module:function" that makes each process's Clock.
         utc_offset_ns: UTC minus monotonic time of an emulated world of another epoch; 0: `clock` decides.
-        host: loopback address of the bus.
+        host: address of the bus; without keys a loopback one.
         base_port: first port of the bus.
         services: all names of the bus table, those that run elsewhere (bench) included.
         priorities: SCHED_FIFO priority by service, "supervisor" among them.
         restart: services that may be started again by themselves.
         wire_log: folder for a log of every wire; None: none is written.
+        keys: folder of the bus keys; None: a bus on loopback without keys.
         tell: takes each sentence for the operator.
         stop_wanted: asked at 50 Hz.
 
     Raises:
-        BusError: the ports are taken or not on loopback. LaunchError: a service is not in `services`.
+        BusError: the ports are taken or not on loopback, a key file is wrong or open to others. LaunchError: a service
+            is not in `services`.
     """
     for name in factories:
         if name not in services or name == SUPERVISOR:
@@ -278,6 +277,7 @@ def run_station(
             services=services,
             parent=os.getpid(),
             wire_log=str(wire_log) if wire_log is not None else "",
+            keys=str(keys) if keys is not None else "",
             priority=(priorities or {}).get(name, 0),
         )
         for name, factory in factories.items()

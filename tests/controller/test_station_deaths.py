@@ -70,7 +70,7 @@ class Port:
     def answer(self, request: Request, reply: Reply) -> None:
         assert reply.code == ""
 
-    def call(self, service: str, method: str, body: dict[str, Any], timeout_s: float) -> Reply:
+    def call(self, service: str, method: str, body: dict[str, Any], timeout_s: float, lease: Any = None) -> Reply:
         return Reply("", "")
 
 

@@ -56,7 +56,7 @@ class Port:
     def answer(self, request: Request, reply: Reply) -> None:
         self.replies.append(reply)
 
-    def call(self, service: str, method: str, body: dict[str, Any], timeout_s: float) -> Reply:
+    def call(self, service: str, method: str, body: dict[str, Any], timeout_s: float, lease: Any = None) -> Reply:
         return Reply("", "")
 
 

@@ -9,8 +9,11 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
 from controller.bus.endpoints import STATION_SERVICES, static_table
-from controller.bus.envelope import Envelope, decode, encode, frame, unframe
+from controller.bus.envelope import DoneBody, Envelope, Lease, body_as, decode, encode, frame, unframe
+from controller.bus.lease import Acquire, Granted
 from controller.bus.port import Reply
 from controller.bus.socket_port import SocketPort
 from controller.bus.tables import ENVELOPE_KEYS, SECTIONS, fill
@@ -40,11 +43,15 @@ def test_the_worked_bytes_are_read_and_written_by_the_codec() -> None:
         data = bytes.fromhex("".join(line[4:51] for line in block.splitlines()))
         assert len(data) == int(length)
         messages.append(data)
-    command, refusal, telemetry = messages
+    command, refusal, telemetry, acquire, grant, slew = messages
     assert encode(decode(command)) == command
     assert (decode(command).k, decode(command).m) == ("req", "stop")
     assert decode(refusal).re == decode(command).id
     assert frame(unframe(telemetry)) == telemetry
+    assert body_as(decode(acquire), Acquire).scope == "gimbal"
+    granted = msgspec.convert(body_as(decode(grant), DoneBody).data, Granted)
+    assert decode(slew).ls == Lease(granted.id, granted.gen)
+    assert all(encode(decode(data)) == data for data in (acquire, grant, slew))
 
 
 def run_example(base_port: int) -> subprocess.CompletedProcess[str]:

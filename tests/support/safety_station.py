@@ -88,6 +88,8 @@ class RecordingPort:
 class MockLaser:
     """Records calls into the port's log, so that their order with messages shows."""
 
+    identity = {"model": "mock"}  # noqa: RUF012
+
     def __init__(self, log: list[tuple[str, Any]], clock: ManualClock) -> None:
         self.log = log
         self.clock = clock

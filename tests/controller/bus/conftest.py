@@ -9,7 +9,10 @@ from contextlib import ExitStack
 import pytest
 
 from controller.bus.endpoints import Table, static_table
+from controller.bus.inbox import LEASE_METHODS
+from controller.bus.lease_desk import LeaseDesk
 from controller.bus.port import Reply
+from controller.bus.security import Security
 from controller.bus.socket_port import SocketPort
 from controller.bus.topics import SERVICE_HEARTBEAT, Heartbeat
 from hal.clock import NS, Clock, RealClock
@@ -40,9 +43,12 @@ def port(table: Table, clock: RealClock) -> Iterator[Callable[..., SocketPort]]:
 
 
 class Toy:
-    """Echoes commands, and says `held` to the method `toy.hold` only after a stop."""
+    """Echoes commands, and says `held` to the method `toy.hold` only after a stop; as "station" it keeps the leases."""
 
-    def __init__(self, table: Table, service: str, clock: Clock | None = None) -> None:
+    def __init__(
+        self, table: Table, service: str, clock: Clock | None = None, security: Security | None = None
+    ) -> None:
+        self._security = security
         self._clock = clock or RealClock()
         self._table = table
         self._service = service
@@ -62,13 +68,19 @@ class Toy:
 
     def _run(self) -> None:
         clock = self._clock
-        port = SocketPort(self._service, clock, self._table, stop_wanted=self._stop.is_set)
+        port = SocketPort(self._service, clock, self._table, stop_wanted=self._stop.is_set, security=self._security)
         held = []
+        desk = LeaseDesk(clock, port) if self._service == "station" else None
         try:
             self._ready.set()
             cycles = 0
             while not port.stopped:
+                if desk is not None:
+                    desk.turn()
                 for request in port.requests():
+                    if desk is not None and request.method in LEASE_METHODS:
+                        port.answer(request, desk.obey(request))
+                        continue
                     self.executed.append(request.method)
                     if request.method == "toy.hold":
                         held.append(request)
@@ -87,4 +99,4 @@ class Toy:
 
 @pytest.fixture
 def toy(table: Table) -> Callable[..., Toy]:
-    return lambda service, clock=None: Toy(table, service, clock)
+    return lambda service, clock=None, security=None: Toy(table, service, clock, security)

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import msgspec
 import pytest
 import zmq
 
@@ -21,9 +22,8 @@ LINK = Announcement("link", "tcp://127.0.0.1:1", "tcp://127.0.0.1:2", "tcp://127
 @contextmanager
 def serving() -> Iterator[str]:
     """A registry on a port that the kernel draws, turned by a thread."""
-    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     clock, stop = RealClock(), threading.Event()
-    server = RegistryServer(context, "tcp://127.0.0.1:*", clock)
+    server = RegistryServer("tcp://127.0.0.1:*", clock)
 
     def turn() -> None:
         while not stop.is_set():
@@ -38,7 +38,6 @@ def serving() -> Iterator[str]:
         stop.set()
         thread.join()
         server.close()
-        context.term()
 
 
 def test_what_was_announced_is_found() -> None:
@@ -46,6 +45,14 @@ def test_what_was_announced_is_found() -> None:
         client = RegistryClient(endpoint, RealClock())
         assert client.lookup() == {}
         client.announce(LINK)
+        assert client.lookup() == {"link": Endpoints(LINK.cmd, LINK.ctl, LINK.tlm)}
+
+
+def test_what_is_bound_everywhere_is_where_the_registry_was_reached() -> None:
+    everywhere = msgspec.structs.replace(LINK, cmd="tcp://0.0.0.0:1", tlm="tcp://[::]:3")
+    with serving() as endpoint:
+        client = RegistryClient(endpoint, RealClock())
+        client.announce(everywhere)
         assert client.lookup() == {"link": Endpoints(LINK.cmd, LINK.ctl, LINK.tlm)}
 
 

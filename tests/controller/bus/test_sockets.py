@@ -16,7 +16,6 @@ from controller.bus.envelope import BusError, Envelope, Ids, body_as, decode, en
 from controller.bus.inbox import Writer
 from controller.bus.port import Reply
 from controller.bus.socket_port import SocketPort
-from controller.bus.sockets import HIGH_WATER
 from controller.bus.topics import (
     BUS_GAPS,
     LINK_STATE,
@@ -27,6 +26,7 @@ from controller.bus.topics import (
     LinkState,
     StationEvent,
 )
+from controller.bus.transport import HIGH_WATER
 from hal.clock import NS, Deadline, RealClock, ShiftedClock
 
 MakePort = Callable[..., SocketPort]
@@ -109,9 +109,9 @@ def test_a_sender_with_another_utc_is_as_fresh_as_it_is(port: MakePort, table: T
 
 
 def test_events_arrive_in_order_and_once(port: MakePort) -> None:
-    sender, station = port("pointing"), port("station")
+    sender, station = port("link"), port("station")
     sender.publish(SERVICE_HEARTBEAT, Heartbeat(1, 0, 0))
-    eventually(lambda: sender.requests() or station.latest(SERVICE_HEARTBEAT, "pointing"))
+    eventually(lambda: sender.requests() or station.latest(SERVICE_HEARTBEAT, "link"))
     for number in range(100):
         sender.publish(STATION_EVENT, StationEvent("info", "code", str(number)))
     got: list[str] = []
@@ -120,7 +120,7 @@ def test_events_arrive_in_order_and_once(port: MakePort) -> None:
 
 
 def test_events_from_before_the_subscription_are_told_once_to_each(port: MakePort, table: Table) -> None:
-    sender = port("pointing")
+    sender = port("link")
     for number in range(70):
         sender.publish(STATION_EVENT, StationEvent("info", "code", str(number)))
     with Client(table) as first, Client(table) as second:
@@ -196,16 +196,16 @@ def test_samples_come_decoded_and_unknown_topics_are_refused(port: MakePort, tab
 
 
 def test_a_command_is_executed_and_its_answer_comes_back(table: Table, toy: Callable[[str], Any]) -> None:
-    with toy("pointing") as served, Client(table) as client:
-        reply = client.call("pointing", "pointing.slew", {"azimuth_rad": 1.0})
+    with toy("link") as served, Client(table) as client:
+        reply = client.call("link", "pointing.slew", {"azimuth_rad": 1.0})
         assert reply == Reply("", "done", body={"source": "cli", "azimuth_rad": 1.0})
         assert served.executed == ["pointing.slew"]
 
 
 def test_a_service_calls_another(port: MakePort, toy: Callable[[str], Any]) -> None:
-    with toy("pointing"):
+    with toy("link"):
         station = port("station")
-        reply = station.call("pointing", "pointing.park", {}, 2.0)
+        reply = station.call("link", "pointing.park", {}, 2.0)
         assert reply.body == {"source": "station"}
 
 
@@ -215,11 +215,11 @@ def test_two_clients_at_once_get_their_own_answers(table: Table, toy: Callable[[
     def ask(name: str) -> None:
         with Client(table, name) as client:
             for number in range(20):
-                body = client.call("pointing", "toy.count", {"number": number}).body or {}
+                body = client.call("link", "toy.count", {"number": number}).body or {}
                 assert body["source"] == name
                 answers[name].append(body["number"])
 
-    with toy("pointing"):
+    with toy("link"):
         threads = [threading.Thread(target=ask, args=(name,)) for name in answers]
         for thread in threads:
             thread.start()
@@ -229,17 +229,17 @@ def test_two_clients_at_once_get_their_own_answers(table: Table, toy: Callable[[
 
 
 def test_a_stop_overtakes_a_command_that_is_being_executed(table: Table, toy: Callable[[str], Any]) -> None:
-    with toy("pointing") as served, Client(table) as operator:
+    with toy("link") as served, Client(table) as operator:
         replies: list[Reply] = []
 
         def hold() -> None:
             with Client(table, "holder") as client:
-                replies.append(client.call("pointing", "toy.hold", timeout_s=5.0))
+                replies.append(client.call("link", "toy.hold", timeout_s=5.0))
 
         holder = threading.Thread(target=hold)
         holder.start()
         eventually(lambda: "toy.hold" in served.executed)
-        assert operator.call("pointing", "stop", control=True).code == ""
+        assert operator.call("link", "stop", control=True).code == ""
         holder.join()
         assert replies == [Reply("BUSY", "held until the stop")]
 
@@ -247,34 +247,34 @@ def test_a_stop_overtakes_a_command_that_is_being_executed(table: Table, toy: Ca
 def test_a_dead_server_is_a_sentence_and_nothing_was_executed(table: Table, clock: RealClock) -> None:
     with Client(table) as client:
         before_ns = clock.now_ns()
-        reply = client.call("pointing", "pointing.slew", timeout_s=0.2)
+        reply = client.call("link", "pointing.slew", timeout_s=0.2)
         assert reply.code == "TRANSPORT"
         assert "pointing.slew was not executed" in reply.message
         assert clock.now_ns() - before_ns < NS
-        assert client.call("pointing", "stop", timeout_s=0.1, control=True).code == "TRANSPORT"
+        assert client.call("link", "stop", timeout_s=0.1, control=True).code == "TRANSPORT"
 
 
 def test_a_command_to_a_dead_server_is_not_executed_by_its_successor(
     table: Table, toy: Callable[[str], Any], clock: RealClock
 ) -> None:
     with Client(table) as client:
-        with toy("pointing"):
-            assert client.call("pointing", "toy.first").code == ""
-        reply = client.call("pointing", "toy.second", timeout_s=0.2)
+        with toy("link"):
+            assert client.call("link", "toy.first").code == ""
+        reply = client.call("link", "toy.second", timeout_s=0.2)
         assert reply.code in {"TRANSPORT", "TIMEOUT_UNKNOWN"}
-        with toy("pointing") as successor:
+        with toy("link") as successor:
             client.pause(0.3)
             assert successor.executed == []
-            eventually(lambda: client.call("pointing", "toy.third", timeout_s=0.5).code == "")
+            eventually(lambda: client.call("link", "toy.third", timeout_s=0.5).code == "")
             assert successor.executed == ["toy.third"]
 
 
 def test_a_service_that_hangs_leaves_the_outcome_unknown(port: MakePort, table: Table) -> None:
-    hung = port("pointing")
+    hung = port("link")
     hung.publish(SERVICE_HEARTBEAT, Heartbeat(1, 0, 0))
     with Client(table) as client:
         eventually(lambda: hung.requests() or client.wait_for(SERVICE_HEARTBEAT, timeout_s=0.01))
-        reply = client.call("pointing", "pointing.slew", timeout_s=0.1)
+        reply = client.call("link", "pointing.slew", timeout_s=0.1)
         assert reply.code == "TIMEOUT_UNKNOWN"
         assert hung.requests() == [], "and when it wakes up the command is too late"
 
@@ -305,20 +305,20 @@ class Raw:
 def test_a_late_or_misdirected_command_is_refused(
     table: Table, toy: Callable[[str], Any], clock: RealClock, late: bool, boot: bytes, code: str
 ) -> None:
-    with toy("pointing") as served, Raw(table["pointing"].cmd) as raw:
+    with toy("link") as served, Raw(table["link"].cmd) as raw:
         deadline_ns = clock.utc_ns() + (-1 if late else NS)
-        answer = raw.ask(encode(raw.writer.request("pointing", "pointing.slew", {}, deadline_ns, boot)))
+        answer = raw.ask(encode(raw.writer.request("link", "pointing.slew", {}, deadline_ns, boot)))
         assert (answer.k, body_as(answer, dict)["code"]) == ("err", code)
         assert served.executed == []
 
 
 def test_garbage_is_answered_with_an_error_and_the_service_lives(table: Table, toy: Callable[[str], Any]) -> None:
-    with toy("pointing"), Raw(table["pointing"].cmd) as raw, Client(table) as client:
+    with toy("link"), Raw(table["link"].cmd) as raw, Client(table) as client:
         answer = raw.ask(b"\xc1garbage")
         assert (answer.k, body_as(answer, dict)["code"]) == ("err", "PROTOCOL")
         future = msgspec.msgpack.encode({"v": 2, "k": "req", "m": "pointing.slew", "src": "raw"})
         assert "version 2 and this side 1" in body_as(raw.ask(future), dict)["msg"]
-        assert client.call("pointing", "toy.first").code == ""
+        assert client.call("link", "toy.first").code == ""
 
 
 def test_a_slow_subscriber_loses_telemetry_and_the_loss_is_counted(port: MakePort, table: Table) -> None:
@@ -412,7 +412,7 @@ def test_a_client_of_today_commands_a_station_of_another_epoch(
     toy: Callable[..., Any], table: Table, clock: RealClock, years: int
 ) -> None:
     offset_ns = clock.utc_ns() - clock.now_ns() + years * 365 * 86400 * NS
-    with toy("station", ShiftedClock(offset_ns)) as station, Client(table) as client:
-        assert client.call("station", "toy.echo", {"n": 1}).code == ""
-        assert client.call("station", "stop", control=True).code == ""
-    assert station.executed == ["toy.echo", "stop"]
+    with toy("link", ShiftedClock(offset_ns)) as elsewhere, Client(table) as client:
+        assert client.call("link", "toy.echo", {"n": 1}).code == ""
+        assert client.call("link", "stop", control=True).code == ""
+    assert elsewhere.executed == ["toy.echo", "stop"]

@@ -17,12 +17,18 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from controller.bus.endpoints import STATION_SERVICES, static_table
-from controller.bus.envelope import BusError
+from controller.bus.envelope import BusError, Lease
+from controller.bus.holder import leased
+from controller.bus.inbox import LEASE_METHODS
+from controller.bus.keys import make_key, make_station_key
+from controller.bus.lease_desk import LeaseDesk
 from controller.bus.port import Reply
+from controller.bus.security import Security, station_security
 from controller.bus.socket_port import SocketPort
 from controller.bus.store import Store
 from controller.bus.topics import (
     BUS_GAPS,
+    LEASE_LOST,
     LINK_STATE,
     POINTING_STATE,
     SAFETY_LASER,
@@ -45,7 +51,8 @@ from controller.bus.topics import (
     Vote,
 )
 from controller.cli import control
-from controller.cli.connect import DEFAULT_RIG, read_rig
+from controller.cli.arm import arm
+from controller.cli.connect import DEFAULT_RIG, connect, read_rig
 from controller.cli.snapshot import render, snapshot
 from controller.cli.status import status
 from controller.cli.watch import watch
@@ -84,8 +91,12 @@ class EpochClock(RealClock):
 class ToyStation:
     """Station, pointing and safety in one thread; remembers what they were told."""
 
-    def __init__(self, base_port: int, clock: RealClock, refuse: dict[str, Reply]) -> None:
+    def __init__(
+        self, base_port: int, clock: RealClock, refuse: dict[str, Reply], security: Security | None = None
+    ) -> None:
+        self._security = security
         self.told: list[tuple[str, str, dict[str, object]]] = []
+        self.leases: list[Lease | None] = []
         self._refuse = refuse
         self._clock = clock
         self._stop, self._ready = threading.Event(), threading.Event()
@@ -105,16 +116,22 @@ class ToyStation:
         with ExitStack() as stack:
             ports = []
             for name in SERVED:
-                ports.append(SocketPort(name, self._clock, self._table, simulated=True))
+                ports.append(SocketPort(name, self._clock, self._table, simulated=True, security=self._security))
                 stack.callback(ports[-1].close)
+            desk = LeaseDesk(self._clock, ports[0])
             self._ready.set()
             while not self._stop.is_set():
                 for port in ports:
                     for request in port.requests():
+                        if request.method in LEASE_METHODS:
+                            port.answer(request, desk.obey(request))
+                            continue
+                        self.leases.append(request.lease)
                         self.told.append((port.service, request.method, request.body))
                         done = Reply("", f"{port.service} did {request.method}")
                         port.answer(request, self._refuse.get(f"{port.service} {request.method}", done))
                     port.publish(SERVICE_HEARTBEAT, Heartbeat(self._clock.utc_ns(), 7, 3))
+                desk.turn()
                 self._publish(*ports)
                 self._clock.sleep_until(self._clock.now_ns() + NS // 50)
 
@@ -152,15 +169,17 @@ class ToyStation:
 def station(base_port: int) -> Iterator[Callable[..., ToyStation]]:
     with ExitStack() as stack:
 
-        def make(refuse: dict[str, Reply] | None = None, clock: RealClock | None = None) -> ToyStation:
-            return stack.enter_context(ToyStation(base_port, clock or RealClock(), refuse or {}))
+        def make(
+            refuse: dict[str, Reply] | None = None, clock: RealClock | None = None, security: Security | None = None
+        ) -> ToyStation:
+            return stack.enter_context(ToyStation(base_port, clock or RealClock(), refuse or {}, security))
 
         yield make
 
 
 def run(*arguments: str) -> Result:
     app = typer.Typer()
-    for name, verb in {"status": status, "watch": watch}.items():
+    for name, verb in {"status": status, "watch": watch, "arm": arm}.items():
         app.command(name)(verb)
     for name in ("track", "stop", "park", "reset"):
         app.command(name)(getattr(control, name))
@@ -267,6 +286,60 @@ def test_a_refusal_is_a_sentence_and_a_failure(station: Callable[..., ToyStation
     assert result.exit_code == 1
     assert result.stderr.strip() == "boresight: the station is in SAFE: door (boresight reset first)"
     assert run("reset", "--rig", str(rig)).stdout.strip() == "station did station.reset"
+
+
+@pytest.mark.parametrize("verb", [["park"], ["reset"], ["arm", "--yes"]])
+def test_a_verb_says_who_holds_the_lease_and_does_nothing(
+    station: Callable[..., ToyStation], rig: Path, verb: list[str]
+) -> None:
+    served = station()
+    with connect(read_rig(rig), "bob") as bob, leased(bob, "station", "flies STARLINK-1"):
+        assert "bob holds the lease of the station: flies STARLINK-1" in run("status", "--rig", str(rig)).output
+        result = run(*verb, "--rig", str(rig))
+        assert result.exit_code != 0
+        assert "bob holds the lease of the station (flies STARLINK-1)" in str(result.exception)
+        assert served.told == []
+        assert run("stop", "--rig", str(rig)).exit_code == 0
+        taken = run(*verb, "--rig", str(rig), "--preempt")
+        assert taken.exit_code == 0, taken.output
+        assert bob.wait_for(LEASE_LOST) is not None
+    assert run(*verb, "--rig", str(rig)).exit_code == 0, "and gives it back"
+
+
+def test_the_command_line_speaks_with_the_key_that_the_rig_names(
+    station: Callable[..., ToyStation], rig: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = rig.parent / "keys"
+    make_station_key(folder)
+    make_key(folder, "anna", "operator")
+    make_key(folder, "olga", "observer")
+    served = station(security=station_security(folder))
+    plain, text = rig, rig.read_text()
+    rigs = {}
+    for name in ("anna", "olga"):
+        rigs[name] = rig.with_name(f"{name}.toml")
+        rigs[name].write_text(f'{text}keys = "keys"\nkey = "{name}"\n')
+    assert run("park", "--rig", str(rigs["anna"])).stdout.strip() == "station did station.park"
+    refused = run("park", "--rig", str(rigs["olga"]))
+    assert "olga is an observer and may not send lease.acquire" in str(refused.exception)
+    assert run("status", "--rig", str(rigs["olga"])).exit_code == 0
+    assert run("stop", "--rig", str(rigs["olga"])).exit_code == 0
+    monkeypatch.setattr("controller.cli.connect.ANSWER_S", 0.2)
+    assert "no station answers" in str(run("park", "--rig", str(plain)).exception)
+    (folder / "anna.public").unlink()
+    assert "it does not list this key" in str(run("park", "--rig", str(rigs["anna"])).exception)
+    assert [method for _, method, _ in served.told] == ["station.park", "stop", "stop", "stop"]
+
+
+def test_arm_and_confirm_are_sent_under_one_lease(station: Callable[..., ToyStation], rig: Path) -> None:
+    served = station()
+    assert run("arm", "--yes", "--rig", str(rig)).stdout.strip() == "safety did safety.confirm"
+    assert [(service, method) for service, method, _ in served.told] == [
+        ("safety", "safety.arm"),
+        ("safety", "safety.confirm"),
+    ]
+    assert len({served.leases[-1], served.leases[-2]}) == 1
+    assert served.leases[-1] is not None
 
 
 def test_track_sends_the_next_pass_by_the_stations_own_time(station: Callable[..., ToyStation], rig: Path) -> None:

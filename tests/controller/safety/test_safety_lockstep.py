@@ -10,8 +10,10 @@ from typing import Any
 import jsonschema
 import msgspec
 import pytest
+from leases import grant
 
 from controller.bus.envelope import Envelope
+from controller.bus.lease_desk import LeaseDesk
 from controller.bus.local import LocalBus
 from controller.bus.topics import (
     POINTING_STATE,
@@ -77,6 +79,7 @@ class Bench:
     def station(self) -> None:
         """Station, pointing and operator in one: all is well, arm after a second."""
         ports = {name: self.bus.port(name) for name in ("station", "pointing", "tracking", "operator")}
+        desk = LeaseDesk(self.clock, ports["station"])
         due_ns = 0
         while not self.bus.stopped:
             for name in ("station", "pointing", "tracking"):
@@ -84,9 +87,11 @@ class Bench:
             self.say(ports["station"], STATION_MODE, self.good.mode)
             self.say(ports["pointing"], POINTING_STATE, self.good.pointing)
             self.say(ports["tracking"], TRACKING_COARSE, self.good.coarse)
+            desk.turn()
             if self.clock.now_ns() == NS:
+                lease = grant(desk, "operator", "laser")
                 for method in ("safety.arm", "safety.confirm"):
-                    self.replies.append(ports["operator"].call("safety", method, {}, 1.0).code)
+                    self.replies.append(ports["operator"].call("safety", method, {}, 1.0, lease=lease).code)
             due_ns += NS // 20
             self.clock.sleep_until(due_ns)
 

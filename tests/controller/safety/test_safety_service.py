@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from safety_station import Station
 
-from controller.bus.port import Sample
+from controller.bus.envelope import Lease
+from controller.bus.port import Request, Sample
 from controller.bus.topics import (
     SAFETY_ENABLE,
     SAFETY_LASER,
@@ -228,6 +229,19 @@ def test_another_hand_cannot_confirm(station: Station) -> None:
     station.turn()
     station.ask("safety.arm", "operator")
     assert station.ask("safety.confirm", "a script").code == "INTERLOCK"
+
+
+def test_the_same_person_under_another_lease_cannot_confirm(station: Station) -> None:
+    def ask(method: str, generation: int) -> str:
+        lease = Lease(f"laser-{generation}", generation)
+        station.port.queue.append(Request(b"1", "anna", method, {}, False, lease))
+        station.turn()
+        return station.port.replies[-1].code
+
+    station.turn()
+    assert ask("safety.arm", 7) == ""
+    assert ask("safety.confirm", 8) == "INTERLOCK", "it was lost and taken again in between"
+    assert ask("safety.confirm", 7) == ""
 
 
 def test_an_unknown_method_is_named(station: Station) -> None:

@@ -16,7 +16,9 @@ import pytest
 from controller.bus.client import Client
 from controller.bus.endpoints import registry_endpoint, static_table
 from controller.bus.envelope import BusError
+from controller.bus.keys import KeyFileError, make_key, make_station_key
 from controller.bus.registry import RegistryClient
+from controller.bus.security import client_security
 from controller.bus.topics import LINK_STATE, STATION_EVENT
 from controller.record import finished, read_messages
 from controller.services.launch import LaunchError
@@ -272,6 +274,68 @@ def test_a_station_runs_until_it_is_no_longer_wanted(toys: str, tmp_path: Path, 
     assert sample is not None
     assert not sample.simulated, "no emulated device, no mark"
     assert (tmp_path / "closed").read_text().split() == ["first"]
+
+
+def test_a_station_with_keys_serves_who_is_listed_and_shows_nothing_to_who_is_not(
+    toys: str, tmp_path: Path, base_port: int
+) -> None:
+    keys = tmp_path / "keys"
+    make_station_key(keys)
+    make_key(keys, "anna", "operator")
+    table = static_table(base_port=base_port, services=SERVICES)
+    told: list[str] = []
+    with Client(table) as stranger, Client(table, security=client_security(keys)) as anna:
+        for client in (stranger, anna):
+            client.subscribe(LINK_STATE)
+        asked: list[bytes] = []
+
+        def stop() -> bool:
+            stranger.pause(0.001)
+            anna.pause(0.001)
+            if not asked and anna.store.latest(LINK_STATE, "first") is not None:
+                asked.append(anna.send("supervisor", "supervisor.end", timeout_s=10.0))
+            for request in asked:
+                anna._requester.result(request)  # sends it as soon as it is connected
+            return False  # the station ends when anna says so
+
+        code = run_station(
+            {"first": f"{toys}:toy"},
+            Path("toy.toml"),
+            {},
+            tmp_path,
+            loader=f"{toys}:rig",
+            base_port=base_port,
+            services=SERVICES,
+            keys=keys,
+            tell=told.append,
+            stop_wanted=stop,
+        )
+        assert stranger.store.received == 0
+    assert code == 0
+    assert all("a connection without a key was refused" in sentence for sentence in told)
+
+
+@pytest.mark.parametrize("mend", ["missing", "open to others"])
+def test_a_station_whose_own_key_is_missing_or_open_to_others_does_not_start(
+    toys: str, tmp_path: Path, base_port: int, mend: str
+) -> None:
+    keys = tmp_path / "keys"
+    make_station_key(keys)
+    if mend == "missing":
+        (keys / "station.secret").unlink()
+    else:
+        (keys / "station.secret").chmod(0o640)
+    with pytest.raises(KeyFileError, match=r"station\.secret"):
+        run_station(
+            {"first": f"{toys}:toy"}, Path("x"), {}, tmp_path, base_port=base_port, services=SERVICES, keys=keys
+        )
+
+
+def test_a_station_off_loopback_without_keys_does_not_start(toys: str, tmp_path: Path, base_port: int) -> None:
+    with pytest.raises(BusError, match=r"not a loopback address.*boresight keys make"):
+        run_station(
+            {"first": f"{toys}:toy"}, Path("x"), {}, tmp_path, host="0.0.0.0", base_port=base_port, services=SERVICES
+        )
 
 
 def test_a_station_whose_registry_port_is_taken_is_refused(toys: str, tmp_path: Path, base_port: int) -> None:

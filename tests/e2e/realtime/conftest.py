@@ -22,6 +22,7 @@ import pytest
 import sim_hw.scenarios
 from controller.bus.client import Client
 from controller.bus.endpoints import STATION_SERVICES, static_table
+from controller.bus.holder import leased
 from controller.bus.topics import SERVICE_HEARTBEAT, SIM_TRUTH, STATION_EVENT, STATION_MODE, Truth
 from controller.cli.demo import DEFAULT_RIG, choose_pass
 from controller.cli.factories import REALTIME
@@ -199,10 +200,12 @@ class Station:
         now_ns = self.clock.now_ns()
         return all(self.client.store.fresh(SERVICE_HEARTBEAT, name, now_ns) is not None for name in REALTIME)
 
-    def ask(self, service: str, method: str, body: dict[str, Any] | None = None) -> None:
-        """A command that is obeyed."""
-        reply = self.client.call(service, method, body, timeout_s=3.0)
-        assert reply.code == "", f"{method}: {reply.message}\n{self.told()}"
+    def ask(self, service: str, *methods: str, body: dict[str, Any] | None = None) -> None:
+        """Commands that are obeyed, under a lease of the station."""
+        with leased(self.client, "station", "a test") as lease:
+            for method in methods:
+                reply = self.client.call(service, method, body, timeout_s=3.0, lease=lease)
+                assert reply.code == "", f"{method}: {reply.message}\n{self.told()}"
 
     def take_up(self) -> None:
         """Track what is in the sky and switch on."""
@@ -215,9 +218,8 @@ class Station:
             "start_utc_ns": target.rise_utc_ns,
             "end_utc_ns": target.set_utc_ns,
         }
-        self.ask("station", "station.track", body)
-        self.ask("safety", "safety.arm")
-        self.ask("safety", "safety.confirm")
+        self.ask("station", "station.track", body=body)
+        self.ask("safety", "safety.arm", "safety.confirm")
         self.watch(lambda: self.truth.emitting and max(map(abs, self.truth.axis_command_rad_s)) > 0, 45.0, "emission")
 
     def children(self) -> dict[str, int]:

@@ -1,0 +1,82 @@
+"""The last look at a command before a device hears of it: does its sender hold the lease, and is nobody newer known?
+
+Each service that owns devices does it for itself, with the station's lease telemetry and the largest generation that it
+has obeyed: a holder that slept through its own replacement is refused wherever its command arrives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from controller.bus.lease import CONSENT, FREE, LEASE_KEEPER, SCOPE_OF, busy, covers
+from controller.bus.port import Reply, Request
+from controller.bus.topics import LeaseState
+from hal.clock import NS, Clock
+
+WAIT_NS: Final = NS // 5  # telemetry and commands come on two ways: a lease may be younger than the news of it
+
+
+class Fence:
+    """Passes what the lease allows to `service`, refuses the rest with `finish`. `leases` gives the fresh telemetry."""
+
+    def __init__(
+        self,
+        service: str,
+        clock: Clock,
+        leases: Callable[[], LeaseState | None],
+        finish: Callable[[Request, Reply], None],
+    ) -> None:
+        self._service = service
+        self._scope = SCOPE_OF.get(service)
+        self._clock = clock
+        self._leases = leases
+        self._finish = finish
+        self._highest = 0
+        self._early: list[tuple[int, Request]] = []
+
+    def passed(self, requests: list[Request]) -> list[Request]:
+        """Those that may be executed now, in order."""
+        if self._scope is None or not (requests or self._early):
+            return requests
+        now_ns = self._clock.now_ns()
+        waiting, self._early = [*self._early, *((now_ns, request) for request in requests)], []
+        allowed = []
+        for since_ns, request in sorted(waiting, key=lambda one: not one[1].control):
+            refusal = self._refusal(request, self._scope)
+            if refusal is None:
+                allowed.append(request)
+            elif refusal is EARLY and now_ns - since_ns < WAIT_NS:
+                self._early.append((since_ns, request))
+            else:
+                self._finish(request, refusal)
+        return allowed
+
+    def _refusal(self, request: Request, scope: str) -> Reply | None:
+        lease, method = request.lease, request.method
+        if request.control or method in FREE:
+            return None
+        if lease is None:
+            if request.source == LEASE_KEEPER and method not in CONSENT:
+                return None
+            return Reply("NO_LEASE", f"{method} needs the lease of the {scope}", "lease.acquire at the station, on ctl")
+        if lease.gen < self._highest:
+            return Reply("LEASE_STALE", f"{self._service} has obeyed a newer lease than {lease.id}", "acquire it again")
+        state = self._leases()
+        if state is None:
+            return Reply("NO_LEASE", "the station, which keeps the leases, is silent: nobody may command", "stop works")
+        if lease.gen > state.generation:
+            return EARLY
+        found = next((one for one in state.held if one.id == lease.id and one.gen == lease.gen), None)
+        if found is None:
+            rival = next((one for one in state.held if covers(one.scope, scope)), None)
+            return Reply("LEASE_STALE", f"the lease {lease.id} is over{f'; {busy(rival)}' if rival else ''}")
+        if found.holder != request.source and (request.source != LEASE_KEEPER or method in CONSENT):
+            return Reply("AUTH", f"the lease {lease.id} is {found.holder}'s, not {request.source}'s")
+        if not covers(found.scope, scope):
+            return Reply("NO_LEASE", f"{method} needs the lease of the {scope}; {lease.id} is one of the {found.scope}")
+        self._highest = lease.gen
+        return None
+
+
+EARLY: Final = Reply("NO_LEASE", "the station tells of no such lease", "acquire it first")

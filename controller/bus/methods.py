@@ -1,0 +1,119 @@
+"""Every command of a station in one table: service, channel, lease, body, and what it does.
+
+The bodies are for those who send: services read them with their own parsers, which say more of what is wrong.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import msgspec
+
+from controller.bus.lease import FREE, SCOPE_OF, Acquire, Granted, Renew
+from controller.bus.topics import ZERO, Pair
+
+Channel = Literal["cmd", "ctl", "reg"]
+
+
+class Empty(msgspec.Struct, frozen=True, kw_only=True):
+    """A body without content."""
+
+
+class TrackPass(msgspec.Struct, frozen=True, kw_only=True):
+    """An element set and the part of its path to follow."""
+
+    name: str
+    line1: str
+    line2: str
+    start_utc_ns: int
+    end_utc_ns: int
+    age_max_days: float = 14.0  # older elements are refused
+    above_limits: bool = False  # follow it although the mount cannot, with its outage
+
+
+class Slew(msgspec.Struct, frozen=True, kw_only=True):
+    """A direction, and from which side to come to it: -1, 0 (any) or 1 for each axis."""
+
+    azimuth_rad: float
+    elevation_rad: float
+    approach: Pair = ZERO
+
+
+class Look(msgspec.Struct, frozen=True, kw_only=True):
+    """What the camera shows."""
+
+    half_extent_rad: float
+    frame_rate_hz: float
+
+
+class CameraMap(msgspec.Struct, frozen=True, kw_only=True):
+    """From sensor pixels to (cross-elevation, elevation): matrix times (pixel minus origin)."""
+
+    matrix: tuple[Pair, Pair]
+    origin_px: Pair
+
+
+class Consent(msgspec.Struct, frozen=True, kw_only=True):
+    """Data of the answer to `safety.arm` and `safety.confirm`."""
+
+    phase: str
+    confirm_within_s: float
+
+
+class Pong(msgspec.Struct, frozen=True, kw_only=True):
+    """Data of the answer to `ping`."""
+
+    utc_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One row of the table. `body` and `data` are Structs, or a plain map."""
+
+    name: str
+    services: tuple[str, ...]
+    channel: Channel
+    does: str
+    body: Any = Empty
+    data: Any = Empty
+
+    @property
+    def scope(self) -> str:
+        """The lease that its sender must hold; empty: none."""
+        if self.channel != "cmd" or self.name in FREE:
+            return ""
+        return SCOPE_OF.get(self.services[0], "")
+
+
+MOVERS: Final = ("station", "pointing", "safety")
+METHODS: Final = (
+    Method("station.track", ("station",), "cmd", "follows an element set over one pass", TrackPass),
+    Method("station.park", ("station",), "cmd", "leaves the target, goes to the park position"),
+    Method("station.reset", ("station",), "cmd", "leaves HOLD, SAFE or FAULT"),
+    Method("pointing.track", ("pointing",), "cmd", "the path alone, without the station's modes", TrackPass),
+    Method("pointing.slew", ("pointing",), "cmd", "goes to a direction and holds it", Slew),
+    Method("pointing.park", ("pointing",), "cmd", "goes to the park position"),
+    Method("pointing.stop", ("pointing",), "cmd", "holds the axes"),
+    Method(
+        "pointing.model",
+        ("pointing",),
+        "cmd",
+        "uses a mount model (an empty body only asks), answers with the one in use",
+        dict[str, float],
+        dict[str, float],
+    ),
+    Method("tracking.look", ("tracking",), "cmd", "sets what the camera shows, at rest", Look),
+    Method("tracking.camera", ("tracking",), "cmd", "uses a camera model, at rest", CameraMap),
+    Method("tracking.model", ("tracking",), "cmd", "answers with the camera model in use", Empty, CameraMap),
+    Method("safety.arm", ("safety",), "cmd", "first half of consent to emission", Empty, Consent),
+    Method("safety.confirm", ("safety",), "cmd", "second half, within 30 s, under the same lease", Empty, Consent),
+    Method("safety.disarm", ("safety",), "cmd", "emission off until armed again", Empty, Consent),
+    Method("supervisor.end", ("supervisor",), "cmd", "ends the station in good order"),
+    Method("stop", MOVERS, "ctl", "axes held, emission off; the station goes to HOLD"),
+    Method("safe", MOVERS, "ctl", "axes stopped, emission latched off; the station goes to SAFE"),
+    Method("ping", MOVERS, "ctl", "the service's time", Empty, Pong),
+    Method("lease.acquire", ("station",), "ctl", "takes a lease", Acquire, Granted),
+    Method("lease.renew", ("station",), "ctl", "keeps the lease in `ls`", Renew, Granted),
+    Method("lease.release", ("station",), "ctl", "gives the lease in `ls` back"),
+)

@@ -1,0 +1,99 @@
+"""CURVE on the bus: the options of sockets that authenticate each other, and the list of who may connect."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import zmq
+
+from controller.bus.keys import PUBLIC, Key, KeyFileError, check_folder, listed, own_key, read_key, station_public
+from controller.bus.roles import STATION, Principal
+
+ZAP_DOMAIN: Final = "boresight"
+
+
+class AllowList:
+    """Who is listed in a key folder now: a file that goes away takes its owner's rights with it, at once.
+
+    Raises KeyFileError at the start, naming the first file that is wrong; a file that turns bad later is not listed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._seen_ns = self._changed_ns()
+        self._principals = {key.public: key.principal for key in listed(folder)}
+
+    def find(self, public: bytes) -> Principal | None:
+        """The owner of a public key (Z85), or None for somebody who is not listed."""
+        changed_ns = self._changed_ns()
+        if changed_ns != self._seen_ns:
+            self._seen_ns = changed_ns
+            self._principals = self._read()
+        return self._principals.get(public)
+
+    def _read(self) -> dict[bytes, Principal]:
+        found = {}
+        with suppress(KeyFileError, OSError):
+            check_folder(self._folder)
+            for path in sorted(self._folder.glob(f"*{PUBLIC}")):
+                with suppress(KeyFileError):
+                    key = read_key(path)
+                    found[key.public] = key.principal
+        return found
+
+    def _changed_ns(self) -> int:
+        try:
+            return os.stat(self._folder).st_mtime_ns
+        except OSError:
+            return -1
+
+
+@dataclass(frozen=True)
+class Security:
+    """The key that this process speaks with, the station's public key, and who may connect here."""
+
+    me: Key
+    station: bytes
+    allowed: AllowList
+
+    def serve(self, socket: zmq.Socket[bytes]) -> None:
+        """Make a socket, before it is bound, refuse everybody who is not listed."""
+        socket.setsockopt(zmq.CURVE_SERVER, 1)
+        socket.setsockopt(zmq.CURVE_SECRETKEY, self.me.secret)
+        socket.setsockopt_string(zmq.ZAP_DOMAIN, ZAP_DOMAIN)
+        socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)  # without a gatekeeper nobody is let in, instead of everybody
+
+    def dial(self, socket: zmq.Socket[bytes]) -> None:
+        """Make a socket, before it connects, prove who we are and accept nobody but the station."""
+        dial_as(socket, self.me.public, self.me.secret, self.station)
+
+    def principal(self, frame: zmq.Frame) -> Principal | None:
+        """Who sent a frame, by the key of its connection; None for somebody who is not listed any more."""
+        return self.allowed.find(str(frame.get("User-Id")).encode())
+
+
+def speaker(name: str, security: Security | None) -> str:
+    """What to write as sender: the name of our key; a service of the station may use its own."""
+    return name if security is None or security.me.role == STATION else security.me.name
+
+
+def dial_as(socket: zmq.Socket[bytes], public: bytes, secret: bytes, server: bytes) -> None:
+    """Set a key pair and the key that the other side must have."""
+    socket.setsockopt(zmq.CURVE_PUBLICKEY, public)
+    socket.setsockopt(zmq.CURVE_SECRETKEY, secret)
+    socket.setsockopt(zmq.CURVE_SERVERKEY, server)
+
+
+def station_security(folder: Path) -> Security:
+    """For a service of the station. Raises KeyFileError."""
+    me = read_key(folder / f"{STATION}.secret")
+    return Security(me, me.public, AllowList(folder))
+
+
+def client_security(folder: Path, name: str = "") -> Security:
+    """For whoever operates: the key called `name`, or the only one there is. Raises KeyFileError."""
+    return Security(own_key(folder, name), station_public(folder), AllowList(folder))
