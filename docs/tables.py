@@ -62,6 +62,8 @@ RIG_KEYS = {
     "laser.resource": "where it is, or `emulated`",
     "laser.current_a": "drive current when emitting",
     "laser.current_limit_a": "set in the driver before anything else",
+    "laser.alignment_current_a": "of low power alignment on an enclosed bench: `boresight arm --alignment`",
+    "laser.alignment_power_max_w": "measured power above it trips then",
     "laser.reads_back": "what the laser has of key, shutter and divergence: each that is named votes on emission",
     "power_meter.driver": "",
     "power_meter.resource": "where it is, or `emulated`",

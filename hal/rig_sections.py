@@ -105,12 +105,14 @@ class BeamBoardSection(Section):
 
 
 class LaserSection(Section):
-    """The laser source behind the enable line."""
+    """The laser source behind the enable line; both `alignment_` keys, or none."""
 
     driver: Annotated[str, AfterValidator(_driver_of("laser"))]
     resource: str
     current_a: Positive
     current_limit_a: Positive
+    alignment_current_a: Positive | None = None  # of low power alignment on an enclosed bench
+    alignment_power_max_w: Positive | None = None  # measured power above it trips then
     reads_back: list[str] = Field(default=[])  # what the laser has and its driver reads; each is a vote
 
     @model_validator(mode="after")
@@ -120,6 +122,14 @@ class LaserSection(Section):
             if name not in read:
                 told = f"it reads {', '.join(read)}" if read else "it reads none of its kind"
                 raise ValueError(f'reads_back = "{name}": the driver {self.driver} does not read that; {told}')
+        return self
+
+    @model_validator(mode="after")
+    def _aligns_at_low_power(self) -> Self:
+        if (self.alignment_current_a is None) != (self.alignment_power_max_w is None):
+            raise ValueError("alignment_current_a and alignment_power_max_w belong together; give both or none")
+        if self.alignment_current_a is not None and self.alignment_current_a >= self.current_a:
+            raise ValueError(f"alignment_current_a = {self.alignment_current_a:g} is not below current_a")
         return self
 
     @model_validator(mode="after")

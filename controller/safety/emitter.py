@@ -51,6 +51,13 @@ class Emitter:
         self._laser.configure(self._current_a, self._current_limit_a)
         self._ready = True
 
+    def use(self, current_a: float) -> None:
+        """Take another drive current; the output goes off first. Raises HalError."""
+        if current_a == self._current_a:
+            return
+        self._current_a, self._ready = current_a, False
+        self.prepare()
+
     def allow(self, allowed: bool) -> None:
         """Say yes or no to the beam board first, then to the laser."""
         now_ns = self._clock.now_ns()
@@ -59,7 +66,7 @@ class Emitter:
             if self.enabled_ns is None:
                 self.enabled_ns = now_ns
                 self._due_ns = now_ns
-            if self.commanded_ns is None and self.status is not None and self.status.interlock_closed:
+            if self._ready and self.commanded_ns is None and self.status is not None and self.status.interlock_closed:
                 self._switch(True)
         else:
             self.enabled_ns = None

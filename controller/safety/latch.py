@@ -17,10 +17,12 @@ from enum import StrEnum
 from controller.safety.votes import Ballot
 
 CONFIRM_WINDOW_S = 30.0
+ALIGNMENT_S = 600.0  # a consent to alignment
 CONSENT_S = 3600.0  # from the confirmation: covers the wait for one pass, and the pass
 TRIPPED_MODES = frozenset({"SAFE", "FAULT"})
 #: Votes whose no takes the consent back before emission, too: a key that was turned is a new decision.
 WITHDRAWING = ("key",)
+CONFIRMED = "confirmed, waiting for the votes"
 RESTING_MODES = frozenset({"OFF", "STOWED", "HOLD"})
 
 
@@ -44,13 +46,14 @@ class Latch:
     hand: str = ""
     reason: str = "not armed"
     mode: str = ""  # the station's mode of the previous turn
+    alignment: bool = False  # low power, station at rest, on an enclosed bench
 
 
 class RefusedError(Exception):
     """An arm or confirm that is not allowed; the message says why."""
 
 
-def arm(latch: Latch, now_s: float, hand: str, mode: str, locks: tuple[str, ...]) -> Latch:
+def arm(latch: Latch, now_s: float, hand: str, mode: str, locks: tuple[str, ...], *, alignment: bool = False) -> Latch:
     """First of two steps. Raises RefusedError where emission is locked for good, in SAFE, FAULT and unknown modes."""
     if locks:
         raise RefusedError(f"emission is locked: {'; '.join(locks)}")
@@ -58,7 +61,10 @@ def arm(latch: Latch, now_s: float, hand: str, mode: str, locks: tuple[str, ...]
         raise RefusedError(f"the station is in {mode or 'no known mode'}: an operator must reset it first")
     if latch.phase is Phase.EMITTING:
         raise RefusedError("the laser is emitting")
-    return Latch(Phase.ARMED, now_s, 0.0, hand, "armed, not confirmed", mode)
+    if alignment and mode not in RESTING_MODES:
+        raise RefusedError(f"the station is in {mode}: alignment needs it at rest, park it first")
+    reason = f"armed{' for alignment at low power' if alignment else ''}, not confirmed"
+    return Latch(Phase.ARMED, now_s, 0.0, hand, reason, mode, alignment)
 
 
 def confirm(latch: Latch, now_s: float, hand: str) -> Latch:
@@ -69,7 +75,7 @@ def confirm(latch: Latch, now_s: float, hand: str) -> Latch:
         raise RefusedError(f"armed by {latch.hand}; who arms confirms")
     if now_s - latch.since_s > CONFIRM_WINDOW_S:
         raise RefusedError(f"armed more than {CONFIRM_WINDOW_S:g} s ago; arm again")
-    return Latch(Phase.CONFIRMED, now_s, now_s, hand, "confirmed, waiting for the votes", latch.mode)
+    return replace(latch, phase=Phase.CONFIRMED, since_s=now_s, consent_s=now_s, reason=CONFIRMED)
 
 
 def disarm(latch: Latch, now_s: float, reason: str) -> Latch:
@@ -100,8 +106,11 @@ def turn(latch: Latch, now_s: float, mode: str, ballot: Ballot) -> Latch:
     if latch.phase is Phase.ARMED:
         late = now_s - latch.since_s > CONFIRM_WINDOW_S
         return disarm(latch, now_s, "the confirmation did not come in time") if late else latch
-    if now_s - latch.consent_s > CONSENT_S:
-        return disarm(latch, now_s, f"the confirmation is older than {CONSENT_S:g} s")
+    if latch.alignment and mode and mode not in RESTING_MODES:
+        return disarm(latch, now_s, f"alignment ends: the station went to {mode}")
+    limit_s = ALIGNMENT_S if latch.alignment else CONSENT_S
+    if now_s - latch.consent_s > limit_s:
+        return disarm(latch, now_s, f"the confirmation is older than {limit_s:g} s")
     if ballot.unanimous:
         return latch if latch.phase is Phase.EMITTING else _move(latch, Phase.EMITTING, now_s, "every vote is yes")
     if latch.phase is Phase.CONFIRMED:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from controller.safety.horizon import HorizonMask
@@ -28,6 +28,8 @@ class Limits:
     moon_cone_rad: float
     horizon: HorizonMask | None = None  # on top of the elevation mask
     enclosed_bench: bool = False
+    alignment_current_a: float = 0.0  # 0: the rig has no alignment mode
+    alignment_power_max_w: float = 0.0
     reads_back: frozenset[str] = frozenset()  # what the rig declares of key, shutter and divergence
     divergence_rad: float = 0.0  # full angle, 1/e2, as the zones were computed with
     divergence_tolerance: float = 0.1
@@ -58,6 +60,17 @@ class Limits:
             return self.elevation_mask_rad
         return max(self.elevation_mask_rad, self.horizon.at(azimuth_rad))
 
+    @property
+    def alignment_refusal(self) -> str:
+        """Why the laser may not be switched on for alignment, without the sky's votes; empty when it may."""
+        if not self.alignment_current_a:
+            return "the rig gives no alignment_current_a"
+        return "" if self.enclosed_bench else "the rig is no enclosed bench, and alignment asks no vote of the sky"
+
+    def for_alignment(self) -> Limits:
+        """The same with the current and the power cap of alignment."""
+        return replace(self, current_a=self.alignment_current_a, power_cap_w=self.alignment_power_max_w)
+
     @classmethod
     def from_rig(cls, rig: Rig, laser_emulated: bool, horizon: HorizonMask | None = None) -> Limits:
         """Limits of a rig file; without a power cap the measured power may exceed the stated one by a fifth."""
@@ -72,6 +85,8 @@ class Limits:
             moon_cone_rad=math.radians(safety.moon_cone_deg),
             horizon=horizon,
             enclosed_bench=safety.enclosed_bench,
+            alignment_current_a=rig.laser.alignment_current_a or 0.0,
+            alignment_power_max_w=rig.laser.alignment_power_max_w or 0.0,
             reads_back=frozenset(rig.laser.reads_back),
             divergence_rad=rig.optics.transmit_divergence_urad * 1e-6,
             rate_max_rad_s=rig.gimbal.rate_max_rad_s,

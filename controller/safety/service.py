@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from controller.bus.port import Port, Reply, Request
 from controller.bus.topics import (
     SAFETY_STATE,
@@ -24,6 +26,7 @@ from controller.safety.votes import Ballot, ballot
 from controller.services.deaths import deaths
 from controller.services.service import Service
 from hal.clock import NS, Clock
+from hal.errors import HalError
 from hal.traits import Identity, Laser
 
 CONSENTED = frozenset({Phase.ARMED, Phase.CONFIRMED, Phase.EMITTING})
@@ -80,9 +83,12 @@ class SafetyService(Service):
             self.port.answer(request, self._obey(request))
         self._hear_of_deaths()
         inputs = self._inputs()
-        votes = ballot(inputs, self._limits)
+        votes = ballot(inputs, self._in_force, self._latch.alignment)
         self._turn(inputs, votes)
         self._emitter.allow(self._latch.phase is Phase.EMITTING)
+        if not self._latch.alignment:
+            with suppress(HalError):  # it is off; `poll` goes on trying, and tells
+                self._emitter.use(self._limits.current_a)
         self._emitter.poll()
         self._log_trips(votes)
         self._tell(before, votes)
@@ -108,8 +114,7 @@ class SafetyService(Service):
                 case "safety.arm":
                     mode = self.port.fresh(STATION_MODE)
                     name = mode.mode if mode is not None else ""
-                    self._latch = steps.arm(self._latch, now_s, hand, name, self._locks)
-                    self._trips.answer()
+                    self._arm(now_s, hand, name, request.body.get("alignment") is True)
                 case "safety.confirm":
                     self._latch = steps.confirm(self._latch, now_s, hand)
                 case "safety.disarm" | "stop":
@@ -120,10 +125,26 @@ class SafetyService(Service):
                     pass
                 case unknown:
                     return Reply("SCHEMA", f"safety has no method {unknown!r}", "see docs/protocol.md")
+        except HalError as error:
+            return Reply("DEVICE", str(error))
         except RefusedError as refused:
             return Reply("INTERLOCK", str(refused), "boresight status shows the votes")
         body = {"phase": str(self._latch.phase), "confirm_within_s": steps.CONFIRM_WINDOW_S}
         return Reply("", f"emission is {self._latch.phase}", body=body)
+
+    def _arm(self, now_s: float, hand: str, mode: str, alignment: bool) -> None:
+        """Raises RefusedError, and HalError when the laser does not take the current."""
+        if alignment and (why := self._limits.alignment_refusal):
+            raise RefusedError(why)
+        latch = steps.arm(self._latch, now_s, hand, mode, self._locks, alignment=alignment)
+        self._emitter.use(self._limits.alignment_current_a if alignment else self._limits.current_a)
+        self._latch = latch
+        self._trips.answer()
+
+    @property
+    def _in_force(self) -> Limits:
+        """The limits of what was armed."""
+        return self._limits.for_alignment() if self._latch.alignment else self._limits
 
     # Inputs
 
@@ -164,7 +185,7 @@ class SafetyService(Service):
         """After the laser is off: what was lost in this cycle may be none of its votes yet, so they are asked again."""
         if not self._trips.noted:
             return
-        after = ballot(self._inputs(), self._limits)
+        after = ballot(self._inputs(), self._in_force, self._latch.alignment)
         before = (self._votes or votes).votes(self._limits)
         for record in self._trips.take(self.clock.utc_ns(), before, after.votes(self._limits)):
             self.port.publish(SAFETY_TRIP, record)

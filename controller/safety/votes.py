@@ -58,6 +58,19 @@ VOTERS: dict[str, Voter] = {
 }
 
 
+#: Who is asked on an enclosed bench at low power: everybody but the sky, and the station must rest.
+ALIGNMENT_VOTERS: dict[str, Voter] = {
+    "mode": Voter(votes_station.at_rest, "`station/mode`", "mode_age_max_s"),
+    **{
+        name: VOTERS[name]
+        for name in (
+            "interlock", "beam_board", "read_back", "power", "key", "shutter", "divergence", "time", "heartbeats",
+            "real_or_emulated",
+        )
+    },
+}  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Ballot:
     """All votes of one moment."""
@@ -92,6 +105,7 @@ class Ballot:
         return "; ".join(f"{name}: {o.reason}" for name, o in said if o is not None and not o.ok)
 
 
-def ballot(inputs: Inputs, limits: Limits) -> Ballot:
-    """Ask everybody."""
-    return Ballot({name: voter.ask(inputs, limits) for name, voter in VOTERS.items()})
+def ballot(inputs: Inputs, limits: Limits, alignment: bool = False) -> Ballot:
+    """Ask everybody, or whom alignment asks; `limits` are then those of alignment."""
+    voters = ALIGNMENT_VOTERS if alignment else VOTERS
+    return Ballot({name: voter.ask(inputs, limits) for name, voter in voters.items()})

@@ -9,6 +9,7 @@ from controller.safety.limits import Limits
 from controller.safety.opinion import Opinion, fresh, no, yes
 
 EMITTING_MODES = frozenset({"ACQUIRE", "COARSE", "FINE", "LINK"})
+RESTING_MODES = frozenset({"OFF", "STOWED", "HOLD"})
 PASSING_MODES = frozenset({"SLEW", "POINT", "OFF", "STOWED", "HOLD"})
 RATE_MARGIN = 1.02  # a measured rate has noise
 
@@ -23,6 +24,15 @@ def mode(inputs: Inputs, limits: Limits) -> Opinion:
         end_utc_ns = reading.body.pass_end_utc_ns
         return yes(reading, name, (end_utc_ns - inputs.t_utc_ns) * 1e-9 if end_utc_ns > inputs.t_utc_ns else None)
     return no(reading, f"the station is in {name}", orderly=name in PASSING_MODES)
+
+
+def at_rest(inputs: Inputs, limits: Limits) -> Opinion:
+    """The station rests: alignment is done by hand."""
+    reading = fresh("station mode", inputs.mode, limits.mode_age_max_s)
+    if isinstance(reading, Opinion):
+        return reading
+    name = reading.body.mode
+    return yes(reading, name) if name in RESTING_MODES else no(reading, f"the station is in {name}")
 
 
 def pointing(inputs: Inputs, limits: Limits) -> Opinion:

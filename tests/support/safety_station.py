@@ -100,6 +100,7 @@ class MockLaser:
 
     def configure(self, current_a: float, current_limit_a: float) -> None:
         self.log.append(("configure", (current_a, current_limit_a)))
+        self.current_a = current_a
 
     def output(self, on: bool) -> None:
         self.log.append(("output", on))
@@ -110,7 +111,7 @@ class MockLaser:
     def status(self) -> LaserStatus:
         if self.broken:
             raise self.broken
-        amps = 1.0 if self.on else 0.0
+        amps = self.current_a if self.on else 0.0
         return LaserStatus(self.clock.now_ns(), self.on, amps, amps, self.closed, self.tripped)
 
     def close(self) -> None:
@@ -182,8 +183,8 @@ class Station:
             event = StationEvent("error", "DIED", sentence)
             self.port.events.append(Sample(STATION_EVENT.name, "supervisor", 0, 0, self.clock.now_ns(), True, event))
 
-    def ask(self, method: str, source: str = "operator") -> Reply:
-        self.port.queue.append(Request(b"1", source, method, {}, method in ("stop", "safe", "ping")))
+    def ask(self, method: str, source: str = "operator", **body: Any) -> Reply:
+        self.port.queue.append(Request(b"1", source, method, body, method in ("stop", "safe", "ping")))
         self.turn()
         return self.port.replies[-1]
 

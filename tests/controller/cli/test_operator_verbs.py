@@ -318,7 +318,7 @@ def test_the_command_line_speaks_with_the_key_that_the_rig_names(
     rigs = {}
     for name in ("anna", "olga"):
         rigs[name] = rig.with_name(f"{name}.toml")
-        rigs[name].write_text(f'{text}keys = "keys"\nkey = "{name}"\n')
+        rigs[name].write_text(text.replace("[bus]\n", f'[bus]\nkeys = "keys"\nkey = "{name}"\n'))
     assert run("park", "--rig", str(rigs["anna"])).stdout.strip() == "station did station.park"
     refused = run("park", "--rig", str(rigs["olga"]))
     assert "olga is an observer and may not send lease.acquire" in str(refused.exception)
