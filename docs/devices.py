@@ -15,6 +15,8 @@ WIRES = ROOT / "tests" / "conformance" / "test_wires.py"
 STRANGERS = {
     "nexstar": {"Hamlib rotctl": "strangers/test_hamlib_nexstar.py", "INDI": "strangers/test_indi_nexstar.py"},
     "easycomm": {"Hamlib rotctl": "strangers/test_hamlib_easycomm.py"},
+    "gs232a": {"Hamlib rotctl": "strangers/test_hamlib_rotators.py"},
+    "gs232b": {"Hamlib rotctl": "strangers/test_hamlib_rotators.py"},
     "u3v": {
         "Aravis over real libusb": "strangers/test_aravis.py",
         "usbip": "strangers/test_usbip_tool.py",

@@ -46,6 +46,11 @@ KEEPS_ITS_RATE = StoppedBy(
     cable=f"nothing: it keeps its last rate; {CUT_OFF}",
     host=f"nothing: it keeps its last rate; {CUT_OFF}",
 )
+GOES_ON = StoppedBy(
+    process="the guardian process takes its port and sends stop, 0.5 s",
+    cable=f"nothing: it goes to where it was sent and stops there; {CUT_OFF} before",
+    host=f"nothing: it goes to where it was sent and stops there; {CUT_OFF} before",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,24 @@ def _mount(module: str, name: str) -> Callable[[Rig, Clock], Any]:
             rate_max_rad_s=gimbal.rate_max_rad_s,
             acceleration_max_rad_s2=gimbal.acceleration_max_rad_s2,
             command_latency_s=gimbal.command_latency_s,
+        )
+
+    return opened
+
+
+def _rotator(module: str, name: str) -> Callable[[Rig, Clock], Any]:
+    """How a rotator of a rig is opened, with the soft limits of the rig, by a class of hal.devices.`module`."""
+
+    def opened(rig: Rig, clock: Clock) -> Any:
+        gimbal = rig.gimbal
+        return getattr(import_module(f"hal.devices.{module}"), name)(
+            gimbal.resource,
+            gimbal.baud,
+            clock,
+            rate_max_rad_s=gimbal.rate_max_rad_s,
+            acceleration_max_rad_s2=gimbal.acceleration_max_rad_s2,
+            command_latency_s=gimbal.command_latency_s,
+            travel_deg=gimbal.travel_deg,
         )
 
     return opened
@@ -126,6 +149,8 @@ DRIVERS: dict[str, Driver] = {
             KEEPS_ITS_RATE,
             _stop_of("easycomm"),
         ),
+        Driver("gs232a", "gimbal", SERIAL, _rotator("gs232", "Gs232a"), GOES_ON, _stop_of("gs232")),
+        Driver("gs232b", "gimbal", SERIAL, _rotator("gs232", "Gs232b"), GOES_ON, _stop_of("gs232")),
         Driver("u3v", "camera", USB, _u3v, StoppedBy(NOTHING_MOVES, NOTHING_MOVES, NOTHING_MOVES)),
         Driver("beamboard", "beam_board", SERIAL, _beamboard, StoppedBy(WATCHDOG, WATCHDOG, WATCHDOG)),
         Driver("itc4000", "laser", VISA, _itc4000, StoppedBy(ENABLE_LINE, ENABLE_LINE, ENABLE_LINE)),

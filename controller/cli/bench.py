@@ -191,6 +191,7 @@ def _devices(rig: Rig, world: World, seed: int) -> Devices:
 def _gimbal(rig: Rig, world: World, seed: int) -> Any:
     """The emulator of the gimbal that the rig names."""
     from sim_hw.devices.easycomm import EasyComm
+    from sim_hw.devices.gs232 import Gs232
     from sim_hw.devices.nexstar import NexStar
     from sim_hw.scene.noise import stream
 
@@ -198,8 +199,11 @@ def _gimbal(rig: Rig, world: World, seed: int) -> Any:
         "rate_max_rad_s": rig.gimbal.rate_max_rad_s,
         "acceleration_max_rad_s2": rig.gimbal.acceleration_max_rad_s2,
     }
-    if rig.gimbal.driver == "easycomm":
+    driver = rig.gimbal.driver
+    if driver == "easycomm":
         return EasyComm(world.timeline, world.gimbal, **limits)
+    if driver in ("gs232a", "gs232b"):
+        return Gs232(world.timeline, world.gimbal, "A" if driver.endswith("a") else "B", **limits)
     site = {"latitude_deg": rig.station.latitude_deg, "longitude_deg": rig.station.longitude_deg}
     return NexStar(world.timeline, world.gimbal, stream(seed, "mount electronics"), **limits, **site)
 

@@ -14,7 +14,7 @@ BRAKING = 0.7  # share of the acceleration that the approach counts on
 
 
 class Slew:
-    """Moves both axes to a target through `set_rate(axis, rad_s)`; azimuth the shorter way round."""
+    """Moves both axes to a target through `set_rate(axis, rad_s)`; azimuth the shorter way round, if it `turns`."""
 
     def __init__(
         self,
@@ -23,8 +23,11 @@ class Slew:
         set_rate: Callable[[int, float], None],
         rate_max_rad_s: float,
         acceleration_max_rad_s2: float,
+        *,
+        turns: bool = True,
     ) -> None:
         self.active = False
+        self._turns = turns  # without stops; else an angle is what it is, overlap included
         self._timeline = timeline
         self._angles_rad = angles_rad
         self._set_rate = set_rate
@@ -49,10 +52,10 @@ class Slew:
         if number != self._number:
             return
         azimuth_rad, elevation_rad = self._angles_rad()
-        left_rad = (
-            math.remainder(self._target_rad[0] - azimuth_rad, math.tau),
-            self._target_rad[1] - math.remainder(elevation_rad, math.tau),
-        )
+        if self._turns:
+            azimuth_rad = self._target_rad[0] - math.remainder(self._target_rad[0] - azimuth_rad, math.tau)
+            elevation_rad = math.remainder(elevation_rad, math.tau)
+        left_rad = (self._target_rad[0] - azimuth_rad, self._target_rad[1] - elevation_rad)
         arrived = max(map(abs, left_rad)) < TOLERANCE_RAD
         for axis, left in enumerate(left_rad):
             self._set_rate(axis, 0.0 if arrived else self._rate(left))

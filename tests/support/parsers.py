@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from ideal_axes import IdealAxes
 from mutations import Repair
+from rotators import FAMILIES
 from usb.core import USBError
 
 from controller.bus.envelope import BusError, Ids, body_of, frame, unframe
@@ -129,6 +130,27 @@ def rotator_reply() -> Feed:
     return feed
 
 
+def rotator_replies(family: str) -> Callable[[], Feed]:
+    """A driver of rotators.FAMILIES that hears these bytes when it asks for its angles."""
+
+    def made() -> Feed:
+        clock = Lockstep(Timeline())
+        wire = FedWire(clock)
+        driver = FAMILIES[family].driver
+        rotator = driver.__new__(driver)
+        rotator._clock, rotator._name, rotator._wire = clock, "gimbal", wire
+        rotator._begin()
+
+        def feed(data: bytes) -> None:
+            rotator._lines._in_step, wire.says, wire.waiting = True, data, b""
+            wire._pending.clear()
+            rotator.position()
+
+        return feed
+
+    return made
+
+
 def board_reply() -> Feed:
     clock = Lockstep(Timeline())
     wire = FedWire(clock)
@@ -213,17 +235,24 @@ def instrument() -> pm100d.Pm100d:
     return pm100d.Pm100d(Timeline(), Light(), np.random.default_rng(1))
 
 
-def emulated_rotator() -> Feed:
-    timeline = Timeline()
-    axes = IdealAxes(timeline, azimuth_deg=1.0, elevation_deg=2.0)
-    rotator = easycomm.EasyComm(timeline, axes, rate_max_rad_s=0.1, acceleration_max_rad_s2=0.1)
-    rotator.attach(lambda data: None)
+def emulated_rotator(make: Callable[[Timeline, IdealAxes], Any]) -> Callable[[], Feed]:
+    def made() -> Feed:
+        timeline = Timeline()
+        axes = IdealAxes(timeline, azimuth_deg=1.0, elevation_deg=2.0)
+        rotator = make(timeline, axes)
+        rotator.attach(lambda data: None)
 
-    def feed(data: bytes) -> None:
-        rotator.receive(data)
-        timeline.advance(timeline.now_ns + 100_000_000)
+        def feed(data: bytes) -> None:
+            rotator.receive(data)
+            timeline.advance(timeline.now_ns + 100_000_000)
 
-    return feed
+        return feed
+
+    return made
+
+
+def satnogs(timeline: Timeline, axes: IdealAxes) -> easycomm.EasyComm:
+    return easycomm.EasyComm(timeline, axes, rate_max_rad_s=0.1, acceleration_max_rad_s2=0.1)
 
 
 def scpi_core() -> Feed:
@@ -409,6 +438,16 @@ LISTED = (
 RETURNED = URB.pack(3, 1, 0, 0, 0) + RETURN.pack(0, 6, 0, 0, 0) + b"answer"
 
 
+ROTATOR_REPLIES = {
+    "gs232a": [b"+0180+0045\r\n", b"\r+0045\r\n"],
+    "gs232b": [b"\r\rAZ=180  EL=045\r\n", b"?>\r\n", b"EL=045\r\n"],
+}
+ROTATOR_COMMANDS = {
+    "gs232a": [b"C2\rB\rC\r", b"W180 045\r", b"M100\rS\r"],
+    "gs232b": [b"C2\rB\rC\r", b"W180 045\r", b"R\rU\rA\rE\rX3\r"],
+}
+
+
 def record(body: bytes) -> bytes:
     return struct.pack(">I", 1 << 31 | len(body)) + body
 
@@ -443,7 +482,16 @@ TARGETS = (
         (HalError,),
     ),
     Target("easycomm replies", rotator_reply, [b"AZ180.0 EL45.5\n", b"AZ-0.1 EL-1.0\r\n"], (HalError,)),
-    Target("emulated rotator", emulated_rotator, [b"AZ EL\n", b"AZ10.0 EL20.0\n", b"VL100\nSA SE\n", b"VE GS GE\n"]),
+    Target(
+        "emulated rotator",
+        emulated_rotator(satnogs),
+        [b"AZ EL\n", b"AZ10.0 EL20.0\n", b"VL100\nSA SE\n", b"VE GS GE\n"],
+    ),
+    *(Target(f"{name} replies", rotator_replies(name), seeds, (HalError,)) for name, seeds in ROTATOR_REPLIES.items()),
+    *(
+        Target(f"emulated {name}", emulated_rotator(FAMILIES[name].emulator), seeds)
+        for name, seeds in ROTATOR_COMMANDS.items()
+    ),
     Target("usbip replies", usbip_reply, [RETURNED], (USBError,)),
     Target("usbip list", lambda: lambda data: read_list(BytesIO(data).read), [LISTED], (ValueError, struct.error)),
     Target("usbip server", usbip_server, [URBS, URBS + UNLINKED, struct.pack(">HHI", 0x0111, 0x8005, 0)]),
