@@ -17,6 +17,9 @@ STRANGERS = {
     "easycomm": {"Hamlib rotctl": "strangers/test_hamlib_easycomm.py"},
     "gs232a": {"Hamlib rotctl": "strangers/test_hamlib_rotators.py"},
     "gs232b": {"Hamlib rotctl": "strangers/test_hamlib_rotators.py"},
+    "rot1prog": {"Hamlib rotctl": "strangers/test_hamlib_rotators.py"},
+    "rot2prog": {"Hamlib rotctl": "strangers/test_hamlib_rotators.py"},
+    "md01": {"Hamlib rotctl": "strangers/test_hamlib_rotators.py"},
     "u3v": {
         "Aravis over real libusb": "strangers/test_aravis.py",
         "usbip": "strangers/test_usbip_tool.py",

@@ -181,7 +181,8 @@ def _allowed(section: str, key: str, field: Any) -> str:
     if key == "driver":
         return ", ".join(f"`{name}`" for name in drivers_of(section))
     if key == "resource":
-        return ", ".join(f"`{r}`" for d in DRIVERS.values() if d.device == section for r in d.resources)
+        kinds = dict.fromkeys(r for d in DRIVERS.values() if d.device == section for r in d.resources)
+        return ", ".join(f"`{kind}`" for kind in kinds)
     kind = "whole number" if "int" in str(field.annotation) else "number"
     limits = [text.format(v) for n, text in BOUNDS for m in _metadata(field) if (v := getattr(m, n, None)) is not None]
     if limits:

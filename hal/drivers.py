@@ -105,11 +105,11 @@ def _rotator(module: str, name: str) -> Callable[[Rig, Clock], Any]:
     return opened
 
 
-def _stop_of(module: str) -> Callable[[StreamWire, Clock], None]:
-    """`stop_axes` of hal.devices.`module`."""
+def _stop_of(module: str, name: str = "stop_axes") -> Callable[[StreamWire, Clock], None]:
+    """The function of hal.devices.`module` that stops the axes."""
 
     def stop(wire: StreamWire, clock: Clock) -> None:
-        import_module(f"hal.devices.{module}").stop_axes(wire, clock)
+        getattr(import_module(f"hal.devices.{module}"), name)(wire, clock)
 
     return stop
 
@@ -151,6 +151,9 @@ DRIVERS: dict[str, Driver] = {
         ),
         Driver("gs232a", "gimbal", SERIAL, _rotator("gs232", "Gs232a"), GOES_ON, _stop_of("gs232")),
         Driver("gs232b", "gimbal", SERIAL, _rotator("gs232", "Gs232b"), GOES_ON, _stop_of("gs232")),
+        Driver("rot1prog", "gimbal", SERIAL, _rotator("spid", "Rot1Prog"), GOES_ON, _stop_of("spid", "stop_azimuth")),
+        Driver("rot2prog", "gimbal", SERIAL, _rotator("spid", "Rot2Prog"), GOES_ON, _stop_of("spid")),
+        Driver("md01", "gimbal", SERIAL, _rotator("spid", "Md01"), GOES_ON, _stop_of("spid")),
         Driver("u3v", "camera", USB, _u3v, StoppedBy(NOTHING_MOVES, NOTHING_MOVES, NOTHING_MOVES)),
         Driver("beamboard", "beam_board", SERIAL, _beamboard, StoppedBy(WATCHDOG, WATCHDOG, WATCHDOG)),
         Driver("itc4000", "laser", VISA, _itc4000, StoppedBy(ENABLE_LINE, ENABLE_LINE, ENABLE_LINE)),

@@ -38,6 +38,11 @@ class GimbalCapabilities:
     travel_rad: tuple[Pair, Pair] | None = None  # (lowest, highest) of azimuth and of elevation; None: no stops
 
     @property
+    def has_elevation(self) -> bool:
+        """False for a rotator of azimuth alone."""
+        return self.travel_rad is None or self.travel_rad[1][1] > self.travel_rad[1][0]
+
+    @property
     def best(self) -> Literal["rate", "position"]:
         """What a loop follows a moving target with: rates where it has any rate, else directions."""
         return "position" if "position" in self.takes and ("rate" not in self.takes or self.rates_rad_s) else "rate"

@@ -40,7 +40,8 @@ class Implied:
             grain = f"its encoders have steps of {math.degrees(capabilities.resolution_rad):g} deg"
         swing = f", and {self.swing_s:.0f} s are lost while azimuth swings round" if self.swing_s else ""
         rms, largest = math.degrees(self.rms_rad), math.degrees(self.max_rad)
-        return f"{grain}: expect {rms:.2f} deg rms and up to {largest:.2f} deg off the target{swing}"
+        alone = "" if capabilities.has_elevation else ", elevation apart, which it does not turn"
+        return f"{grain}: expect {rms:.2f} deg rms and up to {largest:.2f} deg off the target{alone}{swing}"
 
 
 def implied_error(target: Target, capabilities: GimbalCapabilities) -> Implied:
@@ -52,7 +53,7 @@ def implied_error(target: Target, capabilities: GimbalCapabilities) -> Implied:
         look = target.receive(0)
         step = max(capabilities.position_step_rad, FINEST_STEP_RAD)
         azimuth, elevation = (round(a / step) * step - a for a in (look.azimuth_rad, look.elevation_rad))
-        away = math.hypot(azimuth * math.cos(look.elevation_rad), elevation)
+        away = math.hypot(azimuth * math.cos(look.elevation_rad), elevation * capabilities.has_elevation)
         return Implied(away, away)
     times = np.arange(target.start_utc_ns, target.end_utc_ns, round(STEP_S * 1e9), dtype=np.int64)
     looks = target.sample(times)
@@ -60,7 +61,7 @@ def implied_error(target: Target, capabilities: GimbalCapabilities) -> Implied:
     wanted = _folded(looks[:, 0], ends[0] if ends else None), looks[:, 1]
     off = [_off(axis, capabilities) for axis in wanted]
     swinging = np.abs(off[0]) > SWINGS_STEPS * max(capabilities.position_step_rad, FINEST_STEP_RAD)
-    on_sky = np.hypot(off[0] * np.cos(looks[:, 1]), off[1])[~swinging]
+    on_sky = np.hypot(off[0] * np.cos(looks[:, 1]), off[1] * capabilities.has_elevation)[~swinging]
     if not len(on_sky):
         return Implied(math.pi, math.pi, float(len(times) * STEP_S))
     return Implied(float(np.sqrt(np.mean(on_sky**2))), float(on_sky.max()), float(np.count_nonzero(swinging) * STEP_S))

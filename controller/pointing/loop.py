@@ -110,8 +110,9 @@ class GimbalLoop:
         turn = (boresight[0] - look.azimuth_rad) * math.cos(look.elevation_rad)
         deviation = (turn, boresight[1] - look.elevation_rad)
         wanted = correction_at(correction, age_s, t_utc_ns)
-        off_rad = math.hypot(deviation[0] - wanted[0], deviation[1] - wanted[1])
-        axes_off_rad = max(abs(boresight[0] - look.azimuth_rad), abs(deviation[1]))
+        reached = self.capabilities.has_elevation  # else elevation is as it is
+        off_rad = math.hypot(deviation[0] - wanted[0], (deviation[1] - wanted[1]) * reached)
+        axes_off_rad = max(abs(boresight[0] - look.azimuth_rad), abs(deviation[1]) * reached)
         target = self._arrive(self.target, off_rad, axes_off_rad, sample.t_ns)
         rates = self._rates(target, now_ns, utc_offset_ns, sample.t_ns, encoder, correction, age_s)
         if isinstance(target, Fixed) and self._goal is None and off_rad < self._still_rad:

@@ -81,8 +81,11 @@ class StepLoop(GimbalLoop):
         step = self._step_rad
         if self._told is None:
             self.due = True
-            return round(wanted[0] / step) * step, round(wanted[1] / step) * step
+            elevation = round(wanted[1] / step) * step if self.capabilities.has_elevation else encoder[1]
+            return round(wanted[0] / step) * step, elevation
         azimuth, elevation = (next_step(wanted[i], self._told[i], self._forward[i], step) for i in (0, 1))
+        if not self.capabilities.has_elevation:
+            elevation = encoder[1]
         if max(abs(a - b) for a, b in zip(encoder, self._moved[1], strict=True)) > 0.5 * step:
             self._moved = (now_ns, encoder)
         there = max(abs(a - b) for a, b in zip(encoder, self._told, strict=True)) <= step

@@ -27,34 +27,20 @@ class Rotator(ABC):
     """
 
     model: ClassVar[str]
-    step_deg: ClassVar[float]  # of a commanded direction
-    reach_deg: ClassVar[Travel]  # what the protocol can say
+    step_deg: float  # of a commanded direction; `_begin` may learn it
+    reach_deg: ClassVar[Travel]  # what the protocol can say; an axis that it has not has no width
 
     def __init__(
         self, resource: str, baud: int, clock: Clock, name: str = "gimbal", *, rate_max_rad_s: float,
         acceleration_max_rad_s2: float, command_latency_s: float, travel_deg: Travel | None = None,
     ) -> None:  # fmt: skip
         self._clock, self._name = clock, name
-        self._low_deg, self._high_deg = self._soft(travel_deg or self.reach_deg)
-        (low_az, low_el), (high_az, high_el) = (
-            [math.radians(angle) for angle in ends] for ends in (self._low_deg, self._high_deg)
-        )
-        self.capabilities = GimbalCapabilities(
-            rate_max_rad_s=rate_max_rad_s,
-            acceleration_max_rad_s2=acceleration_max_rad_s2,
-            resolution_rad=math.radians(self.step_deg),
-            rate_resolution_rad_s=rate_max_rad_s,
-            command_latency_s=command_latency_s,
-            keeps_moving_when_silent=True,  # to where it was sent, minutes away
-            takes=frozenset({"rate", "position"}),
-            position_step_rad=math.radians(self.step_deg),
-            rates_rad_s=(rate_max_rad_s,),
-            travel_rad=((low_az, high_az), (low_el, high_el)),
-        )
         self._turning: tuple[int, int] | None = None  # the directions in which set_rate has sent it
         self._wire = open_stream(resource, clock, name, baud=baud)
         try:
             self._begin()
+            self._low_deg, self._high_deg = self._soft(travel_deg or self.reach_deg)
+            self.capabilities = self._able(rate_max_rad_s, acceleration_max_rad_s2, command_latency_s)
             self.stop()
             self.identity: Identity = self._identify()
         except HalError:
@@ -103,7 +89,7 @@ class Rotator(ABC):
 
     @abstractmethod
     def _begin(self) -> None:
-        """Make what the wire needs."""
+        """Make what the wire needs, and learn of the rotator what it says of itself."""
 
     @abstractmethod
     def _read(self) -> tuple[float, float, int, int]:
@@ -133,14 +119,31 @@ class Rotator(ABC):
         )
         self._go(azimuth, elevation)
 
+    def _able(self, rate_max_rad_s: float, acceleration_max_rad_s2: float, latency_s: float) -> GimbalCapabilities:
+        (low_az, low_el), (high_az, high_el) = (
+            [math.radians(angle) for angle in ends] for ends in (self._low_deg, self._high_deg)
+        )
+        return GimbalCapabilities(
+            rate_max_rad_s=rate_max_rad_s,
+            acceleration_max_rad_s2=acceleration_max_rad_s2,
+            resolution_rad=math.radians(self.step_deg),
+            rate_resolution_rad_s=rate_max_rad_s,
+            command_latency_s=latency_s,
+            keeps_moving_when_silent=True,  # to where it was sent, minutes away
+            takes=frozenset({"rate", "position"}),
+            position_step_rad=math.radians(self.step_deg),
+            rates_rad_s=(rate_max_rad_s,),
+            travel_rad=((low_az, high_az), (low_el, high_el)),
+        )
+
     def _soft(self, travel_deg: Travel) -> tuple[Pair, Pair]:
         """Lowest and highest angles: the soft limits inside what the rotator reaches."""
         ends = [
-            (max(hard[0], soft[0]), min(hard[1], soft[1]))
+            (max(hard[0], soft[0]), min(hard[1], soft[1])) if hard[1] > hard[0] else hard
             for hard, soft in zip(self.reach_deg, travel_deg, strict=True)
         ]
         for axis, (low, high), hard in zip(("azimuth", "elevation"), ends, self.reach_deg, strict=True):
-            if high - low < self.step_deg:
+            if high - low < min(self.step_deg, hard[1] - hard[0]):
                 raise DeviceError(
                     f"{self._name}: the {axis} limits of the rig file leave nothing of the {hard[0]:g} to {hard[1]:g} "
                     f"deg that {self.model} knows; widen {axis}_min_deg and {axis}_max_deg."

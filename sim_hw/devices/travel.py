@@ -30,9 +30,8 @@ class Travel:
         )
         self._stops_deg = stops_deg
         self._delay_ns = round(motion_delay_s * NS)
-        # The mount behind knows no stops; the turn in which it begins is the one between them.
-        low_deg, shown_deg = stops_deg[0][0], math.degrees(mount.encoder_rad()[0])
-        self._turn_deg = 360.0 * math.floor((shown_deg - low_deg) / 360.0)
+        # The mount behind knows no stops: it begins in the turn from 0 to 360 degrees.
+        self._turn_deg = 360.0 * math.floor(math.degrees(mount.encoder_rad()[0]) / 360.0)
         self._target_deg = self.angles_deg()
         self.conditions = self._mount.conditions
 

@@ -7,6 +7,7 @@ import struct
 import threading
 from binascii import crc_hqx
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -139,10 +140,13 @@ def rotator_replies(family: str) -> Callable[[], Feed]:
         driver = FAMILIES[family].driver
         rotator = driver.__new__(driver)
         rotator._clock, rotator._name, rotator._wire = clock, "gimbal", wire
-        rotator._begin()
+        wire.says = wire.waiting = ROTATOR_REPLIES[family][0]
+        with suppress(HalError):
+            rotator._begin()  # some ask at once
+        asker = rotator._frames if hasattr(rotator, "_frames") else rotator._lines
 
         def feed(data: bytes) -> None:
-            rotator._lines._in_step, wire.says, wire.waiting = True, data, b""
+            asker._in_step, wire.says, wire.waiting = True, data, b""
             wire._pending.clear()
             rotator.position()
 
@@ -441,10 +445,14 @@ RETURNED = URB.pack(3, 1, 0, 0, 0) + RETURN.pack(0, 6, 0, 0, 0) + b"answer"
 ROTATOR_REPLIES = {
     "gs232a": [b"+0180+0045\r\n", b"\r+0045\r\n"],
     "gs232b": [b"\r\rAZ=180  EL=045\r\n", b"?>\r\n", b"EL=045\r\n"],
+    "rot1prog": [b"W\3\7\2 ", b"1700000000: x\r\nW\3\7\2 "],
+    "rot2prog": [b"W\3\7\2\5\2\3\x09\4\0\2 "],
 }
 ROTATOR_COMMANDS = {
     "gs232a": [b"C2\rB\rC\r", b"W180 045\r", b"M100\rS\r"],
     "gs232b": [b"C2\rB\rC\r", b"W180 045\r", b"R\rU\rA\rE\rX3\r"],
+    "rot1prog": [b"W4830" + bytes(6) + b"\x2f ", b"W" + bytes(10) + b"\x1f "],
+    "md01": [b"W5405\n4053\n\x2f ", b"W" + bytes(10) + b"\x0f ", b"W\6" + bytes(9) + b"\x14 "],
 }
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ideal_axes import IdealAxes
 
 from hal.clock import Clock
-from hal.devices import gs232
-from sim_hw.devices.gs232 import Gs232
+from hal.devices import gs232, spid
+from hal.wires.stream import StreamWire
+from sim_hw.devices.rotators import ROTATORS
 from sim_hw.timeline import Timeline
 
 LIMITS = {"rate_max_rad_s": 0.1, "acceleration_max_rad_s2": 0.2}
@@ -23,13 +25,23 @@ class Family:
     emulator: Callable[[Timeline, IdealAxes], Any]
     driver: Callable[..., Any]
     baud: int
-    module: Any
+    stop_axes: Callable[[StreamWire, Clock], None]
+    elevation: bool = True  # it has that axis
 
     def open(self, resource: str, clock: Clock, **more: Any) -> Any:
         return self.driver(resource, self.baud, clock, command_latency_s=0.05, **LIMITS, **more)
 
 
-FAMILIES = {
-    "gs232a": Family(lambda t, axes: Gs232(t, axes, "A", **LIMITS), gs232.Gs232a, 9600, gs232),
-    "gs232b": Family(lambda t, axes: Gs232(t, axes, "B", **LIMITS), gs232.Gs232b, 9600, gs232),
-}
+def _family(name: str, driver: Any, baud: int, stop_axes: Any, elevation: bool = True) -> tuple[str, Family]:
+    return name, Family(partial(ROTATORS[name], **LIMITS), driver, baud, stop_axes, elevation)
+
+
+FAMILIES = dict(
+    (
+        _family("gs232a", gs232.Gs232a, 9600, gs232.stop_axes),
+        _family("gs232b", gs232.Gs232b, 1200, gs232.stop_axes),
+        _family("rot1prog", spid.Rot1Prog, 1200, spid.stop_azimuth, elevation=False),
+        _family("rot2prog", spid.Rot2Prog, 600, spid.stop_axes),
+        _family("md01", spid.Md01, 9600, spid.stop_axes),
+    )
+)
