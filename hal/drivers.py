@@ -130,6 +130,7 @@ def _pm100d(rig: Rig, clock: Clock) -> Any:
     return import_module("hal.devices.pm100d").Pm100d.open(rig.power_meter.resource, clock)
 
 
+_STANDARD = "easycomm_standard"
 DRIVERS: dict[str, Driver] = {
     driver.name: driver
     for driver in (
@@ -149,6 +150,8 @@ DRIVERS: dict[str, Driver] = {
             KEEPS_ITS_RATE,
             _stop_of("easycomm"),
         ),
+        Driver("easycomm2", "gimbal", SERIAL, _rotator(_STANDARD, "EasyComm2"), GOES_ON, _stop_of(_STANDARD)),
+        Driver("easycomm3", "gimbal", SERIAL, _rotator(_STANDARD, "EasyComm3"), KEEPS_ITS_RATE, _stop_of(_STANDARD)),
         Driver("gs232a", "gimbal", SERIAL, _rotator("gs232", "Gs232a"), GOES_ON, _stop_of("gs232")),
         Driver("gs232b", "gimbal", SERIAL, _rotator("gs232", "Gs232b"), GOES_ON, _stop_of("gs232")),
         Driver("rot1prog", "gimbal", SERIAL, _rotator("spid", "Rot1Prog"), GOES_ON, _stop_of("spid", "stop_azimuth")),

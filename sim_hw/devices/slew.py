@@ -31,7 +31,7 @@ class Slew:
         self._timeline = timeline
         self._angles_rad = angles_rad
         self._set_rate = set_rate
-        self._rate_max_rad_s = rate_max_rad_s
+        self.speeds_rad_s = [rate_max_rad_s, rate_max_rad_s]  # of each axis, at most
         self._acceleration_max_rad_s2 = acceleration_max_rad_s2
         self._number = 0  # of the present slew; a step of an earlier one finds another number and ends
 
@@ -58,13 +58,13 @@ class Slew:
         left_rad = (self._target_rad[0] - azimuth_rad, self._target_rad[1] - elevation_rad)
         arrived = max(map(abs, left_rad)) < TOLERANCE_RAD
         for axis, left in enumerate(left_rad):
-            self._set_rate(axis, 0.0 if arrived else self._rate(left))
+            self._set_rate(axis, 0.0 if arrived else self._rate(left, self.speeds_rad_s[axis]))
         if arrived:
             self.active = False
         else:
             self._timeline.after(STEP_S, lambda: self._step(number))
 
-    def _rate(self, left_rad: float) -> float:
+    def _rate(self, left_rad: float, speed_rad_s: float) -> float:
         """The fastest rate from which the axis still stops in `left_rad`."""
         braking = math.sqrt(2 * BRAKING * self._acceleration_max_rad_s2 * abs(left_rad))
-        return math.copysign(min(self._rate_max_rad_s, braking, APPROACH_PER_S * abs(left_rad)), left_rad)
+        return math.copysign(min(speed_rad_s, braking, APPROACH_PER_S * abs(left_rad)), left_rad)

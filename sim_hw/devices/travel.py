@@ -28,7 +28,7 @@ class Travel:
             acceleration_max_rad_s2,
             turns=False,
         )
-        self._stops_deg = stops_deg
+        self._stops_deg, self._rate_max_rad_s = stops_deg, rate_max_rad_s
         self._delay_ns = round(motion_delay_s * NS)
         # The mount behind knows no stops: it begins in the turn from 0 to 360 degrees.
         self._turn_deg = 360.0 * math.floor(math.degrees(mount.encoder_rad()[0]) / 360.0)
@@ -47,6 +47,12 @@ class Travel:
 
     def go(self, azimuth_deg: float | None = None, elevation_deg: float | None = None) -> None:
         """Send axes somewhere, at most to their stops; an axis that is not named goes on as it was told."""
+        for axis, goal in enumerate((azimuth_deg, elevation_deg)):
+            if goal is not None:
+                self._slew.speeds_rad_s[axis] = self._rate_max_rad_s
+        self._go(azimuth_deg, elevation_deg)
+
+    def _go(self, azimuth_deg: float | None, elevation_deg: float | None) -> None:
         here = self.angles_deg()
         before = self._target_deg if self.moving else here
         wanted = [before[axis] if goal is None else goal for axis, goal in enumerate((azimuth_deg, elevation_deg))]
@@ -55,10 +61,11 @@ class Travel:
         begin_ns = self._timeline.now_ns + (0 if self.moving else self._delay_ns)
         self._slew.start(begin_ns, math.radians(azimuth + self._turn_deg), math.radians(elevation))
 
-    def turn(self, axis: int, sign: int) -> None:
+    def turn(self, axis: int, sign: int, speed_rad_s: float = math.inf) -> None:
         """Turn an axis until it is stopped, or at its stop."""
         goal = self._stops_deg[axis][sign > 0]
-        self.go(*((goal, None) if axis == 0 else (None, goal)))
+        self._slew.speeds_rad_s[axis] = min(speed_rad_s, self._rate_max_rad_s)
+        self._go(*((goal, None) if axis == 0 else (None, goal)))
 
     def stop(self, *axes: int) -> None:
         """Bring axes to rest where they are; without any, both."""

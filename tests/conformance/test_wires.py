@@ -40,6 +40,8 @@ from sim_hw.wires.vxi11 import Vxi11Server
 WIRES = {  # what carries the device of each driver; docs/devices.py reads it
     "nexstar": ("pty", "socket", "rfc2217", "tcp"),
     "easycomm": ("pty", "socket", "rfc2217", "tcp"),
+    "easycomm2": ("pty", "socket", "rfc2217", "tcp"),
+    "easycomm3": ("pty", "socket", "rfc2217", "tcp"),
     "gs232a": ("pty", "socket", "rfc2217", "tcp"),
     "gs232b": ("pty", "socket", "rfc2217", "tcp"),
     "rot1prog": ("pty", "socket", "rfc2217", "tcp"),

@@ -5,13 +5,17 @@ from __future__ import annotations
 import math
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import pytest
 from ideal_axes import IdealAxes
 from reactor_loop import Loop
-from rotators import FAMILIES
+from rotators import FAMILIES, LIMITS
 
+from sim_hw.devices.easycomm_standard import EasyCommStandard
 from sim_hw.timeline import Timeline
 from sim_hw.wires.line import SerialLine
 from sim_hw.wires.pty import PtyPort
@@ -19,6 +23,8 @@ from sim_hw.wires.pty import PtyPort
 pytestmark = pytest.mark.stranger
 
 MODELS = {
+    "easycomm2": 202,
+    "easycomm3": 204,
     "gs232a": 601,
     "gs232b": 603,
     "rot1prog": 902,
@@ -47,17 +53,27 @@ class Rotctl:
         return done.stdout.split()
 
 
-@pytest.fixture(params=MODELS)
-def rotctl(request: pytest.FixtureRequest, program: Callable[[str, str], str]) -> Iterator[Rotctl]:
-    family, timeline = FAMILIES[request.param], Timeline()
+@contextmanager
+def client(path: str, model: int, emulator: Callable[..., Any], baud: int, elevation: bool = True) -> Iterator[Rotctl]:
+    timeline = Timeline()
     axes = IdealAxes(timeline, azimuth_deg=180.0, elevation_deg=45.0)
     with Loop(timeline) as loop:
-        line = SerialLine(timeline, family.emulator(timeline, axes), family.baud)
+        line = SerialLine(timeline, emulator(timeline, axes), baud)
         port = loop.call(lambda: PtyPort(line, loop.reactor))
-        yield Rotctl(
-            program("rotctl", "libhamlib-utils"), MODELS[request.param], port.path, family.baud, axes, family.elevation
-        )
+        yield Rotctl(path, model, port.path, baud, axes, elevation)
         loop.call(port.close)
+
+
+@pytest.fixture
+def path(program: Callable[[str, str], str]) -> str:
+    return program("rotctl", "libhamlib-utils")
+
+
+@pytest.fixture(params=MODELS)
+def rotctl(request: pytest.FixtureRequest, path: str) -> Iterator[Rotctl]:
+    family = FAMILIES[request.param]
+    with client(path, MODELS[request.param], family.emulator, family.baud, family.elevation) as rotctl:
+        yield rotctl
 
 
 def test_rotctl_reads_the_rotators_angles(rotctl: Rotctl) -> None:
@@ -82,3 +98,13 @@ def test_rotctl_stops_the_rotator_on_its_way(rotctl: Rotctl) -> None:
     rested = rotctl("p")
     assert rotctl("p") == rested != rotctl.shown(90, 10)
     assert rotctl.axes.rate == [0.0, 0.0]
+
+
+def test_rotctl_moves_a_rotator_of_easycomm_i_that_says_nothing(path: str) -> None:
+    with client(path, 201, partial(EasyCommStandard, level=1, **LIMITS), 9600) as rotctl:
+        assert rotctl("P", "178.5", "46.5") == []
+        for _ in range(100):
+            rotctl("_")
+            if math.degrees(rotctl.axes.angle[1]) > 46.4:
+                break
+        assert [math.degrees(angle) for angle in rotctl.axes.angle] == pytest.approx([178.5, 46.5], abs=0.1)

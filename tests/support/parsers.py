@@ -9,6 +9,7 @@ from binascii import crc_hqx
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -143,12 +144,13 @@ def rotator_replies(family: str) -> Callable[[], Feed]:
         wire.says = wire.waiting = ROTATOR_REPLIES[family][0]
         with suppress(HalError):
             rotator._begin()  # some ask at once
+        read = partial(rotator._angle, b"AZ") if hasattr(rotator, "_angle") else rotator.position
         asker = rotator._frames if hasattr(rotator, "_frames") else rotator._lines
 
         def feed(data: bytes) -> None:
             asker._in_step, wire.says, wire.waiting = True, data, b""
             wire._pending.clear()
-            rotator.position()
+            read()
 
         return feed
 
@@ -443,12 +445,14 @@ RETURNED = URB.pack(3, 1, 0, 0, 0) + RETURN.pack(0, 6, 0, 0, 0) + b"answer"
 
 
 ROTATOR_REPLIES = {
+    "easycomm2": [b"AZ180.5\n", b"AZ-0.1\r\n", b"EL+1\r\nAZ+1\r\n"],
     "gs232a": [b"+0180+0045\r\n", b"\r+0045\r\n"],
     "gs232b": [b"\r\rAZ=180  EL=045\r\n", b"?>\r\n", b"EL=045\r\n"],
     "rot1prog": [b"W\3\7\2 ", b"1700000000: x\r\nW\3\7\2 "],
     "rot2prog": [b"W\3\7\2\5\2\3\x09\4\0\2 "],
 }
 ROTATOR_COMMANDS = {
+    "easycomm3": [b"AZ EL\n", b"AZ10.0 EL20.0\n", b"VL100\nVU0\nSA SE\n", b"MR MU VE GS GE\n"],
     "gs232a": [b"C2\rB\rC\r", b"W180 045\r", b"M100\rS\r"],
     "gs232b": [b"C2\rB\rC\r", b"W180 045\r", b"R\rU\rA\rE\rX3\r"],
     "rot1prog": [b"W4830" + bytes(6) + b"\x2f ", b"W" + bytes(10) + b"\x1f "],

@@ -10,7 +10,7 @@ from typing import Any
 from ideal_axes import IdealAxes
 
 from hal.clock import Clock
-from hal.devices import gs232, spid
+from hal.devices import easycomm_standard, gs232, spid
 from hal.wires.stream import StreamWire
 from sim_hw.devices.rotators import ROTATORS
 from sim_hw.timeline import Timeline
@@ -38,6 +38,8 @@ def _family(name: str, driver: Any, baud: int, stop_axes: Any, elevation: bool =
 
 FAMILIES = dict(
     (
+        _family("easycomm2", easycomm_standard.EasyComm2, 9600, easycomm_standard.stop_axes),
+        _family("easycomm3", easycomm_standard.EasyComm3, 9600, easycomm_standard.stop_axes),
         _family("gs232a", gs232.Gs232a, 9600, gs232.stop_axes),
         _family("gs232b", gs232.Gs232b, 1200, gs232.stop_axes),
         _family("rot1prog", spid.Rot1Prog, 1200, spid.stop_azimuth, elevation=False),
