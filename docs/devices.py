@@ -15,6 +15,13 @@ WIRES = ROOT / "tests" / "conformance" / "test_wires.py"
 STRANGERS = {
     "nexstar": {"Hamlib rotctl": "strangers/test_hamlib_nexstar.py", "INDI": "strangers/test_indi_nexstar.py"},
     "easycomm": {"Hamlib rotctl": "strangers/test_hamlib_easycomm.py"},
+    "easycomm2": {"Hamlib rotctl": "strangers/test_hamlib_rotators.py"},
+    "easycomm3": {"Hamlib rotctl": "strangers/test_hamlib_rotators.py"},
+    "gs232a": {"Hamlib rotctl": "strangers/test_hamlib_rotators.py"},
+    "gs232b": {"Hamlib rotctl": "strangers/test_hamlib_rotators.py"},
+    "rot1prog": {"Hamlib rotctl": "strangers/test_hamlib_rotators.py"},
+    "rot2prog": {"Hamlib rotctl": "strangers/test_hamlib_rotators.py"},
+    "md01": {"Hamlib rotctl": "strangers/test_hamlib_rotators.py"},
     "u3v": {
         "Aravis over real libusb": "strangers/test_aravis.py",
         "usbip": "strangers/test_usbip_tool.py",

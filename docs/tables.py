@@ -46,7 +46,9 @@ RIG_KEYS = {
     "gimbal.command_latency_s": "last byte of a rate command to motion; the loops predict ahead by it",
     "gimbal.park_azimuth_deg": "where it stows, from north through east",
     "gimbal.park_elevation_deg": "where it stows",
-    "gimbal.elevation_min_deg": "how far down it is jogged",
+    "gimbal.azimuth_min_deg": "soft limit of a rotator, inside its stops",
+    "gimbal.azimuth_max_deg": "soft limit of a rotator, inside its stops",
+    "gimbal.elevation_min_deg": "how far down it is jogged, and a rotator is sent",
     "gimbal.elevation_max_deg": "how far up it is jogged",
     "gimbal.motion_cut_off": "what a person uses to stop the mount when host or cable is dead",
     "camera.driver": "",
@@ -203,7 +205,8 @@ def _allowed(section: str, key: str, field: Any) -> str:
     if (section, key) == ("aircraft", "resource"):
         return ", ".join(f"`{r}`" for r in AIRCRAFT_FEEDS)
     if key == "resource":
-        return ", ".join(f"`{r}`" for d in DRIVERS.values() if d.device == section for r in d.resources)
+        kinds = dict.fromkeys(r for d in DRIVERS.values() if d.device == section for r in d.resources)
+        return ", ".join(f"`{kind}`" for kind in kinds)
     kind = "whole number" if "int" in str(field.annotation) else "number"
     limits = [text.format(v) for n, text in BOUNDS for m in _metadata(field) if (v := getattr(m, n, None)) is not None]
     if limits:

@@ -49,6 +49,11 @@ KEEPS_ITS_RATE = StoppedBy(
     cable=f"nothing: it keeps its last rate; {CUT_OFF}",
     host=f"nothing: it keeps its last rate; {CUT_OFF}",
 )
+GOES_ON = StoppedBy(
+    process="the guardian process takes its port and sends stop, 0.5 s",
+    cable=f"nothing: it goes to where it was sent and stops there; {CUT_OFF} before",
+    host=f"nothing: it goes to where it was sent and stops there; {CUT_OFF} before",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +91,29 @@ def _mount(module: str, name: str) -> Callable[[Rig, Clock], Any]:
     return opened
 
 
-def _stop_of(module: str) -> Callable[[StreamWire, Clock], None]:
-    """`stop_axes` of hal.devices.`module`."""
+def _rotator(module: str, name: str) -> Callable[[Rig, Clock], Any]:
+    """How a rotator of a rig is opened, with the soft limits of the rig, by a class of hal.devices.`module`."""
+
+    def opened(rig: Rig, clock: Clock) -> Any:
+        gimbal = rig.gimbal
+        return getattr(import_module(f"hal.devices.{module}"), name)(
+            gimbal.resource,
+            gimbal.baud,
+            clock,
+            rate_max_rad_s=gimbal.rate_max_rad_s,
+            acceleration_max_rad_s2=gimbal.acceleration_max_rad_s2,
+            command_latency_s=gimbal.command_latency_s,
+            travel_deg=gimbal.travel_deg,
+        )
+
+    return opened
+
+
+def _stop_of(module: str, name: str = "stop_axes") -> Callable[[StreamWire, Clock], None]:
+    """The function of hal.devices.`module` that stops the axes."""
 
     def stop(wire: StreamWire, clock: Clock) -> None:
-        import_module(f"hal.devices.{module}").stop_axes(wire, clock)
+        getattr(import_module(f"hal.devices.{module}"), name)(wire, clock)
 
     return stop
 
@@ -111,6 +134,7 @@ def _pm100d(rig: Rig, clock: Clock) -> Any:
     return import_module("hal.devices.pm100d").Pm100d.open(rig.power_meter.resource, clock)
 
 
+_STANDARD = "easycomm_standard"
 DRIVERS: dict[str, Driver] = {
     driver.name: driver
     for driver in (
@@ -130,6 +154,13 @@ DRIVERS: dict[str, Driver] = {
             KEEPS_ITS_RATE,
             _stop_of("easycomm"),
         ),
+        Driver("easycomm2", "gimbal", SERIAL, _rotator(_STANDARD, "EasyComm2"), GOES_ON, _stop_of(_STANDARD)),
+        Driver("easycomm3", "gimbal", SERIAL, _rotator(_STANDARD, "EasyComm3"), KEEPS_ITS_RATE, _stop_of(_STANDARD)),
+        Driver("gs232a", "gimbal", SERIAL, _rotator("gs232", "Gs232a"), GOES_ON, _stop_of("gs232")),
+        Driver("gs232b", "gimbal", SERIAL, _rotator("gs232", "Gs232b"), GOES_ON, _stop_of("gs232")),
+        Driver("rot1prog", "gimbal", SERIAL, _rotator("spid", "Rot1Prog"), GOES_ON, _stop_of("spid", "stop_azimuth")),
+        Driver("rot2prog", "gimbal", SERIAL, _rotator("spid", "Rot2Prog"), GOES_ON, _stop_of("spid")),
+        Driver("md01", "gimbal", SERIAL, _rotator("spid", "Md01"), GOES_ON, _stop_of("spid")),
         Driver("u3v", "camera", USB, _u3v, StoppedBy(NOTHING_MOVES, NOTHING_MOVES, NOTHING_MOVES)),
         Driver("beamboard", "beam_board", SERIAL, _beamboard, StoppedBy(WATCHDOG, WATCHDOG, WATCHDOG)),
         Driver(

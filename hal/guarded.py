@@ -11,7 +11,7 @@ from hal.clock import Clock
 from hal.errors import DeviceError, HalError
 from hal.guardian import Guardian, guard
 from hal.rig import Rig, open_device
-from hal.traits import AxisPosition, Gimbal
+from hal.traits import AxisPosition, Gimbal, PositionGimbal, RateGimbal
 
 
 def open_gimbal(rig: Rig, clock: Clock) -> Gimbal:
@@ -47,14 +47,22 @@ class GuardedGimbal:
 
     def set_rate(self, azimuth_rad_s: float, elevation_rad_s: float) -> None:
         """Give both axes a rate. Raises DeviceError, after a stop, when the guardian is gone."""
-        if not self._guardian.alive:
-            self._gimbal.stop()
-            raise DeviceError("gimbal: its guardian process is gone, so it was stopped; start its service again.")
-        self._gimbal.set_rate(azimuth_rad_s, elevation_rad_s)
+        self._need_guardian()
+        cast("RateGimbal", self._gimbal).set_rate(azimuth_rad_s, elevation_rad_s)
+
+    def go_to(self, azimuth_rad: float, elevation_rad: float) -> None:
+        """Send both axes somewhere. Raises DeviceError, after a stop, when the guardian is gone."""
+        self._need_guardian()
+        cast("PositionGimbal", self._gimbal).go_to(azimuth_rad, elevation_rad)
 
     def stop(self) -> None:
         """Bring both axes to rest."""
         self._gimbal.stop()
+
+    def _need_guardian(self) -> None:
+        if not self._guardian.alive:
+            self._gimbal.stop()
+            raise DeviceError("gimbal: its guardian process is gone, so it was stopped; start its service again.")
 
     def close(self) -> None:
         """Stop and close. A gimbal that does not acknowledge the stop is left to the guardian."""

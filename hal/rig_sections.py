@@ -59,11 +59,18 @@ class GimbalSection(Section):
     command_latency_s: Annotated[float, Field(ge=0, le=2)]
     park_azimuth_deg: Annotated[float, Field(ge=-360, le=360)]
     park_elevation_deg: Annotated[float, Field(ge=-10, le=90)]
+    azimuth_min_deg: Annotated[float, Field(ge=-720, le=720)] = -720.0  # soft limits of rotators, inside their stops
+    azimuth_max_deg: Annotated[float, Field(ge=-720, le=720)] = 720.0
     elevation_min_deg: Annotated[float, Field(ge=-90, le=90)] = -2.0  # how far it is moved by hand
     elevation_max_deg: Annotated[float, Field(ge=0, le=180)] = 92.0
     motion_cut_off: Annotated[
         str, Field(min_length=3, description="say what a person uses to stop the mount when host or cable is dead")
     ]
+
+    @property
+    def travel_deg(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Soft limits (lowest, highest) of azimuth and elevation."""
+        return (self.azimuth_min_deg, self.azimuth_max_deg), (self.elevation_min_deg, self.elevation_max_deg)
 
     @property
     def rate_max_rad_s(self) -> float:

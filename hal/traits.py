@@ -5,9 +5,10 @@ Sky axes of every pair are (cross-elevation, elevation): cross-elevation is azim
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,11 @@ Identity = dict[str, Any]  # what a device says of itself: model, serial number,
 
 @dataclass(frozen=True, slots=True)
 class GimbalCapabilities:
-    """What a gimbal can do, as data; the gimbal loop uses the best of it."""
+    """What a gimbal can do, as data; the gimbal loop uses the best of it.
+
+    A gimbal of limited travel shows azimuth as it stands between its stops, overlap included; one without shows it in
+    [0, 2 pi) or so, and whole turns are counted above.
+    """
 
     rate_max_rad_s: float
     acceleration_max_rad_s2: float
@@ -26,6 +31,31 @@ class GimbalCapabilities:
     rate_resolution_rad_s: float
     command_latency_s: float  # from the command's last byte to motion
     keeps_moving_when_silent: bool  # then a guardian must be able to stop it
+    takes: frozenset[Literal["rate", "position"]] = frozenset({"rate"})  # of RateGimbal and PositionGimbal
+    position_step_rad: float = 0.0  # to which a direction is rounded that it is sent to
+    rates_rad_s: tuple[float, ...] = ()  # the only speeds it has, besides rest; empty: any
+    rate_gaps_rad_s: tuple[Pair, ...] = ()  # speeds (from, to) that it does not keep evenly
+    travel_rad: tuple[Pair, Pair] | None = None  # (lowest, highest) of azimuth and of elevation; None: no stops
+
+    @property
+    def has_elevation(self) -> bool:
+        """False for a rotator of azimuth alone."""
+        return self.travel_rad is None or self.travel_rad[1][1] > self.travel_rad[1][0]
+
+    @property
+    def best(self) -> Literal["rate", "position"]:
+        """What a loop follows a moving target with: rates where it has any rate, else directions."""
+        return "position" if "position" in self.takes and ("rate" not in self.takes or self.rates_rad_s) else "rate"
+
+    def possible(self, rate_rad_s: float) -> float:
+        """The nearest rate that it can turn at, rest included."""
+        speed = min(abs(rate_rad_s), self.rate_max_rad_s)
+        if self.rates_rad_s:
+            speed = min((0.0, *self.rates_rad_s), key=lambda one: abs(one - speed))
+        for low, high in self.rate_gaps_rad_s:
+            if low < speed < high:
+                speed = low if speed - low < high - speed else high
+        return math.copysign(speed, rate_rad_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +68,7 @@ class AxisPosition:
 
 
 class Gimbal(Protocol):
-    """Two axes that move the telescope."""
+    """Two axes that move the telescope: a RateGimbal, a PositionGimbal or both, as `capabilities.takes` says."""
 
     capabilities: GimbalCapabilities
     identity: Identity
@@ -47,16 +77,28 @@ class Gimbal(Protocol):
         """Encoder angles now. Raises WireError, ProtocolError."""
         ...
 
-    def set_rate(self, azimuth_rad_s: float, elevation_rad_s: float) -> None:
-        """Turn at these axis rates until told otherwise; beyond the capabilities they are cut."""
-        ...
-
     def stop(self) -> None:
         """Both axes at rest."""
         ...
 
     def close(self) -> None:
         """Let go of the device; it goes on as it was told: `stop` first."""
+        ...
+
+
+class RateGimbal(Gimbal, Protocol):
+    """A gimbal that takes rates."""
+
+    def set_rate(self, azimuth_rad_s: float, elevation_rad_s: float) -> None:
+        """Turn at these axis rates until told otherwise; beyond the capabilities they are cut."""
+        ...
+
+
+class PositionGimbal(Gimbal, Protocol):
+    """A gimbal that is sent to directions, and stops there by itself."""
+
+    def go_to(self, azimuth_rad: float, elevation_rad: float) -> None:
+        """Be on the way to these encoder angles, at its own speed; beyond its travel they are cut."""
         ...
 
 

@@ -190,16 +190,16 @@ def _devices(rig: Rig, world: World, seed: int) -> Devices:
 
 def _gimbal(rig: Rig, world: World, seed: int) -> Any:
     """The emulator of the gimbal that the rig names."""
-    from sim_hw.devices.easycomm import EasyComm
     from sim_hw.devices.nexstar import NexStar
+    from sim_hw.devices.rotators import ROTATORS
     from sim_hw.scene.noise import stream
 
     limits = {
         "rate_max_rad_s": rig.gimbal.rate_max_rad_s,
         "acceleration_max_rad_s2": rig.gimbal.acceleration_max_rad_s2,
     }
-    if rig.gimbal.driver == "easycomm":
-        return EasyComm(world.timeline, world.gimbal, **limits)
+    if rig.gimbal.driver in ROTATORS:
+        return ROTATORS[rig.gimbal.driver](world.timeline, world.gimbal, **limits)
     site = {"latitude_deg": rig.station.latitude_deg, "longitude_deg": rig.station.longitude_deg}
     return NexStar(world.timeline, world.gimbal, stream(seed, "mount electronics"), **limits, **site)
 

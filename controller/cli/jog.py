@@ -11,7 +11,7 @@ import tty
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -20,7 +20,7 @@ from controller.cli.rig import app, resolve_one, station_clock
 from controller.errors import BoresightError
 from hal.clock import Clock
 from hal.rig import Rig
-from hal.traits import AxisPosition, Gimbal, Pair
+from hal.traits import AxisPosition, Gimbal, Pair, RateGimbal
 
 if TYPE_CHECKING:
     from controller.pointing.jog import Jog
@@ -53,7 +53,7 @@ def jog(
         state = Jog(gimbal.capabilities, bounds, math.radians(speed))
         typer.echo("hold an arrow key to move, + and - change the speed, q ends", err=True)
         with _keys(state, section.rate_max_deg_s) as keys:
-            hand.jog(gimbal, clock, state, keys, watch, lambda *now: _show(state.speed_rad_s, *now))
+            hand.jog(cast("RateGimbal", gimbal), clock, state, keys, watch, lambda *now: _show(state.speed_rad_s, *now))
         typer.echo("\r\nat rest", err=True)
 
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from controller.errors import BoresightError
 from controller.pointing.axis import NS
+from controller.pointing.drive import loop_for, send
 from controller.pointing.jog import Jog
-from controller.pointing.loop import GimbalLoop
 from controller.pointing.targets import Fixed
 from hal.clock import Clock
 from hal.errors import HalError
-from hal.traits import AxisPosition, Gimbal, Pair
+from hal.traits import AxisPosition, Gimbal, Pair, RateGimbal
 
 PERIOD_NS = NS // 20
 STOP_TRIES = 3
@@ -29,7 +29,7 @@ class HandError(BoresightError):
 
 
 def jog(
-    gimbal: Gimbal,
+    gimbal: RateGimbal,
     clock: Clock,
     state: Jog,
     keys: Callable[[], str | None],
@@ -70,7 +70,7 @@ def drive(
     """
     limits = gimbal.capabilities
     slow = replace(limits, rate_max_rad_s=min(speed_rad_s, limits.rate_max_rad_s))
-    loop = GimbalLoop(slow)
+    loop = loop_for(slow)
     loop.follow(to)
     deadline_ns = clock.now_ns() + round((3 * math.tau / slow.rate_max_rad_s + 30) * NS)
     with _at_rest_after(gimbal):
@@ -85,9 +85,7 @@ def drive(
                 raise HandError(f"gimbal: stopped on its way: {why}.")
             if begin_ns > deadline_ns:
                 raise HandError("gimbal: did not arrive in time; look for an obstruction, a clutch or a stuck axis.")
-            sending_ns = clock.now_ns()
-            gimbal.set_rate(*rates)
-            loop.sent(*rates, begin_ns, sending_ns, clock.now_ns())
+            send(gimbal, loop, rates, begin_ns, clock)
             clock.sleep_until(max(clock.now_ns(), begin_ns + PERIOD_NS))
 
 

@@ -11,6 +11,8 @@ command is planned for the moment at which it takes effect, and for the turn tha
 The first part is the feed-forward as the mount can take it, held for a turn: it follows acceleration, corrections
 and the crossing of the backlash at a reversal. The second works on what the mount did not do; far from the target it
 becomes a braking curve. Nothing here reads a clock or a wire.
+
+A gimbal that takes no such rates has a loop of its own: controller/pointing/steps.py.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ APPROACH_RAD = 3e-3
 CROSSING_S = 0.35
 HALF_CROSSING_NS = round(CROSSING_S * NS / 2)
 REVERSAL_RAD_S = 2e-6  # slower than this has no direction of its own
+ENDLESS_RAD = (-1.5 * math.pi, 1.5 * math.pi)  # of azimuth, for a mount without stops: its cables
 TURN_S = 0.09  # first guess of a turn; measured from then on
 
 
@@ -47,12 +50,14 @@ class GimbalLoop:
         self,
         capabilities: GimbalCapabilities,
         model: MountModel | None = None,
-        azimuth_limits_rad: Pair = (-1.5 * math.pi, 1.5 * math.pi),
+        azimuth_limits_rad: Pair | None = None,
     ) -> None:
         self.capabilities = capabilities
         self.model = model or MountModel()
         self.target: Target | None = None
-        self._azimuth_limits_rad = azimuth_limits_rad
+        self._travel_rad = capabilities.travel_rad and capabilities.travel_rad[0]
+        self._azimuth_limits_rad = azimuth_limits_rad or self._travel_rad or ENDLESS_RAD
+        self._settled_rad, self._still_rad = SETTLED_RAD, STILL_RAD
         self._axes = (Axis(), Axis())
         self._plays = (Play(), Play())
         self._goal: Fixed | None = None  # the real goal while a way-point is the target
@@ -66,7 +71,7 @@ class GimbalLoop:
     def follow(self, target: Target | None) -> None:
         """Take a new target, or none; azimuth will go by the turn that suits its whole path."""
         self._goal = None
-        if isinstance(target, Fixed) and any(target.approach):
+        if isinstance(target, Fixed) and any(target.approach) and self.capabilities.best == "rate":
             self._goal, target = target, target.before(APPROACH_RAD)
         self._begin(target)
         if target is not None and self._sample is not None:
@@ -105,11 +110,12 @@ class GimbalLoop:
         turn = (boresight[0] - look.azimuth_rad) * math.cos(look.elevation_rad)
         deviation = (turn, boresight[1] - look.elevation_rad)
         wanted = correction_at(correction, age_s, t_utc_ns)
-        off_rad = math.hypot(deviation[0] - wanted[0], deviation[1] - wanted[1])
-        axes_off_rad = max(abs(boresight[0] - look.azimuth_rad), abs(deviation[1]))
+        reached = self.capabilities.has_elevation  # else elevation is as it is
+        off_rad = math.hypot(deviation[0] - wanted[0], (deviation[1] - wanted[1]) * reached)
+        axes_off_rad = max(abs(boresight[0] - look.azimuth_rad), abs(deviation[1]) * reached)
         target = self._arrive(self.target, off_rad, axes_off_rad, sample.t_ns)
         rates = self._rates(target, now_ns, utc_offset_ns, sample.t_ns, encoder, correction, age_s)
-        if isinstance(target, Fixed) and self._goal is None and off_rad < STILL_RAD:
+        if isinstance(target, Fixed) and self._goal is None and off_rad < self._still_rad:
             rates = (0.0, 0.0)
         activity = self._activity(target, sample.t_ns)
         return rates, self._state(activity, sample, utc_offset_ns, boresight, look, deviation, wanted)
@@ -150,7 +156,8 @@ class GimbalLoop:
     def _unwrapped(self, sample: AxisPosition) -> Pair:
         azimuth, elevation = sample.azimuth_rad, sample.elevation_rad
         last = self._sample[1] if self._sample is not None else 0.0
-        azimuth = near(azimuth, last)
+        if self._travel_rad is None:  # else it is told with its turn
+            azimuth = near(azimuth, last)
         elevation = math.remainder(elevation, math.tau)
         self._sample = (sample.t_ns, azimuth, elevation)
         return azimuth, elevation
@@ -167,8 +174,8 @@ class GimbalLoop:
             target, self._goal = self._goal, None
             self._begin(target)
             return target
-        self._arrived = self._arrived or off_rad < SLEWING_RAD
-        if off_rad >= SETTLED_RAD:
+        self._arrived = self._arrived or off_rad < max(SLEWING_RAD, self._settled_rad)
+        if off_rad >= self._settled_rad:
             self._near_since_ns = None
         elif self._near_since_ns is None:
             self._near_since_ns = t_ns
@@ -209,7 +216,7 @@ class GimbalLoop:
             )
             change = limit.acceleration_max_rad_s2 * self._turn_s
             rate = min(axis.rate + change, max(axis.rate - change, rate))
-            rates.append(min(limit.rate_max_rad_s, max(-limit.rate_max_rad_s, rate)))
+            rates.append(limit.possible(rate))
             axis.aim = (next_ns, next_aim)
         return rates[0], rates[1]
 
@@ -222,7 +229,7 @@ class GimbalLoop:
         x, y = correction_at(correction, age_s, t_utc_ns)
         azimuth = look.azimuth_rad + x / max(0.05, math.cos(look.elevation_rad))
         elevation = look.elevation_rad + y
-        self._path_azimuth = near(azimuth, self._path_azimuth)
+        self._path_azimuth = self._reachable(near(azimuth, self._path_azimuth))
         return self.model.encoder(self._path_azimuth, elevation, self._sides(target, t_utc_ns))
 
     def _sides(self, target: Target, t_utc_ns: int) -> Signs:
@@ -254,11 +261,27 @@ class GimbalLoop:
             first, low, high = float(path[0]), float(path.min()), float(path.max())
         else:
             first = low = high = target.receive(0).azimuth_rad
-        below, above = self._azimuth_limits_rad
+        below, above = (limit - self._zero_rad for limit in self._azimuth_limits_rad)
         turns = [
             first + math.tau * k for k in range(-2, 3) if low + math.tau * k >= below and high + math.tau * k <= above
         ]
         return min(turns or [near(first, encoder_azimuth)], key=lambda a: abs(a - encoder_azimuth))
+
+    @property
+    def _zero_rad(self) -> float:
+        """What the encoder shows more than the azimuth of the sky, for limits that are of the encoder."""
+        return self.model.IA if self._travel_rad is not None else 0.0
+
+    def _reachable(self, azimuth_rad: float) -> float:
+        """The same azimuth, a turn further where the gimbal's travel ends: it must swing round."""
+        if self._travel_rad is None:
+            return azimuth_rad
+        low, high = (limit - self._zero_rad for limit in self._travel_rad)
+        if azimuth_rad > high and azimuth_rad - math.tau >= low:
+            return azimuth_rad - math.tau
+        if azimuth_rad < low and azimuth_rad + math.tau <= high:
+            return azimuth_rad + math.tau
+        return azimuth_rad
 
     def _state(
         self,

@@ -24,6 +24,8 @@ from controller.bus.topics import (
 from controller.errors import BoresightError
 from controller.geometry.trajectory import Trajectory
 from controller.pointing.commands import CommandError, fixed_of, trajectory_of
+from controller.pointing.drive import loop_for, send
+from controller.pointing.implied import implied_error
 from controller.pointing.keepout import SunGuard
 from controller.pointing.loop import GimbalLoop
 from controller.pointing.mount import MountModel
@@ -79,7 +81,7 @@ class PointingService(Service):
         """Take the gimbal and bring it to rest. Raises HalError."""
         self._gimbal = self._open_gimbal()
         self._gimbal.stop()
-        self._loop = GimbalLoop(self._gimbal.capabilities, self._model)
+        self._loop = loop_for(self._gimbal.capabilities, self._model)
 
     def cycle(self) -> None:
         """Commands, then one turn of the loop."""
@@ -161,7 +163,10 @@ class PointingService(Service):
         loop.follow(target)
         self._fault = ""
         self._accepted_utc_ns = self.clock.utc_ns()
-        return Reply("", "the gimbal is on its way")
+        implied = implied_error(target, loop.capabilities).sentence(loop.capabilities)
+        if implied:
+            self._tell("info", "POINTING", f"gimbal: {implied}")
+        return Reply("", "the gimbal is on its way" + (f"; {implied}" if implied else ""))
 
     # One turn
 
@@ -208,10 +213,10 @@ class PointingService(Service):
             self._publish(state)
             self.clock.sleep_until(begin_ns + IDLE_NS)
             return
-        sending_ns = self.clock.now_ns()
-        gimbal.set_rate(*rates)
-        loop.sent(*rates, begin_ns, sending_ns, self.clock.now_ns())
+        said = send(gimbal, loop, rates, begin_ns, self.clock)
         self._publish(state)
+        if not said:
+            self.clock.sleep_until(begin_ns + IDLE_NS)
 
     def _publish(self, state: PointingState) -> None:
         if self._fault:

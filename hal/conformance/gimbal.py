@@ -13,6 +13,7 @@ from hal.traits import AxisPosition
 
 REST_S = 1.0
 TURN_S = 3.0
+GOTO_S = 3.0  # what a goto takes beyond its way: brakes, a slow approach
 AXES = ("azimuth_rad", "elevation_rad")
 RATE_SHARE = 0.05  # by which a rate may be wrong, worm and backlash over a short turn included
 AT_REST_STEPS = 8  # of its resolution: encoder noise at rest
@@ -60,7 +61,9 @@ def _turns(axis: int, sign: int) -> Case:
 
     def run(trial: Trial) -> None:
         capabilities = trial.device.capabilities
-        rate = sign * trial.terms.speed * capabilities.rate_max_rad_s
+        if axis == 1 and not capabilities.has_elevation:
+            raise NotHere("it has no elevation axis")
+        rate = sign * _speed_rad_s(trial)
         rates = (rate, 0.0) if axis == 0 else (0.0, rate)
         with _moving(trial):
             trial.device.set_rate(*rates)
@@ -85,7 +88,7 @@ def _turns(axis: int, sign: int) -> Case:
 
 def _stops(trial: Trial) -> None:
     capabilities = trial.device.capabilities
-    rate = trial.terms.speed * capabilities.rate_max_rad_s
+    rate = _speed_rad_s(trial)
     with _moving(trial):
         trial.device.set_rate(rate, rate)
         trial.wait(1.0)
@@ -102,15 +105,39 @@ def _stops(trial: Trial) -> None:
     trial.note("azimuth_coasts_rad", _apart(at_stop.azimuth_rad, last.azimuth_rad))
 
 
+def _goes(trial: Trial) -> None:
+    capabilities = trial.device.capabilities
+    if "position" not in capabilities.takes:
+        raise NotHere("it takes rates only")
+    if trial.terms.speed < 1.0:
+        raise NotHere("it goes at full speed")
+    slack = 1.5 * max(capabilities.position_step_rad, capabilities.resolution_rad) + 100e-6
+    start = trial.device.position()
+    away = min(TURN_S * capabilities.rate_max_rad_s, math.radians(10.0))
+    with _moving(trial):
+        for goal in (
+            (start.azimuth_rad - away, start.elevation_rad + (away if capabilities.has_elevation else 0.0)),
+            (start.azimuth_rad, start.elevation_rad),
+        ):
+            trial.device.go_to(*goal)
+            trial.wait(_settling_s(trial) + 2 * away / capabilities.rate_max_rad_s + GOTO_S)
+            there = trial.device.position()
+            off = max(_apart(getattr(there, axis), angle) for axis, angle in zip(AXES, goal, strict=True))
+            require(off <= slack, f"it is {off:.4f} rad from where it was sent")
+
+
 def _refuses_no_number(trial: Trial) -> None:
     before = trial.device.position()
-    for rates in ((math.nan, 0.0), (0.0, math.inf)):
-        try:
-            trial.device.set_rate(*rates)
-        except ValueError:
-            continue
-        trial.device.stop()
-        require(False, f"the rates {rates} were taken")
+    for name, command in (("rate", "set_rate"), ("position", "go_to")):
+        for numbers in ((math.nan, 0.0), (0.0, math.inf)):
+            if name not in trial.device.capabilities.takes:
+                continue
+            try:
+                getattr(trial.device, command)(*numbers)
+            except ValueError:
+                continue
+            trial.device.stop()
+            require(False, f"{command} took {numbers}")
     trial.wait(0.5)
     after = trial.device.position()
     moved = max(_apart(getattr(before, axis), getattr(after, axis)) for axis in AXES)
@@ -130,8 +157,10 @@ def _cuts(trial: Trial) -> None:
         first = trial.device.position()
         trial.wait(0.5)
         last = trial.device.position()
-    rate = _turn(first.azimuth_rad, last.azimuth_rad) / ((last.t_ns - first.t_ns) * 1e-9)
-    require(rate <= 1.05 * capabilities.rate_max_rad_s, f"it turns at {rate:.4f} rad/s, beyond its own limit")
+    dt_s = (last.t_ns - first.t_ns) * 1e-9
+    rate = _turn(first.azimuth_rad, last.azimuth_rad) / dt_s
+    slack = 0.05 * capabilities.rate_max_rad_s + 2 * capabilities.resolution_rad / dt_s
+    require(rate <= capabilities.rate_max_rad_s + slack, f"it turns at {rate:.4f} rad/s, beyond its own limit")
 
 
 def _opens_again(trial: Trial) -> None:
@@ -154,6 +183,17 @@ def _moving(trial: Trial) -> Iterator[None]:
     finally:
         _stop(trial.device)
         trial.wait(_settling_s(trial))
+
+
+def _speed_rad_s(trial: Trial) -> float:
+    """The speed at which these terms let it turn."""
+    capabilities = trial.device.capabilities
+    if "rate" not in capabilities.takes:
+        raise NotHere("it takes directions only")
+    wanted = trial.terms.speed * capabilities.rate_max_rad_s
+    if capabilities.rates_rad_s and min(capabilities.rates_rad_s) > wanted:
+        raise NotHere("it has no speed as slow as that")
+    return float(capabilities.possible(wanted))
 
 
 def _settling_s(trial: Trial) -> float:
@@ -183,9 +223,10 @@ CASES = (
     Case("answers with two angles", _position_answers),
     Case("gives a position the time at which it was read", _time_is_of_the_reading),
     Case("stands still after it was opened", _rests),
-    Case("refuses rates that are no numbers, and does not move", _refuses_no_number),
+    Case("refuses rates and directions that are no numbers, and does not move", _refuses_no_number),
     *(_turns(axis, sign) for axis in (0, 1) for sign in (1, -1)),
     Case("stops both axes", _stops, moves=True),
     Case("cuts a rate beyond its limit", _cuts, moves=True),
+    Case("goes to where it is sent, and back", _goes, moves=True),
     Case("is where it was when it is opened again", _opens_again),
 )

@@ -12,6 +12,7 @@ from controller.cli.demo import DEFAULT_RIG, choose_pass
 from controller.cli.rig import emulated_devices
 from controller.services.lockstep import Lockstep
 from hal.conformance import SUITES, Report, Terms, run_suite
+from hal.drivers import drivers_of
 from hal.rig import DEVICES, load_rig, open_device
 from hal.wires import wirelog
 from sim_hw.timeline import Timeline
@@ -42,6 +43,17 @@ def test_the_emulator_does_what_its_trait_says(bench: Bench, device: str, speed:
     assert failures(report) == []
     assert [finding for finding in report.findings if finding.verdict == "pass"]
     assert report.timing()
+
+
+@pytest.mark.parametrize("driver", [name for name in drivers_of("gimbal") if name != "nexstar"])
+def test_every_gimbal_that_a_rig_can_name_stands_on_the_bench(driver: str, tmp_path: Path) -> None:
+    rig_path = tmp_path / "rig.toml"
+    text = DEFAULT_RIG.read_text(encoding="utf-8")
+    rig_path.write_text(text.replace('driver = "nexstar"', f'driver = "{driver}"'), encoding="utf-8")
+    rig = load_rig(rig_path, dict.fromkeys(emulated_devices(rig_path), ""))
+    target = choose_pass(rig, None, "", above_limits=False).target
+    with open_bench(rig_path, target.elements, target.rise_utc_ns - 60_000_000_000) as bench:
+        assert failures(verify(bench, "gimbal", Terms(speed=1.0))) == []
 
 
 @pytest.mark.parametrize("device", DEVICES)

@@ -13,6 +13,7 @@ import pytest
 import pyvisa
 from ideal_axes import IdealAxes
 from reactor_loop import Loop
+from rotators import FAMILIES
 
 from hal.clock import RealClock
 from hal.conformance import SUITES, Report, Terms, run_suite
@@ -39,6 +40,13 @@ from sim_hw.wires.vxi11 import Vxi11Server
 WIRES = {  # what carries the device of each driver; docs/devices.py reads it
     "nexstar": ("pty", "socket", "rfc2217", "tcp"),
     "easycomm": ("pty", "socket", "rfc2217", "tcp"),
+    "easycomm2": ("pty", "socket", "rfc2217", "tcp"),
+    "easycomm3": ("pty", "socket", "rfc2217", "tcp"),
+    "gs232a": ("pty", "socket", "rfc2217", "tcp"),
+    "gs232b": ("pty", "socket", "rfc2217", "tcp"),
+    "rot1prog": ("pty", "socket", "rfc2217", "tcp"),
+    "rot2prog": ("pty", "socket", "rfc2217", "tcp"),
+    "md01": ("pty", "socket", "rfc2217", "tcp"),
     "beamboard": ("pty", "socket", "rfc2217", "tcp"),
     "u3v": ("usbip",),
     "itc4000": ("usbtmc", "socket", "hislip", "vxi11", "serial"),
@@ -136,6 +144,8 @@ def served(driver: str, wire: str, world: World, loop: Loop) -> tuple[Any, str]:
             return stream(wire, nexstar.NexStar(timeline, axes, np.random.default_rng(1)), world, loop, BAUD[driver])
         case "easycomm":
             return stream(wire, easycomm.EasyComm(timeline, axes, **LIMITS), world, loop, BAUD[driver])
+        case _ if driver in FAMILIES:
+            return stream(wire, FAMILIES[driver].emulator(timeline, axes), world, loop, FAMILIES[driver].baud)
         case "beamboard":
             return stream(wire, world.board, world, loop, BAUD[driver])
         case "u3v":
@@ -155,6 +165,8 @@ def opened(driver: str, resource: str) -> Any:
             return NexStar(resource, BAUD[driver], clock, command_latency_s=0.075, **LIMITS)
         case "easycomm":
             return EasyComm(resource, BAUD[driver], clock, command_latency_s=0.075, **LIMITS)
+        case _ if driver in FAMILIES:
+            return FAMILIES[driver].open(resource, clock)
         case "beamboard":
             return BeamBoard(resource, BAUD[driver], clock)
         case "u3v":

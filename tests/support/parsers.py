@@ -5,5 +5,6 @@ from __future__ import annotations
 from fuzz_drivers import DRIVERS
 from fuzz_emulators import EMULATORS
 from fuzz_files import FILES
+from fuzz_rotators import ROTATORS
 
-TARGETS = (*DRIVERS, *EMULATORS, *FILES)
+TARGETS = (*DRIVERS, *EMULATORS, *ROTATORS, *FILES)

@@ -1,0 +1,94 @@
+"""The loop for a gimbal that is sent to directions and knows steps of them only: most rotators, in whole degrees.
+
+Where a rate loop follows, this one keeps the target inside the nearest step: it sends the next step so early that the
+axis is half-way there when the target is. Between two steps nothing is sent; motors do not chatter, and no controller
+is disturbed on its way. Going back a step takes more than going on (`DEAD_BAND`), so that neither a correction's noise
+nor a target that turns round makes an axis go to and fro.
+"""
+
+from __future__ import annotations
+
+import math
+
+from controller.bus.topics import Correction, Pair
+from controller.pointing.axis import NS
+from controller.pointing.loop import GimbalLoop
+from controller.pointing.mount import MountModel
+from controller.pointing.targets import Target
+from hal.traits import GimbalCapabilities
+
+DEAD_BAND = 0.15  # of a step, beyond the half
+AGAIN_S = 2.0  # an axis that does not move for so long, and is not there, is sent again
+FINEST_STEP_RAD = 1e-6  # where the gimbal names none
+
+
+def next_step(wanted: float, now: float, forward: float, step: float) -> float:
+    """The multiple of `step` for `wanted`, of an axis sent to `now` that came there in the direction of `forward`."""
+    away = wanted - now
+    band = 0.0 if away * forward >= 0.0 else DEAD_BAND
+    return now if abs(away) <= (0.5 + band) * step else round(wanted / step) * step
+
+
+def lead_s(capabilities: GimbalCapabilities, step: float) -> float:
+    """From the command to half-way of a step."""
+    return capabilities.command_latency_s + 0.5 * step / capabilities.rate_max_rad_s
+
+
+class StepLoop(GimbalLoop):
+    """A GimbalLoop whose `step` gives encoder angles to go to, and whose `due` says whether to send them."""
+
+    def __init__(self, capabilities: GimbalCapabilities, model: MountModel | None = None) -> None:
+        super().__init__(capabilities, model)
+        self.due = False
+        self._step_rad = max(capabilities.position_step_rad, FINEST_STEP_RAD)
+        self._lead_s = lead_s(capabilities, self._step_rad)
+        self._settled_rad = max(self._settled_rad, 1.2 * self._step_rad)
+        self._still_rad = -1.0  # an axis that has arrived rests by itself
+        self._told: Pair | None = None  # where both axes were sent last
+        self._forward = [0.0, 0.0]
+        self._moved: tuple[int, Pair] = (0, (math.inf, math.inf))  # when the axes were last seen to move, and where
+
+    @property
+    def at_rest(self) -> bool:
+        """It was sent nowhere since it was stopped."""
+        return self._told is None
+
+    def sent(self, azimuth_rad_s: float, elevation_rad_s: float, step_ns: int, begin_ns: int, end_ns: int) -> None:
+        """Remember where it was sent: the first two are angles here."""
+        before = self._told or (azimuth_rad_s, elevation_rad_s)
+        self._told = (azimuth_rad_s, elevation_rad_s)
+        for axis in (0, 1):
+            if self._told[axis] != before[axis]:
+                self._forward[axis] = self._told[axis] - before[axis]
+        self._moved = (end_ns, self._moved[1])
+
+    def stopped(self, now_ns: int) -> None:
+        """It goes nowhere now."""
+        super().stopped(now_ns)
+        self._told, self._forward = None, [0.0, 0.0]
+
+    def _rates(
+        self,
+        target: Target,
+        now_ns: int,
+        utc_offset_ns: int,
+        sample_ns: int,
+        encoder: Pair,
+        correction: Correction | None,
+        age_s: float,
+    ) -> Pair:
+        wanted = self._wanted(target, now_ns + round(self._lead_s * NS), utc_offset_ns, correction, age_s)
+        step = self._step_rad
+        if self._told is None:
+            self.due = True
+            elevation = round(wanted[1] / step) * step if self.capabilities.has_elevation else encoder[1]
+            return round(wanted[0] / step) * step, elevation
+        azimuth, elevation = (next_step(wanted[i], self._told[i], self._forward[i], step) for i in (0, 1))
+        if not self.capabilities.has_elevation:
+            elevation = encoder[1]
+        if max(abs(a - b) for a, b in zip(encoder, self._moved[1], strict=True)) > 0.5 * step:
+            self._moved = (now_ns, encoder)
+        there = max(abs(a - b) for a, b in zip(encoder, self._told, strict=True)) <= step
+        lost = not there and now_ns - self._moved[0] > AGAIN_S * NS
+        self.due = (azimuth, elevation) != self._told or lost
+        return azimuth, elevation

@@ -1,0 +1,151 @@
+"""What drivers of rotators share that are sent to directions: travel, rounding, turning by hand, times of readings.
+
+A protocol says how angles are read, how the rotator is sent to some and how it is stopped. A rate, which such a
+rotator does not take, becomes the way to the end of the soft travel: it turns at its own speed and stops there by
+itself, whatever becomes of the host.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from hal.clock import NS, Clock
+from hal.errors import DeviceError, HalError
+from hal.traits import AxisPosition, GimbalCapabilities, Identity, Pair
+from hal.wires.opening import open_stream
+
+Travel = tuple[Pair, Pair]  # (lowest, highest) azimuth, (lowest, highest) elevation
+
+
+class Rotator(ABC):
+    """Implements RateGimbal and PositionGimbal. Opening it brings both axes to rest.
+
+    `travel_deg` is how far the station lets it go (soft limits); what the protocol cannot say is cut off, too.
+    Raises ResourceError, WireTimeout, and DeviceError for soft limits that leave nothing.
+    """
+
+    model: ClassVar[str]
+    step_deg: float  # of a commanded direction; `_begin` may learn it
+    reach_deg: ClassVar[Travel]  # what the protocol can say; an axis that it has not has no width
+
+    def __init__(
+        self, resource: str, baud: int, clock: Clock, name: str = "gimbal", *, rate_max_rad_s: float,
+        acceleration_max_rad_s2: float, command_latency_s: float, travel_deg: Travel | None = None,
+    ) -> None:  # fmt: skip
+        self._clock, self._name = clock, name
+        self._turning: tuple[int, int] | None = None  # the directions in which set_rate has sent it
+        self._wire = open_stream(resource, clock, name, baud=baud)
+        try:
+            self._begin()
+            self._low_deg, self._high_deg = self._soft(travel_deg or self.reach_deg)
+            self.capabilities = self._able(rate_max_rad_s, acceleration_max_rad_s2, command_latency_s)
+            self.stop()
+            self.identity: Identity = self._identify()
+        except HalError:
+            self._wire.close()
+            raise
+
+    def position(self) -> AxisPosition:
+        """Both angles. Raises WireTimeout, WireError, ProtocolError."""
+        azimuth_deg, elevation_deg, asked_ns, line_bytes = self._read()
+        line_ns = round(10 * line_bytes / self._wire.baud * NS) if self._wire.baud else 0
+        read_ns = max(asked_ns, self._clock.now_ns() - line_ns)
+        return AxisPosition(read_ns, math.radians(azimuth_deg), math.radians(elevation_deg))
+
+    def go_to(self, azimuth_rad: float, elevation_rad: float) -> None:
+        """Send it to these angles, rounded to its step, cut to its travel. Raises ValueError when one is not finite."""
+        self._finite("angles", azimuth_rad, elevation_rad)
+        self._turning = None
+        self._send_to(math.degrees(azimuth_rad), math.degrees(elevation_rad))
+
+    def set_rate(self, azimuth_rad_s: float, elevation_rad_s: float) -> None:
+        """Turn that way at its own speed, up to the end of its travel; it has no other speed.
+
+        Raises ValueError when a rate is not finite: nothing is sent then.
+        """
+        self._finite("rates", azimuth_rad_s, elevation_rad_s)
+        azimuth, elevation = ((rate > 0) - (rate < 0) for rate in (azimuth_rad_s, elevation_rad_s))
+        if (azimuth, elevation) == self._turning:
+            return  # it is on its way; the same again makes some controllers stutter (Hamlib issue 122)
+        if azimuth == elevation == 0:
+            self.stop()
+            return
+        here = self.position()
+        ends = (self._low_deg, (math.degrees(here.azimuth_rad), math.degrees(here.elevation_rad)), self._high_deg)
+        self._send_to(ends[1 + azimuth][0], ends[1 + elevation][1])
+        self._turning = (azimuth, elevation)
+
+    def stop(self) -> None:
+        """Both axes at rest: says so, then sees that the rotator answers."""
+        self._turning = None
+        self._halt()
+        self._read()
+
+    def close(self) -> None:
+        """Close the port. Does not stop the rotator: `stop` does."""
+        self._wire.close()
+
+    @abstractmethod
+    def _begin(self) -> None:
+        """Make what the wire needs, and learn of the rotator what it says of itself."""
+
+    @abstractmethod
+    def _read(self) -> tuple[float, float, int, int]:
+        """Azimuth and elevation in degrees, when they were asked for (ns), and bytes of the answer."""
+
+    @abstractmethod
+    def _go(self, azimuth_deg: float, elevation_deg: float) -> None:
+        """Send it there; both are multiples of the step inside its travel."""
+
+    @abstractmethod
+    def _halt(self) -> None:
+        """Tell both axes to stop, even if the line is in no known state."""
+
+    def _identify(self) -> Identity:
+        return {"model": self.model}
+
+    def _finite(self, what: str, azimuth: float, elevation: float) -> None:
+        if not (math.isfinite(azimuth) and math.isfinite(elevation)):
+            raise ValueError(f"{self._name}: the {what} {azimuth}, {elevation} are not finite.")
+
+    def _send_to(self, azimuth_deg: float, elevation_deg: float) -> None:
+        step = self.step_deg
+        pairs = zip(self._low_deg, (azimuth_deg, elevation_deg), self._high_deg, strict=True)
+        azimuth, elevation = (
+            min(math.floor(high / step + 1e-6), max(math.ceil(low / step - 1e-6), round(angle / step))) * step
+            for low, angle, high in pairs
+        )
+        self._go(azimuth, elevation)
+
+    def _able(self, rate_max_rad_s: float, acceleration_max_rad_s2: float, latency_s: float) -> GimbalCapabilities:
+        (low_az, low_el), (high_az, high_el) = (
+            [math.radians(angle) for angle in ends] for ends in (self._low_deg, self._high_deg)
+        )
+        return GimbalCapabilities(
+            rate_max_rad_s=rate_max_rad_s,
+            acceleration_max_rad_s2=acceleration_max_rad_s2,
+            resolution_rad=math.radians(self.step_deg),
+            rate_resolution_rad_s=rate_max_rad_s,
+            command_latency_s=latency_s,
+            keeps_moving_when_silent=True,  # to where it was sent, minutes away
+            takes=frozenset({"rate", "position"}),
+            position_step_rad=math.radians(self.step_deg),
+            rates_rad_s=(rate_max_rad_s,),
+            travel_rad=((low_az, high_az), (low_el, high_el)),
+        )
+
+    def _soft(self, travel_deg: Travel) -> tuple[Pair, Pair]:
+        """Lowest and highest angles: the soft limits inside what the rotator reaches."""
+        ends = [
+            (max(hard[0], soft[0]), min(hard[1], soft[1])) if hard[1] > hard[0] else hard
+            for hard, soft in zip(self.reach_deg, travel_deg, strict=True)
+        ]
+        for axis, (low, high), hard in zip(("azimuth", "elevation"), ends, self.reach_deg, strict=True):
+            if high - low < min(self.step_deg, hard[1] - hard[0]):
+                raise DeviceError(
+                    f"{self._name}: the {axis} limits of the rig file leave nothing of the {hard[0]:g} to {hard[1]:g} "
+                    f"deg that {self.model} knows; widen {axis}_min_deg and {axis}_max_deg."
+                )
+        return (ends[0][0], ends[1][0]), (ends[0][1], ends[1][1])

@@ -1,0 +1,79 @@
+"""What the drivers of rotators and their emulators read, for every family of `rotators`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+
+from fuzz_drivers import FedWire
+from fuzz_target import FEED_NS, Feed, Target, renewed
+from ideal_axes import IdealAxes
+from rotators import FAMILIES
+
+from controller.services.lockstep import Lockstep
+from hal.errors import HalError
+from sim_hw.timeline import Timeline
+
+ROTATOR_REPLIES = {
+    "easycomm2": [b"AZ180.5\n", b"AZ-0.1\r\n", b"EL+1\r\nAZ+1\r\n"],
+    "gs232a": [b"+0180+0045\r\n", b"\r+0045\r\n"],
+    "gs232b": [b"\r\rAZ=180  EL=045\r\n", b"?>\r\n", b"EL=045\r\n"],
+    "rot1prog": [b"W\3\7\2 ", b"1700000000: x\r\nW\3\7\2 "],
+    "rot2prog": [b"W\3\7\2\5\2\3\x09\4\0\2 "],
+}
+ROTATOR_COMMANDS = {
+    "easycomm3": [b"AZ EL\n", b"AZ10.0 EL20.0\n", b"VL100\nVU0\nSA SE\n", b"MR MU VE GS GE\n"],
+    "gs232a": [b"C2\rB\rC\r", b"W180 045\r", b"M100\rS\r"],
+    "gs232b": [b"C2\rB\rC\r", b"W180 045\r", b"R\rU\rA\rE\rX3\r"],
+    "rot1prog": [b"W4830" + bytes(6) + b"\x2f ", b"W" + bytes(10) + b"\x1f "],
+    "md01": [b"W5405\n4053\n\x2f ", b"W" + bytes(10) + b"\x0f ", b"W\6" + bytes(9) + b"\x14 "],
+}
+
+
+def rotator_replies(family: str) -> Callable[[], Feed]:
+    """A driver of rotators.FAMILIES that hears these bytes when it asks for its angles."""
+
+    def made() -> Feed:
+        clock = Lockstep(Timeline())
+        wire = FedWire(clock)
+        driver = FAMILIES[family].driver
+        rotator = driver.__new__(driver)
+        rotator._clock, rotator._name, rotator._wire = clock, "gimbal", wire
+        wire.says = wire.waiting = ROTATOR_REPLIES[family][0]
+        with suppress(HalError):
+            rotator._begin()  # some ask at once
+        read = partial(rotator._angle, b"AZ") if hasattr(rotator, "_angle") else rotator.position
+        asker = rotator._frames if hasattr(rotator, "_frames") else rotator._lines
+
+        def feed(data: bytes) -> None:
+            asker._in_step, wire.says, wire.waiting = True, data, b""
+            wire._pending.clear()
+            read()
+
+        return feed
+
+    return made
+
+
+def emulated(family: str) -> Callable[[], Feed]:
+    """An emulator of rotators.FAMILIES, for which a little time passes after each input."""
+
+    def made() -> Feed:
+        timeline = Timeline()
+        rotator = FAMILIES[family].emulator(timeline, IdealAxes(timeline, azimuth_deg=1.0, elevation_deg=2.0))
+        rotator.attach(lambda data: None)
+
+        def feed(data: bytes) -> None:
+            rotator.receive(data)
+            timeline.advance(timeline.now_ns + FEED_NS)
+
+        return feed
+
+    return made
+
+
+ROTATORS = (
+    *(Target(f"{name} replies", rotator_replies(name), seeds, (HalError,)) for name, seeds in ROTATOR_REPLIES.items()),
+    *(Target(f"emulated {name}", renewed(emulated(name)), seeds) for name, seeds in ROTATOR_COMMANDS.items()),
+)
