@@ -21,7 +21,7 @@ from sgp4.api import SGP4_ERRORS, Satrec
 from controller.errors import BoresightError
 from controller.geometry.solar_system import SolarSystem
 from controller.geometry.timescales import JD_1970, NS_PER_DAY, Floats, Times, utc_jd
-from controller.pointing.ephemeris.ephemeris import Frame
+from controller.pointing.ephemeris.ephemeris import Flags, Frame, between
 
 AGE_MAX_DAYS = 14.0  # a low orbit's error grows to kilometres in a week
 SPAN_NS = 400 * NS_PER_DAY  # SGP4 has no end of its own; age is what decides
@@ -92,6 +92,10 @@ class Sgp4Orbit:
             raise ElementsError(f"{self.source}: {self.name} cannot be propagated to that time: {reason}.")
         result: Floats = position_km * 1e3
         return result
+
+    def known(self, t_utc_ns: Times) -> Flags:
+        """Everywhere between the ends."""
+        return between(t_utc_ns, self.start_utc_ns, self.end_utc_ns)
 
     def covariance_m2(self, t_utc_ns: int) -> Floats | None:
         """Nobody says."""

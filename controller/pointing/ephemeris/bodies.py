@@ -9,7 +9,7 @@ import numpy as np
 
 from controller.geometry.solar_system import NAMES, KernelError, SolarSystem, body_name, built_in, load_kernel
 from controller.geometry.timescales import JD_1970, NS_PER_DAY, Floats, Times
-from controller.pointing.ephemeris.ephemeris import EphemerisError, Frame, check_span, nearest
+from controller.pointing.ephemeris.ephemeris import EphemerisError, Flags, Frame, between, check_span, nearest
 
 TDB_MINUS_UTC_MAX_NS = 80_000_000_000  # what a span in TDB loses at both ends when it is said in UTC
 
@@ -50,6 +50,10 @@ class Body:
         """Barycentric positions (n, 3) in metres, ICRF axes."""
         check_span(self, t_utc_ns)
         return self.solar_system.position_m(self.number, t_utc_ns)
+
+    def known(self, t_utc_ns: Times) -> Flags:
+        """Everywhere between the ends."""
+        return between(t_utc_ns, self.start_utc_ns, self.end_utc_ns)
 
     def covariance_m2(self, t_utc_ns: int) -> Floats | None:
         """Nobody says."""

@@ -24,7 +24,15 @@ from controller.geometry.frames import azel_to_enu
 from controller.geometry.solar_system import NAMES, SolarSystem, built_in
 from controller.geometry.timescales import Floats, Times, tdb_jd
 from controller.pointing.ephemeris.bodies import Body, body_named
-from controller.pointing.ephemeris.ephemeris import Ephemeris, EphemerisError, Frame, check_span, nearest
+from controller.pointing.ephemeris.ephemeris import (
+    Ephemeris,
+    EphemerisError,
+    Flags,
+    Frame,
+    between,
+    check_span,
+    nearest,
+)
 
 FOREVER_NS = (-2_208_988_800_000_000_000, 4_102_444_800_000_000_000)  # 1900 to 2100
 MAS = math.radians(1.0) / 3_600_000.0
@@ -56,6 +64,10 @@ class Described:
     age_max_days: float = math.inf
     notes: tuple[str, ...] = ()
     solar_system: SolarSystem | None = None
+
+    def known(self, t_utc_ns: Times) -> Flags:
+        """Everywhere between the ends."""
+        return between(t_utc_ns, self.start_utc_ns, self.end_utc_ns)
 
     def covariance_m2(self, t_utc_ns: int) -> Floats | None:
         """Nobody says."""

@@ -8,12 +8,14 @@ from enum import StrEnum
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from controller.errors import BoresightError
 from controller.geometry.solar_system import SolarSystem
 from controller.geometry.timescales import Floats, Times
 
 NS = 1_000_000_000
+Flags = NDArray[np.bool_]
 
 
 class EphemerisError(BoresightError, ValueError):
@@ -67,6 +69,10 @@ class Ephemeris(Protocol):
     @property
     def solar_system(self) -> SolarSystem | None: ...  # noqa: D102
 
+    def known(self, t_utc_ns: Times) -> Flags:
+        """Whether each time, of (n,), is covered."""
+        ...
+
     def position_m(self, t_utc_ns: Times) -> Floats:
         """Positions (n, 3) in `frame` at UTC nanoseconds (n,). Raises EphemerisError outside the span."""
         ...
@@ -74,6 +80,13 @@ class Ephemeris(Protocol):
     def covariance_m2(self, t_utc_ns: int) -> Floats | None:
         """Covariance (3, 3) of the position in `frame`, or None when nobody says."""
         ...
+
+
+def between(t_utc_ns: Times, start_utc_ns: int, end_utc_ns: int) -> Flags:
+    """Whether each time, of (n,), lies in a span."""
+    t = np.asarray(t_utc_ns, dtype=np.int64)
+    inside: Flags = (t >= start_utc_ns) & (t <= end_utc_ns)
+    return inside
 
 
 def check_span(ephemeris: Ephemeris, t_utc_ns: Times) -> None:

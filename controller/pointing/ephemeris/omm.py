@@ -45,13 +45,19 @@ class MeanElements(Sgp4Orbit):
     fields: dict[str, str]
     format = "CCSDS OMM"
 
+    @property
+    def catalogue_number(self) -> int:
+        """NORAD number, of up to nine digits."""
+        return int(self.fields["NORAD_CAT_ID"])
+
     @cached_property
     def satrec(self) -> Satrec:
         """The propagator (WGS 72). Raises EphemerisError when SGP4 refuses the elements."""
         epoch = parse_epoch(self.fields["EPOCH"])
         moment = datetime(1970, 1, 1) + timedelta(days=epoch.day, microseconds=epoch.ns_of_day // 1000)  # noqa: DTZ001
         satrec = Satrec()
-        initialize(satrec, self.fields | {"EPOCH": moment.strftime("%Y-%m-%dT%H:%M:%S.%f")}, WGS72)
+        plain = {"EPOCH": moment.strftime("%Y-%m-%dT%H:%M:%S.%f"), "NORAD_CAT_ID": "0"}  # sgp4 ends at 339999
+        initialize(satrec, self.fields | plain, WGS72)
         # `initialize` makes the date one number, good to 0.3 µs; the two parts keep all digits.
         satrec.jdsatepoch, satrec.jdsatepochF = JD_1970 + epoch.day, epoch.ns_of_day / NS_PER_DAY
         if satrec.error:

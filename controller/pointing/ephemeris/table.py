@@ -9,7 +9,7 @@ import numpy as np
 
 from controller.geometry.solar_system import EARTH, SolarSystem, built_in
 from controller.geometry.timescales import Floats, Times, tai_ns, utc_ns_of_tai
-from controller.pointing.ephemeris.ephemeris import NS, EphemerisError, Frame, check_span, iso
+from controller.pointing.ephemeris.ephemeris import NS, EphemerisError, Flags, Frame, check_span, iso
 from controller.pointing.ephemeris.interpolation import Method, Part, jumps
 
 ERROR_NOTE_M, HOPELESS_M = 10.0, 1e6
@@ -58,6 +58,13 @@ class Table:
     def end_utc_ns(self) -> int:
         """Last usable moment."""
         return int(utc_ns_of_tai(np.array(max(p.usable_end_tai_ns for p in self.parts))))
+
+    def known(self, t_utc_ns: Times) -> Flags:
+        """Whether each time, of (n,), lies in a part."""
+        t = tai_ns(t_utc_ns)
+        inside = [(t >= part.usable_start_tai_ns) & (t <= part.usable_end_tai_ns) for part in self.parts]
+        covered: Flags = np.logical_or.reduce(inside)
+        return covered
 
     def position_m(self, t_utc_ns: Times) -> Floats:
         """Positions (n, 3) in metres. Raises EphemerisError outside the span and between parts."""
