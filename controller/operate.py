@@ -10,7 +10,7 @@ from controller.bus.port import Port
 from controller.bus.topics import SERVICE_HEARTBEAT, STATION_MODE, Topic
 from controller.calibrate import Calibrated, Calibration
 from controller.errors import BoresightError
-from controller.pointing.plan import Plan
+from controller.pointing.plan import Plan, order
 from controller.station import RESTING
 from hal.clock import NS, Clock
 
@@ -53,19 +53,7 @@ class Operator:
 
     def track(self, plan: Plan, end_utc_ns: int) -> None:
         """Tell the station to follow the pass until `end_utc_ns`."""
-        target = plan.target
-        self._ask(
-            "station",
-            "station.track",
-            {
-                "name": target.elements.name,
-                "line1": target.elements.line1,
-                "line2": target.elements.line2,
-                "start_utc_ns": target.rise_utc_ns,
-                "end_utc_ns": end_utc_ns,
-                "above_limits": plan.outage_s > 0,
-            },
-        )
+        self._ask("station", "station.track", order(plan, end_utc_ns))
 
     def arm(self) -> None:
         """Consent to emission for this pass: arm, then confirm."""

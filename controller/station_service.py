@@ -126,7 +126,9 @@ class StationService(Service):
             start_ns, end_ns, target = int(body["start_utc_ns"]), int(body["end_utc_ns"]), str(body["name"])
         except (KeyError, TypeError, ValueError):
             return Reply(
-                "SCHEMA", "track needs name, line1, line2, start_utc_ns and end_utc_ns", "boresight track NAME"
+                "SCHEMA",
+                "track needs name, start_utc_ns, end_utc_ns, and line1 and line2 or segments",
+                "boresight track NAME",
             )
         reply = self.port.call("pointing", "pointing.track", body, CALL_TIMEOUT_S, lease=lease)
         if reply.code:
@@ -234,7 +236,10 @@ class StationService(Service):
 
 
 def _epoch_utc_ns(body: dict[str, Any]) -> int:
-    """Epoch of the element set that a track command carries; 0, a no for emission, where it carries none."""
+    """Epoch of what a track command carries; 0, a no for emission, where it carries none."""
+    epoch = body.get("epoch_utc_ns", 0)
+    if "segments" in body:
+        return epoch if isinstance(epoch, int) else 0
     try:
         return ElementSet(str(body["name"]), str(body["line1"]), str(body["line2"])).epoch_utc_ns
     except (KeyError, ElementsError):

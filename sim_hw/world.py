@@ -36,10 +36,11 @@ from sim_hw.scene.earth import Site
 from sim_hw.scene.mount import MountTerms
 from sim_hw.scene.noise import Floats, stream
 from sim_hw.scene.optics import laser_power_w
+from sim_hw.scene.orbit import TabledTarget, Target
 from sim_hw.scene.satellite import Terminal
 from sim_hw.scene.sky import CatalogueStar, Sky
 from sim_hw.scene.tape import STEPS, TICK_NS, Tape
-from sim_hw.scene.target import Directions, Target, TargetTruth, Wavelengths
+from sim_hw.scene.target import Directions, TargetTruth, Wavelengths
 from sim_hw.scene.truth_log import MS_NS, Statistics, TruthLog, Window
 from sim_hw.scene.view import CameraView, Spot
 from sim_hw.timeline import Timeline
@@ -78,7 +79,7 @@ class World:
         seed: int,
         utc0_ns: int,
         site: Site,
-        target: Target,
+        target: Target | TabledTarget,
         stars: Sequence[CatalogueStar] = (),
         fine: FineModel | None = None,
     ) -> None:

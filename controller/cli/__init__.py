@@ -21,6 +21,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 VERBS = {
     "demo": "demo",
     "passes": "passes",
+    "ephemeris": "ephemeris",
     "emulate": "emulate",
     "fault": "fault",
     "run": "run",

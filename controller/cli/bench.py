@@ -20,9 +20,10 @@ from hal.clock import NS, Clock
 from hal.rig import DEVICES, Rig, load_rig
 
 if TYPE_CHECKING:
-    from controller.pointing.elements import ElementSet
+    from controller.pointing.ephemeris.ephemeris import Ephemeris
     from controller.services.lockstep import Lockstep
     from sim_hw.scenarios import Scenario
+    from sim_hw.scene.orbit import TabledTarget, Target
     from sim_hw.world import World
 
 
@@ -32,6 +33,8 @@ class BenchError(BoresightError):
 
 AHEAD_S = 1500.0
 WARM_UP_NS = NS // 20
+TABLE_NS, BEFORE_NS, AFTER_NS = 5 * NS, 60 * NS, 18 * 3600 * NS  # of the positions that the world is told
+RANGE_MAX_M = 1e9
 _numbers = count(1)  # benches of one process have names of their own
 
 
@@ -75,7 +78,7 @@ class Bench:
 
 def open_bench(
     rig_path: Path,
-    target: ElementSet,
+    target: Ephemeris,
     utc0_ns: int,
     scenario: str | Path = "default",
     seed: int = 1,
@@ -140,11 +143,10 @@ def _scenario(scenario: str | Path, overrides: dict[str, dict[str, object]] | No
     return load_scenario(scenario, overrides)
 
 
-def _world(rig: Rig, target: ElementSet, utc0_ns: int, scenario: Scenario, seed: int) -> World:
+def _world(rig: Rig, target: Ephemeris, utc0_ns: int, scenario: Scenario, seed: int) -> World:
     from controller.geometry.stars import bright_stars
     from sim_hw.scene.earth import Site
     from sim_hw.scene.sky import CatalogueStar
-    from sim_hw.scene.target import Target
     from sim_hw.world import World
 
     station = rig.station
@@ -166,7 +168,30 @@ def _world(rig: Rig, target: ElementSet, utc0_ns: int, scenario: Scenario, seed:
         )
         for star in bright_stars()
     ]
-    return World(scenario, seed, utc0_ns, site, Target(target.name, target.line1, target.line2), stars)
+    return World(scenario, seed, utc0_ns, site, in_the_sky(target, utc0_ns), stars)
+
+
+def in_the_sky(target: Ephemeris, utc0_ns: int) -> Target | TabledTarget:
+    """What the world is told of a target: two lines, or where the file has it; light and air it computes by itself."""
+    import numpy as np
+
+    from controller.geometry.solar_system import EARTH
+    from controller.pointing.elements import ElementSet
+    from controller.pointing.ephemeris.ephemeris import Frame
+    from sim_hw.scene.orbit import TabledTarget, Target
+
+    if isinstance(target, ElementSet):
+        return Target(target.name, target.line1, target.line2)
+    t = utc0_ns + np.arange(-BEFORE_NS, AFTER_NS, TABLE_NS, dtype=np.int64)
+    known = target.known(t)
+    after = np.argmax(known[1:] < known[:-1]) + 1 if (known[1:] < known[:-1]).any() else len(t)
+    t = t[np.argmax(known) : after]
+    position_m, frame = target.position_m(t), target.frame
+    if target.frame is Frame.BCRF and target.solar_system is not None:
+        position_m, frame = position_m - target.solar_system.position_m(EARTH, t), Frame.GCRF
+    if frame not in {Frame.GCRF, Frame.ITRF, Frame.TEME} or np.linalg.norm(position_m, axis=-1).max() > RANGE_MAX_M:
+        raise BenchError(f"the emulated sky has targets as far as the Moon, and {target.name} is no such target.")
+    return TabledTarget(target.name, str(frame), t, position_m)
 
 
 def _devices(rig: Rig, world: World, seed: int) -> Devices:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from controller.cli.connect import DEFAULT_RIG, PreemptOption, RigOption
+from controller.cli.sources import EphemerisOption
 
 if TYPE_CHECKING:
     from controller.bus.port import Reply
@@ -19,9 +20,10 @@ STOPPED_BY = ("station", "safety", "pointing")  # each is told to stop on its ow
 
 
 def track(
-    target: Annotated[str, typer.Argument(help="Name or catalogue number.")],
+    target: Annotated[str, typer.Argument(help="Name or number; may be left out with --ephemeris.")] = "",
     rig: RigOption = DEFAULT_RIG,
     tle: Annotated[Path | None, typer.Option("--tle", help="File of element sets; default: the built-in ones.")] = None,
+    ephemeris: EphemerisOption = None,
     age_max_days: Annotated[float, typer.Option("--max-age-days", help="Refuse older element sets.")] = 14.0,
     above_limits: Annotated[bool, typer.Option("--above-limits", help="Fly it with its predicted outage.")] = False,
     preempt: PreemptOption = False,
@@ -33,7 +35,7 @@ def track(
     described = read_rig(rig)
     with connect(described) as client:
         now_ns = station_answers(client, described).sent_utc_ns  # the station's UTC decides, not this machine's
-        body = next_pass(described, target, tle, now_ns, age_max_days, above_limits)
+        body = next_pass(described, target, tle, now_ns, age_max_days, above_limits, ephemeris)
         with leased(client, "station", f"tracks {body['name']}", preempt=preempt) as lease:
             reply = client.call("station", "station.track", body, TIMEOUT_S, lease=lease)
     _say(reply)
@@ -78,27 +80,33 @@ def reset(rig: RigOption = DEFAULT_RIG, preempt: PreemptOption = False) -> None:
 
 
 def next_pass(
-    rig: Any, target: str, tle: Path | None, now_utc_ns: int, age_max_days: float, above_limits: bool
+    rig: Any,
+    target: str,
+    tle: Path | None,
+    now_utc_ns: int,
+    age_max_days: float,
+    above_limits: bool,
+    ephemeris: str | None = None,
 ) -> dict[str, Any]:
-    """Body of `station.track`: element set, rise and set of the pass that has begun or comes within a day.
+    """Body of `station.track`: target, rise and set of the pass that has begun or comes within a day.
 
     Raises:
         BoresightError: as `next_plan`.
     """
-    target_pass = next_plan(rig, target, tle, now_utc_ns, age_max_days, above_limits).target
-    return {
-        "name": target_pass.elements.name,
-        "line1": target_pass.elements.line1,
-        "line2": target_pass.elements.line2,
-        "start_utc_ns": target_pass.rise_utc_ns,
-        "end_utc_ns": target_pass.set_utc_ns,
-        "age_max_days": age_max_days,
-        "above_limits": above_limits,
-    }
+    from controller.pointing.plan import order
+
+    planned = next_plan(rig, target, tle, now_utc_ns, age_max_days, above_limits, ephemeris)
+    return order(planned) | {"age_max_days": age_max_days, "above_limits": above_limits}
 
 
 def next_plan(
-    rig: Any, target: str, tle: Path | None, now_utc_ns: int, age_max_days: float, above_limits: bool
+    rig: Any,
+    target: str,
+    tle: Path | None,
+    now_utc_ns: int,
+    age_max_days: float,
+    above_limits: bool,
+    ephemeris: str | None = None,
 ) -> Plan:
     """The pass of a target that has begun or comes within a day, and what it asks of the mount.
 
@@ -107,15 +115,19 @@ def next_plan(
     """
     import math
 
+    from controller.cli.sources import caution, load_targets
     from controller.geometry.earth import load_earth_orientation
     from controller.geometry.frames import Site
-    from controller.pointing.elements import built_in_elements, find, load_elements
+    from controller.pointing.elements import ElementSet
     from controller.pointing.passes import DAY_NS, PassError, find_passes
     from controller.pointing.plan import AxisLimits, never_rises, plan
     from controller.pointing.prediction import Observer
 
-    elements = find(load_elements(tle) if tle is not None else built_in_elements(), target)
-    elements.check_age(now_utc_ns, age_max_days)
+    (elements,) = load_targets(tle, ephemeris, target)
+    if isinstance(elements, ElementSet):
+        elements.check_age(now_utc_ns, age_max_days)
+    else:
+        caution(elements, now_utc_ns)
     station = rig.station
     site = Site(
         station.latitude_deg,
@@ -129,6 +141,8 @@ def next_plan(
     earth, mask_rad = load_earth_orientation(), math.radians(station.elevation_mask_deg)
     found = find_passes(elements, site, earth, now_utc_ns - LOOK_BACK_NS, now_utc_ns + DAY_NS, mask_rad)
     coming = [item for item in found if item.set_utc_ns > now_utc_ns]
+    if coming and coming[0].cut:
+        typer.echo(f"boresight: {coming[0].cut}", err=True)
     if not coming:
         raise PassError(never_rises([elements], site, mask_rad))
     limits = AxisLimits(rig.gimbal.rate_max_rad_s, rig.gimbal.acceleration_max_rad_s2)

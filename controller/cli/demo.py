@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from controller.cli.sources import EphemerisOption
 from controller.errors import BoresightError
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="Draws misalignment, ephemeris error, jitter, turbulence and noise.")] = 1,
     out: Annotated[Path | None, typer.Option(help="Folder for recording, report and summary; default runs/.")] = None,
     tle: Annotated[Path | None, typer.Option(help="File of element sets; default: those that are built in.")] = None,
+    ephemeris: EphemerisOption = None,
     target: Annotated[str, typer.Option(help="Satellite by name or catalogue number; default: the best pass.")] = "",
     rig: Annotated[Path, typer.Option(help="Rig file.")] = DEFAULT_RIG,
     scenario: Annotated[str, typer.Option(help="World to put it in: a name or a TOML file.")] = "default",
@@ -37,7 +39,7 @@ def demo(
     from rich.console import Console
 
     console = Console(stderr=True, quiet=json_output)
-    summary = run_demo(console, Wish(seed, out, tle, target, rig, scenario, arc, above_limits, realtime))
+    summary = run_demo(console, Wish(seed, out, tle, target, rig, scenario, arc, above_limits, realtime, ephemeris))
     if json_output:
         typer.echo(json.dumps(summary, indent=2))
 
@@ -55,10 +57,15 @@ class Wish:
     arc_s: float | None
     above_limits: bool
     realtime: bool
+    ephemeris: str | None = None
 
 
 def run_demo(console: Any, wish: Wish) -> dict[str, Any]:
     """Plan, fly, report; returns the summary. Raises BoresightError and HalError with a sentence."""
+    if wish.realtime and wish.ephemeris is not None:
+        raise BoresightError(
+            "--ephemeris is flown in simulated time; leave --realtime out, or give element sets (--tle)."
+        )
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     from controller.cli.rig import emulated_devices
@@ -69,7 +76,7 @@ def run_demo(console: Any, wish: Wish) -> dict[str, Any]:
     shown = console.is_terminal and not console.quiet
     with Progress(*columns, TimeElapsedColumn(), console=console, transient=True, disable=not shown) as progress:
         bar = progress.add_task("choosing the pass", total=STAGES, mode="PLAN")
-        plan = choose_pass(rig, wish.tle, wish.target, wish.above_limits)
+        plan = choose_pass(rig, wish.tle, wish.target, wish.above_limits, wish.ephemeris)
         folder = _folder(wish.out, plan, wish.seed)
 
         def tell(mode: str, what: str, share: float | None = None) -> None:
@@ -120,21 +127,24 @@ def _in_real_time(rig: Rig, wish: Wish, plan: Plan, folder: Path, tell: Any) -> 
     return fly_in_real_time(rig, folder, options, wish.arc_s, tell)
 
 
-def choose_pass(rig: Rig, tle: Path | None, name: str, above_limits: bool) -> Plan:
+def choose_pass(rig: Rig, tle: Path | None, name: str, above_limits: bool, ephemeris: str | None = None) -> Plan:
     """The pass to fly. Raises ElementsError, PassError."""
     import math
 
     from controller.cli.factories import observer_of
-    from controller.pointing.elements import built_in_elements, find, load_elements
+    from controller.cli.sources import caution, load_targets
     from controller.pointing.keepout import KeepOut
     from controller.pointing.plan import AxisLimits, choose
 
-    sets = load_elements(tle) if tle is not None else built_in_elements()
-    if name:
-        sets = [find(sets, name)]
+    sets = load_targets(tle, ephemeris, name)
     limits = AxisLimits(rig.gimbal.rate_max_rad_s, rig.gimbal.acceleration_max_rad_s2)
     cones = KeepOut(math.radians(rig.safety.sun_cone_deg), math.radians(rig.safety.moon_cone_deg))
-    return choose(sets, observer_of(rig), limits, math.radians(rig.station.elevation_mask_deg), above_limits, cones)
+    chosen = choose(sets, observer_of(rig), limits, math.radians(rig.station.elevation_mask_deg), above_limits, cones)
+    if ephemeris is not None:
+        caution(chosen.target.elements, chosen.target.rise_utc_ns)
+    if chosen.target.cut:
+        typer.echo(f"boresight: {chosen.target.cut}", err=True)
+    return chosen
 
 
 def _folder(out: Path | None, plan: Plan, seed: int) -> Path:

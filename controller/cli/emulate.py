@@ -130,9 +130,11 @@ def _make(run_dir: Path) -> None:
 def _announced(run_dir: Path, bench: Bench, coming: Pass) -> Iterator[None]:
     """Say in the run directory what is where, for as long as it is true."""
     from controller.cli.rig import ADDRESS_FILE, UTC_OFFSET
+    from controller.pointing.elements import ElementSet
 
     elements = coming.elements
-    (run_dir / TARGET_FILE).write_text(f"{elements.name}\n{elements.line1}\n{elements.line2}\n", encoding="utf-8")
+    if isinstance(elements, ElementSet):
+        (run_dir / TARGET_FILE).write_text(f"{elements.name}\n{elements.line1}\n{elements.line2}\n", encoding="utf-8")
     path = run_dir / ADDRESS_FILE
     content = json.dumps({**bench.addresses, UTC_OFFSET: bench.utc_offset_ns}, indent=2) + "\n"
     partial = path.with_suffix(".tmp")

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from controller.cli.connect import DEFAULT_RIG, read_rig
+from controller.cli.sources import EphemerisOption
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from controller.pointing.elements import ElementSet
+    from controller.pointing.ephemeris.ephemeris import Ephemeris
     from controller.pointing.passes import Pass
     from controller.pointing.plan import AxisLimits
     from controller.pointing.prediction import Observer
@@ -28,6 +29,7 @@ COUNT = 20
 
 def passes(
     tle: Annotated[Path | None, typer.Option("--tle", help="File of element sets; default: the built-in ones.")] = None,
+    ephemeris: EphemerisOption = None,
     target: Annotated[str | None, typer.Option("--target", help="Name or catalogue number; default: all.")] = None,
     rig: Annotated[
         Path, typer.Option("--rig", "--site", help="Rig file, TOML; its [station] is the site.")
@@ -35,16 +37,21 @@ def passes(
     count: Annotated[int, typer.Option("--count", min=1, help="How many of the highest, without --target.")] = COUNT,
     json_output: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
-    """List passes within the day after each element set's epoch: one target's in order of time, else the highest."""
-    from controller.pointing.elements import built_in_elements, find, load_elements
+    """List passes within a day of each element set's epoch, or from now on in an ephemeris that covers it.
+
+    One target's are listed in order of time, else the highest.
+    """
+    from controller.cli.sources import caution, load_targets
+    from controller.pointing.elements import ElementSet
     from controller.pointing.passes import PassError
     from controller.pointing.plan import never_rises
 
     site = _Site.of(read_rig(rig))
-    sets = load_elements(tle) if tle is not None else built_in_elements()
-    if target is not None:
-        sets = [find(sets, target)]
-    found = _search(sets, site, count, every=target is not None)
+    sets = load_targets(tle, ephemeris, target or "")
+    plain = all(isinstance(s, ElementSet) for s in sets)
+    found = _search(sets, site, count, every=target is not None or not plain)
+    for item in {id(p.elements): p for p in found}.values() if not plain else ():
+        caution(item.elements, item.rise_utc_ns)
     if not found:
         raise PassError(never_rises(sets, site.observer.site, site.mask_rad))
     rows = [_row(item, site) for item in found]
@@ -77,16 +84,19 @@ class _Site:
         return cls(Observer(place, load_earth_orientation()), math.radians(s.elevation_mask_deg), limits)
 
 
-def _search(sets: Sequence[ElementSet], site: _Site, count: int, every: bool) -> list[Pass]:
+def _search(sets: Sequence[Ephemeris], site: _Site, count: int, every: bool) -> list[Pass]:
     from controller.pointing.catalogue import highest_passes
-    from controller.pointing.passes import DAY_NS, find_passes
+    from controller.pointing.elements import ElementSet
+    from controller.pointing.passes import find_passes, search_window
+    from hal.clock import RealClock
 
     place, earth = site.observer.site, site.observer.earth
     if every:
-        (only,) = sets
-        start_ns = only.epoch_utc_ns
-        return find_passes(only, place, earth, start_ns, start_ns + DAY_NS, site.mask_rad)
-    found = list(islice(highest_passes(sets, place, earth, site.mask_rad), count))
+        now_ns = RealClock().utc_ns()
+        windows = [(s, search_window(s, now_ns)) for s in sets]
+        return [p for s, window in windows for p in find_passes(s, place, earth, *window, site.mask_rad)]
+    plain = [s for s in sets if isinstance(s, ElementSet)]
+    found = list(islice(highest_passes(plain, place, earth, site.mask_rad), count))
     return sorted(found, key=lambda p: -p.elevation_max_rad)
 
 
@@ -103,7 +113,7 @@ def _row(item: Pass, site: _Site) -> dict[str, Any]:
     )
     return {
         "target": item.elements.name,
-        "catalogue_number": item.elements.catalogue_number,
+        "catalogue_number": getattr(item.elements, "catalogue_number", None),
         "rise_utc": _iso(item.rise_utc_ns),
         "culmination_utc": _iso(item.culmination_utc_ns),
         "set_utc": _iso(item.set_utc_ns),
@@ -113,6 +123,7 @@ def _row(item: Pass, site: _Site) -> dict[str, Any]:
         "azimuth_set_deg": round(azimuths[1], 2),
         "rate_max_deg_s": rate,
         "acceleration_max_deg_s2": acceleration,
+        "cut": item.cut,
         "refusal": planned.demand.refusal(site.limits),
         "predicted_outage_s": round(planned.outage_s, 2),
     }
@@ -138,6 +149,9 @@ def _print(rows: list[dict[str, Any]], site: _Site) -> None:
             f"{row['predicted_outage_s']:.0f} s" if row["refusal"] else "-",
         )
     Console().print(table)
+    for row in rows:
+        if row["cut"]:
+            typer.echo(f"boresight: {row['cut']}", err=True)
 
 
 def _iso(t_utc_ns: int) -> str:

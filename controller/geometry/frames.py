@@ -1,4 +1,4 @@
-"""Frames: TEME (SGP4), ITRF (the crust), and the horizon frame of a site (east, north, up).
+"""Frames: TEME (SGP4), GCRF (inertial), ITRF (the crust), and the horizon frame of a site (east, north, up).
 
 Vectors are metres, arrays of shape (n, 3); matrices (n, 3, 3) act on column vectors. The vertical is the crust-fixed
 geodetic one, with polar motion: the right one for a mount calibrated on stars at an ITRF site.
@@ -13,7 +13,7 @@ import erfa
 import numpy as np
 
 from controller.geometry.earth import EarthOrientation
-from controller.geometry.timescales import Floats, Times
+from controller.geometry.timescales import Floats, Times, tt_jd
 
 EARTH_RATE_RAD_S = 7.292115146706979e-5  # d(ERA)/dt, IERS Conventions 2010 eq. 5.15
 WGS84 = 1
@@ -57,6 +57,13 @@ def teme_to_itrf(t_utc_ns: Times, earth: EarthOrientation) -> Floats:
     gmst = erfa.gmst82(*orientation.ut1)
     pole = erfa.pom00(orientation.pole_x_rad, orientation.pole_y_rad, 0.0)
     result: Floats = pole @ about_z(gmst)
+    return result
+
+
+def gcrf_to_itrf(t_utc_ns: Times, earth: EarthOrientation) -> Floats:
+    """Matrices (n, 3, 3) from GCRF to ITRF: IAU 2006/2000A without the celestial pole offsets (0.3 mas, 1.5 nrad)."""
+    orientation = earth.at(t_utc_ns)
+    result: Floats = erfa.c2t06a(*tt_jd(t_utc_ns), *orientation.ut1, orientation.pole_x_rad, orientation.pole_y_rad)
     return result
 
 

@@ -36,16 +36,12 @@ def trajectory_of(body: dict[str, Any], observer: Observer, limits: AxisLimits, 
     Raises CommandError, and BoresightError from the element set.
     """
     if "segments" in body:
-        return _segments(body["segments"])
+        return _within(_segments(body["segments"]), str(body.get("name", "the trajectory")), body, limits)
     if "star" in body:
         return _star(str(body["star"]), observer, now_utc_ns)
     elements, start_ns, end_ns = _span(body)
     elements.check_age(start_ns, float(body.get("age_max_days", AGE_MAX_DAYS)))
-    path = predict(elements, observer, start_ns - LEAD_NS, end_ns + LEAD_NS)
-    why = demand(path).refusal(limits, margin=1.0)
-    if why and not body.get("above_limits", False):
-        raise CommandError("LIMIT", f"{elements.name}: {why}", "ask for it above limits to fly it with an outage")
-    return path
+    return _within(predict(elements, observer, start_ns - LEAD_NS, end_ns + LEAD_NS), elements.name, body, limits)
 
 
 def fixed_of(body: dict[str, Any]) -> Fixed:
@@ -55,6 +51,13 @@ def fixed_of(body: dict[str, Any]) -> Fixed:
     if not low <= elevation <= high:
         raise CommandError("LIMIT", f"elevation {math.degrees(elevation):.2f} deg is outside 0 to 90 deg")
     return Fixed(azimuth, elevation, _signs(body.get("approach", (0, 0))))
+
+
+def _within(path: Trajectory, name: str, body: dict[str, Any], limits: AxisLimits) -> Trajectory:
+    why = demand(path).refusal(limits, margin=1.0)
+    if why and not body.get("above_limits", False):
+        raise CommandError("LIMIT", f"{name}: {why}", "ask for it above limits to fly it with an outage")
+    return path
 
 
 def _segments(rows: Any) -> Trajectory:

@@ -15,13 +15,16 @@ from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 
+import numpy as np
 from sgp4.api import SGP4_ERRORS, Satrec
 
 from controller.errors import BoresightError
+from controller.geometry.solar_system import SolarSystem
+from controller.geometry.timescales import JD_1970, NS_PER_DAY, Floats, Times, utc_jd
+from controller.pointing.ephemeris.ephemeris import Flags, Frame, between
 
-NS_PER_DAY = 86_400_000_000_000
-JD_1970 = 2440587.5
 AGE_MAX_DAYS = 14.0  # a low orbit's error grows to kilometres in a week
+SPAN_NS = 400 * NS_PER_DAY  # SGP4 has no end of its own; age is what decides
 
 _ANGLE, _EXPONENT = r" {0,2}\d{1,3}\.\d{4}", r"[ +-][ \d]{5}[ +-]\d"
 # Column numbers of the fields that SGP4 reads, counted from 1 as in the format's description.
@@ -48,14 +51,17 @@ class ElementsError(BoresightError, ValueError):
     """An element set is wrong, too old, or not there."""
 
 
-@dataclass(frozen=True)
-class ElementSet:
-    """One satellite's mean elements as their two lines, and where they were read."""
+class Sgp4Orbit:
+    """What element sets of any format share: SGP4, its frame, the epoch and how long it is good for."""
 
     name: str
-    line1: str
-    line2: str
-    source: str = ""
+    source: str
+    satrec: Satrec
+    frame = Frame.TEME
+    format = "element set"
+    age_max_days = AGE_MAX_DAYS
+    notes: tuple[str, ...] = ()
+    solar_system: SolarSystem | None = None
 
     @property
     def catalogue_number(self) -> int:
@@ -63,19 +69,37 @@ class ElementSet:
         return int(self.satrec.satnum)
 
     @cached_property
-    def satrec(self) -> Satrec:
-        """The propagator (WGS 72, as element sets are made). Raises ElementsError when SGP4 refuses the elements."""
-        satrec = Satrec.twoline2rv(self.line1, self.line2)
-        if satrec.error:
-            reason = SGP4_ERRORS.get(satrec.error, f"error {satrec.error}")
-            raise ElementsError(f"{self.source}: SGP4 refuses the elements of {self.name}: {reason}.")
-        return satrec
-
-    @cached_property
     def epoch_utc_ns(self) -> int:
         """Epoch, UTC nanoseconds since 1970."""
         whole, fraction = float(self.satrec.jdsatepoch), float(self.satrec.jdsatepochF)
         return round((whole - JD_1970) * NS_PER_DAY) + round(fraction * NS_PER_DAY)
+
+    @property
+    def start_utc_ns(self) -> int:
+        """No time before this is sensible."""
+        return self.epoch_utc_ns - SPAN_NS
+
+    @property
+    def end_utc_ns(self) -> int:
+        """No time after this is sensible."""
+        return self.epoch_utc_ns + SPAN_NS
+
+    def position_m(self, t_utc_ns: Times) -> Floats:
+        """SGP4 positions in TEME, (n, 3) metres. Raises ElementsError where SGP4 gives up (decay)."""
+        error, position_km, _ = self.satrec.sgp4_array(*utc_jd(t_utc_ns))
+        if np.any(error):
+            reason = SGP4_ERRORS.get(int(error[np.nonzero(error)[0][0]]), "unknown error")
+            raise ElementsError(f"{self.source}: {self.name} cannot be propagated to that time: {reason}.")
+        result: Floats = position_km * 1e3
+        return result
+
+    def known(self, t_utc_ns: Times) -> Flags:
+        """Everywhere between the ends."""
+        return between(t_utc_ns, self.start_utc_ns, self.end_utc_ns)
+
+    def covariance_m2(self, t_utc_ns: int) -> Floats | None:
+        """Nobody says."""
+        return None
 
     def age_days(self, t_utc_ns: int) -> float:
         """Days from the epoch to a time; negative before it."""
@@ -90,6 +114,25 @@ class ElementSet:
                 f"{self.source}: the elements of {self.name} are {abs(age):.1f} days {side}, more than the "
                 f"{age_max_days:g} allowed; fetch a newer element set."
             )
+
+
+@dataclass(frozen=True)
+class ElementSet(Sgp4Orbit):
+    """One satellite's mean elements as their two lines, and where they were read."""
+
+    name: str
+    line1: str
+    line2: str
+    source: str = ""
+
+    @cached_property
+    def satrec(self) -> Satrec:
+        """The propagator (WGS 72, as element sets are made). Raises ElementsError when SGP4 refuses the elements."""
+        satrec = Satrec.twoline2rv(self.line1, self.line2)
+        if satrec.error:
+            reason = SGP4_ERRORS.get(satrec.error, f"error {satrec.error}")
+            raise ElementsError(f"{self.source}: SGP4 refuses the elements of {self.name}: {reason}.")
+        return satrec
 
 
 def load_elements(path: str | Path) -> list[ElementSet]:

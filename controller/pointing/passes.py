@@ -1,26 +1,29 @@
-"""Passes of one satellite over a site.
+"""Passes of one target over a site.
 
 Elevation on a grid of a minute; each local maximum is refined to its culmination and each crossing of the mask to
 rise and set, by grids that shrink to microseconds. Elevations here are geometric: refraction lifts a satellite over
-a mask of 20 degrees by 0.04 degrees, half a second earlier.
+a mask of 20 degrees by 0.04 degrees, half a second earlier. A target that is known for a while only is below the mask
+elsewhere: its pass is cut, and says so.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from controller.errors import BoresightError
 from controller.geometry.earth import EarthOrientation
 from controller.geometry.frames import Site
+from controller.geometry.light import LIGHT_M_S
 from controller.geometry.timescales import Floats, Times
-from controller.pointing.elements import ElementSet
+from controller.pointing.ephemeris.ephemeris import Ephemeris, Frame, iso
 from controller.pointing.prediction import geometric_enu_m
 
 NS = 1_000_000_000
 DAY_NS = 86_400 * NS
 GRID_NS = 60 * NS
+EDGE_NS = 1_000_000  # wider than a crossing is uncertain
 SLACK_RAD = 0.25  # a low satellite rises by less between two points of the grid when it culminates below 40 degrees
 
 
@@ -32,11 +35,12 @@ class PassError(BoresightError, ValueError):
 class Pass:
     """One pass above a mask; times in UTC nanoseconds, the highest geometric elevation in radians."""
 
-    elements: ElementSet
+    elements: Ephemeris
     rise_utc_ns: int
     culmination_utc_ns: int
     set_utc_ns: int
     elevation_max_rad: float
+    cut: str = ""  # why rise or set is not that of the target, as a sentence
 
     @property
     def duration_s(self) -> float:
@@ -45,7 +49,7 @@ class Pass:
 
 
 def find_passes(
-    elements: ElementSet,
+    elements: Ephemeris,
     site: Site,
     earth: EarthOrientation,
     start_utc_ns: int,
@@ -54,7 +58,7 @@ def find_passes(
 ) -> list[Pass]:
     """Passes whose culmination lies in a span, in order of time; rise and set may lie outside it.
 
-    Raises ElementsError where SGP4 gives up. A satellite that stays above the mask for half a day has no pass.
+    Raises ElementsError where SGP4 gives up. A target that stays above the mask for half a day has no pass.
     """
     grid = np.arange(start_utc_ns - GRID_NS, end_utc_ns + 2 * GRID_NS, GRID_NS, dtype=np.int64)
     found = []
@@ -65,8 +69,20 @@ def find_passes(
         rise = _cross(elements, site, earth, culmination, mask_rad, -1)
         fall = _cross(elements, site, earth, culmination, mask_rad, +1)
         if rise is not None and fall is not None:
-            found.append(Pass(elements, rise, culmination, fall, highest))
+            found.append(_cut(Pass(elements, rise, culmination, fall, highest), site, earth))
     return found
+
+
+def search_window(target: Ephemeris, now_utc_ns: int | None = None) -> tuple[int, int]:
+    """The day in which to look for passes: from the epoch of an element set, else from now or the first position."""
+    start = target.epoch_utc_ns if target.frame is Frame.TEME else target.start_utc_ns
+    if (
+        target.frame is not Frame.TEME
+        and now_utc_ns is not None
+        and target.start_utc_ns < now_utc_ns < target.end_utc_ns
+    ):
+        start = now_utc_ns
+    return start, min(start + DAY_NS, target.end_utc_ns)
 
 
 def peaks(elevation: Floats, mask_rad: float) -> list[int]:
@@ -76,13 +92,30 @@ def peaks(elevation: Floats, mask_rad: float) -> list[int]:
     return [int(i) + 1 for i in np.nonzero(top)[0]]
 
 
-def _elevation(elements: ElementSet, t: Times, site: Site, earth: EarthOrientation) -> Floats:
-    enu = geometric_enu_m(elements, t, site, earth)
-    result: Floats = np.arctan2(enu[:, 2], np.hypot(enu[:, 0], enu[:, 1]))
-    return result
+def _elevation(elements: Ephemeris, t: Times, site: Site, earth: EarthOrientation) -> Floats:
+    known = elements.known(t)
+    elevation = np.full(len(t), -np.pi / 2)
+    if known.any():
+        enu = geometric_enu_m(elements, t[known], site, earth)
+        elevation[known] = np.arctan2(enu[:, 2], np.hypot(enu[:, 0], enu[:, 1]))
+    return elevation
 
 
-def _culminate(elements: ElementSet, site: Site, earth: EarthOrientation, near_utc_ns: int) -> tuple[int, float]:
+def _cut(whole: Pass, site: Site, earth: EarthOrientation) -> Pass:
+    """A pass that ends where its ephemeris does, drawn in by the light time, with a sentence; others as they are."""
+    edges = np.array([whole.rise_utc_ns - EDGE_NS, whole.set_utc_ns + EDGE_NS])
+    early, late = (not known for known in whole.elements.known(edges).tolist())
+    if not early and not late:
+        return whole
+    enu = geometric_enu_m(whole.elements, np.array([whole.culmination_utc_ns]), site, earth)
+    margin_ns = round(1.5e9 * float(np.linalg.norm(enu)) / LIGHT_M_S) + EDGE_NS
+    rise, fall = whole.rise_utc_ns + early * margin_ns, whole.set_utc_ns - late * margin_ns
+    ends = [f"begins at {iso(rise)}"] * early + [f"ends at {iso(fall)}"] * late
+    sentence = f"{whole.elements.source}: what is known of {whole.elements.name} {' and '.join(ends)}, above the mask."
+    return replace(whole, rise_utc_ns=rise, set_utc_ns=fall, cut=sentence)
+
+
+def _culminate(elements: Ephemeris, site: Site, earth: EarthOrientation, near_utc_ns: int) -> tuple[int, float]:
     centre, half = near_utc_ns, GRID_NS
     highest = -np.pi / 2
     for _ in range(5):  # each step narrows 10 times: 60 s to 6 ms
@@ -94,7 +127,7 @@ def _culminate(elements: ElementSet, site: Site, earth: EarthOrientation, near_u
 
 
 def _cross(
-    elements: ElementSet, site: Site, earth: EarthOrientation, culmination: int, mask_rad: float, sign: int
+    elements: Ephemeris, site: Site, earth: EarthOrientation, culmination: int, mask_rad: float, sign: int
 ) -> int | None:
     """The moment at which elevation passes the mask on one side of a culmination; None within half a day."""
     inside, stride = culmination, 2 * GRID_NS

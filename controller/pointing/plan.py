@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -12,8 +14,9 @@ from controller.geometry.timescales import Floats
 from controller.geometry.trajectory import Trajectory
 from controller.pointing.catalogue import highest_passes
 from controller.pointing.elements import ElementSet
+from controller.pointing.ephemeris.ephemeris import Ephemeris
 from controller.pointing.keepout import KeepOut
-from controller.pointing.passes import DAY_NS, NS, Pass, PassError, find_passes
+from controller.pointing.passes import NS, Pass, PassError, find_passes, search_window
 from controller.pointing.prediction import Observer, predict
 
 MARGIN = 0.8  # share of the gimbal's limits that a plan may use; the rest is for corrections
@@ -68,18 +71,44 @@ def plan(target: Pass, observer: Observer, limits: AxisLimits) -> Plan:
 
 
 def _path(target: Pass, observer: Observer) -> Trajectory:
-    return predict(target.elements, observer, target.rise_utc_ns - LEAD_NS, target.set_utc_ns + LEAD_NS)
+    start = target.rise_utc_ns - _lead_ns(target, target.rise_utc_ns, -1)
+    return predict(target.elements, observer, start, target.set_utc_ns + _lead_ns(target, target.set_utc_ns, +1))
+
+
+def _lead_ns(target: Pass, edge_utc_ns: int, side: int) -> int:
+    """As much of the lead as the target is known for; none where the pass is cut."""
+    for lead in range(LEAD_NS, 0, -NS):
+        if target.elements.known(edge_utc_ns + side * np.arange(0, lead + 2 * NS, NS, dtype=np.int64)).all():
+            return lead
+    return 0
+
+
+def order(flown: Plan, end_utc_ns: int | None = None) -> dict[str, Any]:
+    """Body of `station.track` and `pointing.track`: two lines where there are, else the trajectory itself."""
+    target = flown.target
+    body: dict[str, Any] = {
+        "name": target.elements.name,
+        "start_utc_ns": target.rise_utc_ns,
+        "end_utc_ns": target.set_utc_ns if end_utc_ns is None else end_utc_ns,
+        "above_limits": flown.outage_s > 0,
+    }
+    if isinstance(target.elements, ElementSet):
+        return body | {"line1": target.elements.line1, "line2": target.elements.line2}
+    ages = math.isfinite(target.elements.age_max_days)
+    epoch_utc_ns = target.elements.epoch_utc_ns if ages else target.rise_utc_ns  # a kernel is as good as new
+    return body | {"segments": flown.trajectory.to_body(), "epoch_utc_ns": epoch_utc_ns}
 
 
 def choose(
-    sets: Sequence[ElementSet],
+    sets: Sequence[Ephemeris],
     observer: Observer,
     limits: AxisLimits,
     mask_rad: float,
     above_limits: bool = False,
     keep_out: KeepOut | None = None,
+    now_utc_ns: int | None = None,
 ) -> Plan:
-    """The highest pass within a day of its epoch that the mount can fly and that stays away from Sun and Moon.
+    """The highest pass within a day (see `search_window`) that the mount can fly and that stays away from Sun and Moon.
 
     With `above_limits` the highest that stays away from them, with its predicted outage. `keep_out` has the cones of
     the rig (default: 30 and 2 degrees). Raises PassError when nothing rises, or when every pass is refused.
@@ -87,14 +116,12 @@ def choose(
     cones = keep_out or KeepOut()
     site, earth = observer.site, observer.earth
     candidates: Iterable[Pass]
-    if len(sets) <= SMALL_CATALOGUE:
-        found = [
-            p for s in sets for p in find_passes(s, site, earth, s.epoch_utc_ns, s.epoch_utc_ns + DAY_NS, mask_rad)
-        ]
+    if len(sets) <= SMALL_CATALOGUE or not all(isinstance(s, ElementSet) for s in sets):
+        found = [p for s in sets for p in find_passes(s, site, earth, *search_window(s, now_utc_ns), mask_rad)]
         candidates = sorted(found, key=lambda p: -p.elevation_max_rad)
     else:
         rate_max = np.inf if above_limits else MARGIN * limits.rate_max_rad_s
-        candidates = highest_passes(sets, site, earth, mask_rad, rate_max)
+        candidates = highest_passes([s for s in sets if isinstance(s, ElementSet)], site, earth, mask_rad, rate_max)
     refusal = ""
     for candidate in candidates:
         path = _path(candidate, observer)
@@ -112,12 +139,12 @@ def choose(
     raise PassError(never_rises(sets, site, mask_rad))
 
 
-def never_rises(sets: Sequence[ElementSet], site: Site, mask_rad: float) -> str:
+def never_rises(sets: Sequence[Ephemeris], site: Site, mask_rad: float) -> str:
     """The sentence for an operator when nothing comes above the mask."""
     who = f"{sets[0].name} never rises" if len(sets) == 1 else f"None of {len(sets)} satellites rises"
     return (
         f"{who} above {np.degrees(mask_rad):.0f} deg over {site.name} (latitude {site.latitude_deg:.2f}, longitude "
-        f"{site.longitude_deg:.2f}) within a day of the epoch; choose another target."
+        f"{site.longitude_deg:.2f}) within a day; choose another target."
     )
 
 

@@ -12,25 +12,17 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.polynomial import chebyshev
-from skyfield.api import EarthSatellite, wgs84
+from skyfield.api import wgs84
 
-from sim_hw.scene.earth import NS, Site, horizontal, times, timescale
+from sim_hw.scene.earth import NS, Site, horizontal, times
 from sim_hw.scene.noise import Floats
+from sim_hw.scene.orbit import ElementOrbit, TabledOrbit, TabledTarget, Target
 from sim_hw.scene.refraction import refract
 
 LIGHT_M_S = 299_792_458.0
 _EARTH_MU_M3_S2 = 3.986004418e14
 _SEGMENT_S = 20
 _NODES = 14  # directions of a low satellite over 20 s: below 1e-12 rad
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """An element set."""
-
-    name: str
-    line1: str
-    line2: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +57,14 @@ class TargetTruth:
 
     def __init__(
         self,
-        target: Target,
+        target: Target | TabledTarget,
         site: Site,
         utc0_ns: int,
         wavelengths: Wavelengths,
         along_track_m: float = 0.0,
         cross_track_m: float = 0.0,
     ) -> None:
-        self._satellite = EarthSatellite(target.line1, target.line2, target.name, timescale())
+        self._orbit = TabledOrbit(target) if isinstance(target, TabledTarget) else ElementOrbit(target)
         self._place = wgs84.latlon(site.latitude_deg, site.longitude_deg, site.height_m)
         self._air = site.air
         self._utc0_ns = utc0_ns
@@ -96,8 +88,7 @@ class TargetTruth:
 
     def elevation_rad(self, t_s: Floats) -> Floats:
         """Geometric elevation of the element set, to 1e-3 rad: quick, for looking ahead."""
-        t = times(self._utc0_ns + np.round(t_s * NS).astype(np.int64))
-        return np.asarray((self._satellite - self._place).at(t).altaz()[0].radians)
+        return self._orbit.elevation_rad(self._utc0_ns + np.round(t_s * NS).astype(np.int64), self._place)
 
     def _segment(self, index: int) -> Floats:
         if index not in self._segments:
@@ -115,11 +106,11 @@ class TargetTruth:
 
         Receive vector in metres (3), transmit minus receive unit vectors (3), dispersion, nominal minus true (3).
         """
-        t = times(self._utc0_ns + np.round(t_s * NS).astype(np.int64))
+        t_utc_ns = self._utc0_ns + np.round(t_s * NS).astype(np.int64)
+        t = times(t_utc_ns)
         site = self._place.at(t)
         turn = self._place.rotation_at(t)
-        orbit = self._satellite.at(t)
-        position_m, velocity_m_s = orbit.position.m, orbit.velocity.m_per_s
+        position_m, velocity_m_s = self._orbit.state_m(t_utc_ns)
         site_m, site_m_s = site.position.m, site.velocity.m_per_s
         along = velocity_m_s / np.linalg.norm(velocity_m_s, axis=0)
         normal = np.cross(position_m, velocity_m_s, axis=0)

@@ -11,8 +11,10 @@ import math
 import numpy as np
 import pytest
 
+from controller.cli.bench import in_the_sky
 from controller.geometry.frames import Site
 from controller.pointing.elements import built_in_elements, find
+from controller.pointing.ephemeris.files import load_ephemerides
 from controller.pointing.passes import find_passes
 from controller.pointing.prediction import Observer, predict
 from sim_hw.scene.earth import Site as WorldSite
@@ -59,3 +61,31 @@ def test_the_point_ahead_angle_is_the_same(compared):
 
 def test_the_light_path_is_the_same_to_a_decimetre(compared):
     assert np.abs(compared["range"]).max() < 0.1
+
+
+@pytest.mark.parametrize(
+    ("file", "start"),
+    [  # a CPF in ITRF, and an OEM in EME2000 on its way to the Moon
+        ("cpf_crd/jason3_cpf_180613_16401.cne", "2018-06-13T13:59:00"),
+        ("oem/Artemis_II_OEM_2026_04_10_Post-ICPS-Sep-to-EI.asc", "2026-04-03T02:00:00"),
+    ],
+)
+def test_a_table_of_positions_is_flown_in_the_world_where_the_controller_expects_it(shared_data, earth, file, start):
+    (target,) = load_ephemerides(shared_data / "orbits" / file)
+    t0 = int(np.datetime64(start, "ns").astype(np.int64))
+    site = Site(28.2995, -16.5118, 2393.0, 770.0, 12.0, 0.3, "ogs")
+    path = predict(target, Observer(site, earth, 1.55, 1.59), t0, t0 + 300 * 10**9)
+    place = WorldSite(28.2995, -16.5118, 2393.0, 770.0, 12.0, 0.3)
+    told = in_the_sky(target, t0)
+    truth = TargetTruth(told, place, t0, Wavelengths(0.976e-6, 1.55e-6, 1.59e-6))
+    seconds = np.arange(0.0, 300.0, 5.0)
+    theirs = truth.at(seconds)
+    times = t0 + np.round(seconds * 1e9).astype(np.int64)
+    ours = path.sample(times)
+    assert ours[:, 1].min() > np.radians(20)
+    turn = np.remainder(theirs.azimuth_rad - ours[:, 0] + np.pi, 2 * np.pi) - np.pi
+    assert np.abs(turn * np.cos(ours[:, 1])).max() < 10e-9
+    assert np.abs(theirs.elevation_rad - ours[:, 1]).max() < 0.5e-6  # two models of the air, as above
+    assert np.abs(theirs.range_m - ours[:, 2]).max() < 0.5
+    ahead = np.array([path.point_ahead(int(t)) for t in times])
+    assert np.abs(theirs.point_ahead_rad - ahead).max() < 10e-9

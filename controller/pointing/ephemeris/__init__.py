@@ -1,0 +1,1 @@
+"""Where a target is at a time: one interface, and a reader for each format in which people say so."""
