@@ -21,6 +21,7 @@ SCALES: dict[str, int | None] = {
     "UTC": None, "GLO": None, "TDB": None, "TAI": 0, "TT": -TT_MINUS_TAI_NS, "GPS": GPS_BEHIND_TAI_NS,
     "GAL": GPS_BEHIND_TAI_NS, "QZS": GPS_BEHIND_TAI_NS, "IRN": GPS_BEHIND_TAI_NS, "BDT": BEIDOU_BEHIND_TAI_NS,
 }  # fmt: skip
+MJD_MAX = 99_999
 _EPOCH = re.compile(
     r"(\d{4})-(?:(\d\d)-(\d\d)|(\d{3}))T(\d\d):(\d\d):(\d\d)(?:\.(\d*))?Z?"  # calendar date or day of the year
 )
@@ -56,6 +57,8 @@ def parse_epoch(text: str) -> Epoch:
 
 def mjd_epoch(mjd: str, second_of_day: str) -> Epoch:
     """Modified Julian day and second of the day, as text so that no digit is lost. Raises ValueError."""
+    if not 1 <= int(mjd) <= MJD_MAX:
+        raise ValueError(f"{mjd} is no modified Julian day of 1858 to 2132")
     whole, _, fraction = second_of_day.partition(".")
     ns = int(((fraction or "") + "0" * 9)[:9])
     return Epoch(int(mjd) - MJD_1970, int(whole) * NS + ns)
