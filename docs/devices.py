@@ -19,6 +19,7 @@ STRANGERS = {
     "easycomm3": {"Hamlib rotctl": "strangers/test_hamlib_rotators.py"},
     "gs232a": {"Hamlib rotctl": "strangers/test_hamlib_rotators.py"},
     "gs232b": {"Hamlib rotctl": "strangers/test_hamlib_rotators.py"},
+    "rotctld": {"Hamlib rotctld, rotctl": "strangers/test_hamlib_rotctld.py"},
     "rot1prog": {"Hamlib rotctl": "strangers/test_hamlib_rotators.py"},
     "rot2prog": {"Hamlib rotctl": "strangers/test_hamlib_rotators.py"},
     "md01": {"Hamlib rotctl": "strangers/test_hamlib_rotators.py"},

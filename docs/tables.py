@@ -46,6 +46,7 @@ RIG_KEYS = {
     "gimbal.command_latency_s": "last byte of a rate command to motion; the loops predict ahead by it",
     "gimbal.park_azimuth_deg": "where it stows, from north through east",
     "gimbal.park_elevation_deg": "where it stows",
+    "gimbal.position_step_deg": "of a rotator behind rotctld, which does not tell it",
     "gimbal.azimuth_min_deg": "soft limit of a rotator, inside its stops",
     "gimbal.azimuth_max_deg": "soft limit of a rotator, inside its stops",
     "gimbal.elevation_min_deg": "how far down it is jogged, and a rotator is sent",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hal.wires.stream import StreamWire
 
 SERIAL = ("serial:///dev/...", "socket://HOST:PORT", "rfc2217://HOST:PORT", "tcp://HOST:PORT")
+SOCKETS = ("tcp://HOST:PORT", "socket://HOST:PORT")
 USB = ("usb://VID:PID/SERIAL", "usbip://HOST:PORT/BUSID")
 VISA = (
     "visa://USB0::VID::PID::SERIAL::INSTR",
@@ -91,8 +92,11 @@ def _mount(module: str, name: str) -> Callable[[Rig, Clock], Any]:
     return opened
 
 
-def _rotator(module: str, name: str) -> Callable[[Rig, Clock], Any]:
-    """How a rotator of a rig is opened, with the soft limits of the rig, by a class of hal.devices.`module`."""
+def _rotator(module: str, name: str, *keys: str) -> Callable[[Rig, Clock], Any]:
+    """How a rotator of a rig is opened, with the soft limits of the rig, by a class of hal.devices.`module`.
+
+    It is told `keys` of the rig's section, too.
+    """
 
     def opened(rig: Rig, clock: Clock) -> Any:
         gimbal = rig.gimbal
@@ -104,6 +108,7 @@ def _rotator(module: str, name: str) -> Callable[[Rig, Clock], Any]:
             acceleration_max_rad_s2=gimbal.acceleration_max_rad_s2,
             command_latency_s=gimbal.command_latency_s,
             travel_deg=gimbal.travel_deg,
+            **{key: getattr(gimbal, key) for key in keys},
         )
 
     return opened
@@ -161,6 +166,14 @@ DRIVERS: dict[str, Driver] = {
         Driver("rot1prog", "gimbal", SERIAL, _rotator("spid", "Rot1Prog"), GOES_ON, _stop_of("spid", "stop_azimuth")),
         Driver("rot2prog", "gimbal", SERIAL, _rotator("spid", "Rot2Prog"), GOES_ON, _stop_of("spid")),
         Driver("md01", "gimbal", SERIAL, _rotator("spid", "Md01"), GOES_ON, _stop_of("spid")),
+        Driver(
+            "rotctld",
+            "gimbal",
+            SOCKETS,
+            _rotator("rotctld", "Rotctld", "position_step_deg"),
+            GOES_ON,
+            _stop_of("rotctld"),
+        ),
         Driver("u3v", "camera", USB, _u3v, StoppedBy(NOTHING_MOVES, NOTHING_MOVES, NOTHING_MOVES)),
         Driver("beamboard", "beam_board", SERIAL, _beamboard, StoppedBy(WATCHDOG, WATCHDOG, WATCHDOG)),
         Driver(

@@ -59,6 +59,7 @@ class GimbalSection(Section):
     command_latency_s: Annotated[float, Field(ge=0, le=2)]
     park_azimuth_deg: Annotated[float, Field(ge=-360, le=360)]
     park_elevation_deg: Annotated[float, Field(ge=-10, le=90)]
+    position_step_deg: Annotated[float, Field(gt=0, le=10)] = 1.0  # of a rotator whose protocol does not tell it
     azimuth_min_deg: Annotated[float, Field(ge=-720, le=720)] = -720.0  # soft limits of rotators, inside their stops
     azimuth_max_deg: Annotated[float, Field(ge=-720, le=720)] = 720.0
     elevation_min_deg: Annotated[float, Field(ge=-90, le=90)] = -2.0  # how far it is moved by hand

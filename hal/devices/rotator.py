@@ -28,7 +28,7 @@ class Rotator(ABC):
 
     model: ClassVar[str]
     step_deg: float  # of a commanded direction; `_begin` may learn it
-    reach_deg: ClassVar[Travel]  # what the protocol can say; an axis that it has not has no width
+    reach_deg: Travel  # what the protocol can say; an axis that it has not has no width
 
     def __init__(
         self, resource: str, baud: int, clock: Clock, name: str = "gimbal", *, rate_max_rad_s: float,

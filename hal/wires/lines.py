@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from hal.clock import Clock
+from hal.clock import Clock, Deadline
 from hal.errors import ProtocolError, WireTimeout
 from hal.wires.stream import StreamWire
 
@@ -44,7 +44,14 @@ class Lines:
         self._in_step = False  # until the whole reply is here
         self.asked_ns = self._clock.now_ns()
         self._wire.write(command + self._end)
-        reply = self._heard()
+        reply = self._heard(self._timeout_s)
+        self._in_step = True
+        return reply
+
+    def more(self) -> bytes:
+        """The next line of an answer that has several. Raises WireTimeout, WireError."""
+        self._in_step = False
+        reply = self._heard(self._timeout_s)
         self._in_step = True
         return reply
 
@@ -57,15 +64,16 @@ class Lines:
         self._in_step = False
         return ProtocolError(f"{self._wire.name}: sent {got!r} instead of {wanted}; check cable and baud rate.")
 
-    def _heard(self) -> bytes:
-        line = self._wire.read_until(self._told_end, self._timeout_s, LONGEST_REPLY)
+    def _heard(self, timeout_s: float) -> bytes:
+        line = self._wire.read_until(self._told_end, timeout_s, LONGEST_REPLY)
         return line.removesuffix(self._told_end).removesuffix(b"\r").lstrip(self._noise)
 
     def _find_step(self) -> None:
         for _ in range(PROBES):
             self._wire.write(self._end + self._probe + self._end)  # the first end completes half a command
+            deadline = Deadline(self._clock, self._timeout_s)  # of all that comes before the sign, too
             try:
-                while not self._sign.match(line := self._heard()):
+                while not self._sign.match(line := self._heard(deadline.remaining_s)):
                     pass
             except WireTimeout:
                 continue

@@ -8,6 +8,7 @@ from functools import partial
 from sim_hw.devices.easycomm import EasyComm
 from sim_hw.devices.easycomm_standard import EasyCommStandard
 from sim_hw.devices.gs232 import Gs232
+from sim_hw.devices.rotctld import Rotctld
 from sim_hw.devices.spid import Spid
 from sim_hw.wires.contract import SerialDevice
 
@@ -20,5 +21,6 @@ ROTATORS: dict[str, Callable[..., SerialDevice]] = {
     "gs232b": partial(Gs232, dialect="B"),
     "rot1prog": partial(Spid, model="rot1prog"),
     "rot2prog": partial(Spid, model="rot2prog"),
+    "rotctld": Rotctld,
     "md01": partial(Spid, model="md01"),
 }

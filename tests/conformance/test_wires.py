@@ -44,6 +44,7 @@ WIRES = {  # what carries the device of each driver; docs/devices.py reads it
     "easycomm3": ("pty", "socket", "rfc2217", "tcp"),
     "gs232a": ("pty", "socket", "rfc2217", "tcp"),
     "gs232b": ("pty", "socket", "rfc2217", "tcp"),
+    "rotctld": ("socket", "tcp"),
     "rot1prog": ("pty", "socket", "rfc2217", "tcp"),
     "rot2prog": ("pty", "socket", "rfc2217", "tcp"),
     "md01": ("pty", "socket", "rfc2217", "tcp"),

@@ -16,6 +16,7 @@ from hal.errors import HalError
 from sim_hw.timeline import Timeline
 
 ROTATOR_REPLIES = {
+    "rotctld": [b"180.50\n45.00\n", b"-170.123456\n0\n", b"RPRT -5\n"],
     "easycomm2": [b"AZ180.5\n", b"AZ-0.1\r\n", b"EL+1\r\nAZ+1\r\n"],
     "gs232a": [b"+0180+0045\r\n", b"\r+0045\r\n"],
     "gs232b": [b"\r\rAZ=180  EL=045\r\n", b"?>\r\n", b"EL=045\r\n"],
@@ -23,6 +24,7 @@ ROTATOR_REPLIES = {
     "rot2prog": [b"W\3\7\2\5\2\3\x09\4\0\2 "],
 }
 ROTATOR_COMMANDS = {
+    "rotctld": [b"p\n+p\n", b"P 10.0 20.0\n", b"P 10\n 20\nS\n", b"+\\dump_state\n_\nM 8 50\nK\n"],
     "easycomm3": [b"AZ EL\n", b"AZ10.0 EL20.0\n", b"VL100\nVU0\nSA SE\n", b"MR MU VE GS GE\n"],
     "gs232a": [b"C2\rB\rC\r", b"W180 045\r", b"M100\rS\r"],
     "gs232b": [b"C2\rB\rC\r", b"W180 045\r", b"R\rU\rA\rE\rX3\r"],
