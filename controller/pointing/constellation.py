@@ -27,8 +27,9 @@ from controller.pointing.constellation_block import (
     search,
 )
 from controller.pointing.elements import ElementsError, ElementSet
-from controller.pointing.scan import LONGEST_MINUTES, scan
-from controller.pointing.turning import NS_PER_MINUTE, Turning
+from controller.pointing.passes import Pass
+from controller.pointing.scan import scan
+from controller.pointing.turning import KNOT_MINUTES, NS_PER_MINUTE, Turning
 
 ECCENTRICITY_MAX, PERIOD_MAX_MINUTES = 0.05, 130.0  # beyond, elevation may have several maxima between rise and set
 CHUNK = 4096  # satellites searched between two reports of progress, times sites
@@ -56,6 +57,17 @@ class PassTable:
 
     def __len__(self) -> int:
         return len(self.satellite)
+
+    def one(self, row: int, sets: Sequence[ElementSet]) -> Pass:
+        """A row by itself; `sets` are those that the constellation was made of."""
+        rise, top, fall = (int(t[row]) for t in (self.rise_utc_ns, self.culmination_utc_ns, self.set_utc_ns))
+        return Pass(sets[int(self.satellite[row])], rise, top, fall, float(self.elevation_max_rad[row]))
+
+    def rows(self, chosen: Indices) -> PassTable:
+        """The table of some rows, in the order given."""
+        columns = (self.satellite, self.site, self.rise_utc_ns, self.culmination_utc_ns, self.set_utc_ns)
+        satellite, site, rise, top, fall = (column[chosen] for column in columns)
+        return PassTable(satellite, site, rise, top, fall, self.elevation_max_rad[chosen], self.ended)
 
 
 class Constellation:
@@ -124,8 +136,7 @@ class Constellation:
         What stays above the mask for half a day has no pass. Raises EarthOrientationError outside the table.
         """
         starts_ns = np.broadcast_to(np.asarray(start_utc_ns, dtype=np.int64), len(self))
-        margin = round(LONGEST_MINUTES + 10) * NS_PER_MINUTE
-        turning = Turning.over(sites, earth, int(starts_ns.min()) - margin, int(starts_ns.max()) + span_ns + margin)
+        turning = Turning.around(sites, earth, int(starts_ns.min()), int(starts_ns.max()) + span_ns)
         sin_masks = np.sin(np.broadcast_to(np.asarray(mask_rad, dtype=np.float64), len(sites)))
         starts, epochs, span = turning.minutes(starts_ns), turning.minutes(self.epoch_utc_ns), span_ns / NS_PER_MINUTE
         parts, again = self._newton(turning, sin_masks, epochs, starts, span, progress)
@@ -174,7 +185,7 @@ class Constellation:
         while done < len(near):
             coefficients, epoch, start = arrays
             done, count = search(
-                coefficients, done, epoch, start, span, turning.gmst, 180.0, turning.sites, sin_masks, found
+                coefficients, done, epoch, start, span, turning.gmst, KNOT_MINUTES, turning.sites, sin_masks, found
             )  # fmt: skip
             rows = found[:count].copy()
             rows[:, 0] = near[rows[:, 0].astype(np.int64)]

@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from sgp4.api import Satrec
 
 from controller.geometry.timescales import Floats
-from controller.pointing.turning import Turning
+from controller.pointing.turning import LONGEST_MINUTES, Turning
 
 GRIDS_MINUTES = (5.0, 10.0, 20.0, 40.0)
-LONGEST_MINUTES = 720.0  # what stays above the mask for longer has no pass
 BLOCK = 400  # satellites on one grid: 20 MB of states
 EARTH_RATE_RAD_MINUTE = 7.292115e-5 * 60.0
 _SETTLED_MINUTES = 1e-8

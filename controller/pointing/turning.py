@@ -18,6 +18,7 @@ from controller.geometry.timescales import Floats, Times
 
 NS_PER_MINUTE = 60_000_000_000
 KNOT_MINUTES = 180.0
+LONGEST_MINUTES = 720.0  # what stays above the mask for longer has no pass
 _KNOT_NS = 180 * NS_PER_MINUTE
 
 
@@ -32,6 +33,12 @@ class Turning:
     reference_utc_ns: int
     gmst: Floats
     sites: Floats
+
+    @classmethod
+    def around(cls, sites: Sequence[Site], earth: EarthOrientation, start_utc_ns: int, end_utc_ns: int) -> Turning:
+        """Over a span and LONGEST_MINUTES on either side, as far as a pass in the span may reach."""
+        margin = round(LONGEST_MINUTES + 60) * NS_PER_MINUTE
+        return cls.over(sites, earth, start_utc_ns - margin, end_utc_ns + margin)
 
     @classmethod
     def over(cls, sites: Sequence[Site], earth: EarthOrientation, start_utc_ns: int, end_utc_ns: int) -> Turning:

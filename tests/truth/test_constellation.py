@@ -106,7 +106,7 @@ def check(sets, earth):
                         np.sin(found.elevation_max_rad[k]) >= highest - 1e-8
                     )  # SGP4's velocity is not the derivative of its position
                     at_top = sine(one, found.culmination_utc_ns[k : k + 1], sites[site], earth)
-                    assert math.asin(at_top[0]) == pytest.approx(found.elevation_max_rad[k], abs=1e-7)
+                    assert math.asin(at_top[0]) == pytest.approx(found.elevation_max_rad[k], abs=2e-7)
             for rise in rises:
                 assert any(abs(rise - r) < 1e9 for r, _, _ in brute), (one.name, sites[site].name, rise, "added")
     assert worst_ns < 1_000_000
