@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from controller.geometry.frames import Site
-from controller.geometry.timescales import Floats
 from controller.geometry.trajectory import Trajectory
 from controller.pointing.catalogue import highest_passes
 from controller.pointing.elements import ElementSet
@@ -64,7 +63,9 @@ class Plan:
 def plan(target: Pass, observer: Observer, limits: AxisLimits) -> Plan:
     """The trajectory of a pass (with a lead on both sides) and what it asks of the mount."""
     path = _path(target, observer)
-    return Plan(target, path, demand(path), outage_s(path, limits))
+    asked = demand(path)
+    fast = max(asked.rate_max_rad_s) > MARGIN * limits.rate_max_rad_s
+    return Plan(target, path, asked, outage_s(path, limits) if fast else 0.0)
 
 
 def _path(target: Pass, observer: Observer) -> Trajectory:
@@ -133,28 +134,16 @@ def demand(path: Trajectory) -> Demand:
 def outage_s(path: Trajectory, limits: AxisLimits, error_max_rad: float = 1e-3) -> float:
     """How long a mount that does its best is further than `error_max_rad` from the target, on the sky.
 
-    A keyhole: azimuth falls behind while the target passes the zenith and catches up afterwards. Each axis turns
-    towards where the target is, no faster and no harder than its limits.
+    A keyhole: azimuth falls behind while the target passes the zenith and catches up afterwards.
     """
+    from controller.pointing.lag import lag  # here: numba takes a while to load
+
     step_s = 0.05
     times = np.arange(path.start_utc_ns, path.end_utc_ns, round(step_s * NS), dtype=np.int64)
     looks = path.sample(times)
     if np.abs(looks[:, 3:5]).max() < limits.rate_max_rad_s:
         return 0.0
-    lag = np.array([_lag(looks[:, axis], looks[:, 3 + axis], step_s, limits) for axis in (0, 1)])
-    lag[0] *= np.cos(looks[:, 1])
-    return float(np.count_nonzero(np.hypot(*lag) > error_max_rad) * step_s)
-
-
-def _lag(angle: Floats, rate: Floats, step_s: float, limits: AxisLimits) -> Floats:
-    """How far a limited axis is behind a path, at every step."""
-    position, speed = float(angle[0]), float(rate[0])
-    change = limits.acceleration_max_rad_s2 * step_s
-    behind = np.zeros(len(angle))
-    for i in range(len(angle)):
-        behind[i] = gap = float(angle[i]) - position
-        closing = np.copysign(min(abs(gap) / (4 * step_s), np.sqrt(abs(gap) * limits.acceleration_max_rad_s2)), gap)
-        wanted = np.clip(float(rate[i]) + closing, -limits.rate_max_rad_s, limits.rate_max_rad_s)
-        speed += float(np.clip(wanted - speed, -change, change))
-        position += speed * step_s
-    return behind
+    bounds = (limits.rate_max_rad_s, limits.acceleration_max_rad_s2)
+    behind = [lag(looks[:, axis], looks[:, 3 + axis], step_s, *bounds) for axis in (0, 1)]
+    error = np.hypot(behind[0] * np.cos(looks[:, 1]), behind[1])
+    return float(np.count_nonzero(error > error_max_rad) * step_s)
