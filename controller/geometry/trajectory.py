@@ -202,15 +202,18 @@ def fit(path: Path, start_utc_ns: int, end_utc_ns: int, nodes: int = NODES) -> T
         raise ValueError("A trajectory must end after it starts.")
     count = math.ceil((end_utc_ns - start_utc_ns) / (SEGMENT_MAX_S * 1e9))
     edges = [start_utc_ns + (end_utc_ns - start_utc_ns) * i // count for i in range(count + 1)]
-    return Trajectory(tuple(_fit(path, a, b, nodes) for a, b in itertools.pairwise(edges)))
+    x = chebyshev.chebpts1(nodes)
+    times = [a + np.round((x + 1) * ((b - a) / 2)).astype(np.int64) for a, b in itertools.pairwise(edges)]
+    receive, transmit = (np.split(leg, count) for leg in path(np.concatenate(times)))
+    return Trajectory(
+        tuple(_fit(*part, nodes) for part in zip(edges, edges[1:], times, receive, transmit, strict=False))
+    )
 
 
-def _fit(path: Path, start_utc_ns: int, end_utc_ns: int, nodes: int) -> Segment:
-    half_ns = (end_utc_ns - start_utc_ns) / 2
-    t = start_utc_ns + np.round((chebyshev.chebpts1(nodes) + 1) * half_ns).astype(np.int64)
-    x = (t - start_utc_ns) / half_ns - 1
-    receive, transmit = (chebyshev.chebfit(x, p, nodes - 1).T for p in path(t))
-    return Segment(start_utc_ns, end_utc_ns, _three(receive.tolist()), _three(transmit.tolist()))
+def _fit(start_utc_ns: int, end_utc_ns: int, t: Times, receive: Floats, transmit: Floats, nodes: int) -> Segment:
+    x = (t - start_utc_ns) / ((end_utc_ns - start_utc_ns) / 2) - 1
+    up, down = (chebyshev.chebfit(x, p, nodes - 1).T.tolist() for p in (receive, transmit))
+    return Segment(start_utc_ns, end_utc_ns, _three(up), _three(down))
 
 
 def _three(axes: Sequence[Sequence[float]]) -> tuple[Poly, Poly, Poly]:

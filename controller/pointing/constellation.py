@@ -144,7 +144,8 @@ class Constellation:
         for site, sin_mask in enumerate(sin_masks):
             who = np.union1d(np.nonzero(self._scanned)[0], again[again[:, 1] == site, 0])
             satellites = [self.satrec(int(i)) for i in who]
-            rows, bad = scan(satellites, epochs[who], starts[who], span, turning, site, float(sin_mask))
+            report = _after(progress, len(self) - len(who)) if site == 0 else None
+            rows, bad = scan(satellites, epochs[who], starts[who], span, turning, site, float(sin_mask), report)
             index = who[rows[:, 0].astype(np.int64)]
             parts.append(np.column_stack([index, np.full(len(rows), site), rows[:, 1:]]))
             ended = np.union1d(ended, who[bad])
@@ -203,6 +204,11 @@ class Constellation:
                 p[~np.isin(p[:, 0].astype(np.int64) * len(sin_masks) + p[:, 1].astype(np.int64), pairs)] for p in parts
             ]
         return parts, left
+
+
+def _after(progress: Progress | None, count: int) -> Progress | None:
+    """The same report for what comes after `count` others."""
+    return progress and (lambda done: progress(count + done))
 
 
 def _table(parts: Sequence[Floats], ended: Indices, turning: Turning) -> PassTable:

@@ -17,6 +17,7 @@ from controller.pointing.prediction import Observer, predict
 
 MARGIN = 0.8  # share of the gimbal's limits that a plan may use; the rest is for corrections
 LEAD_NS = 20 * NS  # a trajectory begins before the mask, so that the mount moves when the pass starts
+CATCH_UP_NS = 300 * NS  # half a turn at 0.6 deg/s
 SMALL_CATALOGUE = 50  # up to here every pass is refined
 
 
@@ -139,10 +140,13 @@ def outage_s(path: Trajectory, limits: AxisLimits, error_max_rad: float = 1e-3) 
     from controller.pointing.lag import lag  # here: numba takes a while to load
 
     step_s = 0.05
-    times = np.arange(path.start_utc_ns, path.end_utc_ns, round(step_s * NS), dtype=np.int64)
-    looks = path.sample(times)
-    if np.abs(looks[:, 3:5]).max() < limits.rate_max_rad_s:
+    seconds = np.arange(path.start_utc_ns, path.end_utc_ns, NS, dtype=np.int64)
+    rates = np.abs(path.sample(seconds)[:, 3:5]).max(axis=1)
+    hard = seconds[rates > 0.5 * limits.rate_max_rad_s]  # an axis that is not in a hurry keeps up
+    if not len(hard):
         return 0.0
+    begin, end = max(path.start_utc_ns, hard[0] - CATCH_UP_NS), min(path.end_utc_ns, hard[-1] + CATCH_UP_NS)
+    looks = path.sample(np.arange(begin, end, round(step_s * NS), dtype=np.int64))
     bounds = (limits.rate_max_rad_s, limits.acceleration_max_rad_s2)
     behind = [lag(looks[:, axis], looks[:, 3 + axis], step_s, *bounds) for axis in (0, 1)]
     error = np.hypot(behind[0] * np.cos(looks[:, 1]), behind[1])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import json
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
+from controller.cli.connect import DEFAULT_RIG
 from controller.cli.passes import passes
 from controller.errors import BoresightError
 from controller.pointing.elements import built_in_elements, find
@@ -76,6 +78,10 @@ def test_a_file_of_elements_is_searched(tmp_path):
         (("--target", "STARLINK-108"), "did you mean"),
         (("--tle", "no/such/file.tle"), "no/such/file.tle does not exist"),
         (("--rig", "no/such/rig.toml"), "no/such/rig.toml"),
+        (("--start", "tomorrow"), "--start tomorrow is no time; give UTC as"),
+        (("--start", "2026-10-04T12:00"), "fetch a newer element set"),
+        (("--now", "--start", "2025-10-04T06:00", "--target", "STARLINK-1008"), "try a later --start"),
+        (("--target", "STARLINK-1008", "--plot", "sky.gif"), "give a name that ends so"),
     ],
 )
 def test_a_wrong_input_is_one_sentence_and_no_list(arguments, words):
@@ -93,3 +99,49 @@ def test_a_satellite_that_never_rises_is_said_so(tmp_path):
     assert result.exit_code == 1
     assert isinstance(result.exception, BoresightError)
     assert "never rises above 20 deg over ogs" in str(result.exception)
+
+
+def test_two_sites_are_searched_at_once_and_each_pass_names_its_own(tmp_path):
+    south = tmp_path / "south.toml"
+    south.write_text(DEFAULT_RIG.read_text().replace('name = "ogs"', 'name = "south"').replace("28.2995", "-28.2995"))
+    rows = json.loads(run("--rig", str(DEFAULT_RIG), "--rig", str(south), "--target", "STARLINK-1008", "--json").stdout)
+    alone = json.loads(run("--rig", str(south), "--target", "STARLINK-1008", "--json").stdout)["passes"]
+    assert {row["site"] for row in rows["passes"]} == {"ogs", "south"}
+    assert [row for row in rows["passes"] if row["site"] == "south"] == alone
+
+
+def test_every_pass_goes_into_the_csv_file_and_the_highest_are_listed(tmp_path):
+    file = tmp_path / "passes.csv"
+    listed = json.loads(run("--count", "3", "--csv", str(file), "--json").stdout)["passes"]
+    written = list(csv.DictReader(file.read_text().splitlines()))
+    assert len(written) > 50
+    assert [row["culmination_utc"] for row in written] == sorted(row["culmination_utc"] for row in written)
+    for row in listed:
+        (same,) = [w for w in written if w["target"] == row["target"] and w["rise_utc"] == row["rise_utc"]]
+        assert float(same["elevation_max_deg"]) == row["elevation_max_deg"]
+        assert float(same["azimuth_rise_deg"]) == pytest.approx(row["azimuth_rise_deg"], abs=0.02)
+        assert float(same["azimuth_rate_max_deg_s"]) == pytest.approx(row["rate_max_deg_s"][0], rel=0.02)
+
+
+def test_a_search_begins_when_it_is_told_to_and_ends_after_its_hours():
+    rows = json.loads(run("--start", "2025-10-04T06:00", "--hours", "8", "--count", "100", "--json").stdout)["passes"]
+    assert len(rows) > 5
+    assert all("2025-10-04T06:00" <= row["culmination_utc"] <= "2025-10-04T14:00" for row in rows)
+
+
+def test_what_to_take_now_is_up_or_about_to_rise_can_be_flown_and_lasts_longest():
+    result = run("--now", "--start", "2025-10-04T12:41", "--json")
+    rows = json.loads(result.stdout)["passes"]
+    assert rows
+    assert all(row["set_utc"] > "2025-10-04T12:42" and row["rise_utc"] < "2025-10-04T12:51" for row in rows)
+    assert not any("azimuth would have to turn" in row["refusal"] for row in rows)
+    assert f"Take {rows[0]['target']}" in run("--now", "--start", "2025-10-04T12:41").stdout
+
+
+@pytest.mark.parametrize("ending", ["png", "svg"])
+def test_the_listed_passes_are_drawn(tmp_path, ending):
+    file = tmp_path / f"sky.{ending}"
+    assert run("--target", "STARLINK-1008", "--plot", str(file)).exit_code == 0
+    assert file.stat().st_size > 10_000
+    if ending == "svg":
+        assert "STARLINK-1008" in file.read_text().replace("&#45;", "-")
