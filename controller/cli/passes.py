@@ -45,8 +45,10 @@ def passes(
     json_output: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
     """List passes within a day after each element set's epoch: one target's in order of time, else the highest."""
+    from controller.pointing import wide_vectors
     from controller.pointing.elements import built_in_elements, find, load_elements
 
+    wide_vectors.prefer()
     sites = [PassSite.of(read_rig(path)) for path in rig or [DEFAULT_RIG]]
     sets = load_elements(tle) if tle is not None else built_in_elements()
     if target is not None:

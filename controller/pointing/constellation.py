@@ -77,6 +77,8 @@ class Constellation:
         elements: (n, 7) inclination, node, eccentricity, argument of perigee, mean anomaly (radians), mean motion as
             element sets have it (radians a minute), drag term B* (per earth radius).
         epoch_utc_ns: (n) epochs.
+
+    `coefficients` (n, COEFFICIENTS) are what `constellation_block` computes with.
     """
 
     def __init__(self, elements: Floats, epoch_utc_ns: Times) -> None:
@@ -86,8 +88,8 @@ class Constellation:
         self.epoch_utc_ns = np.asarray(epoch_utc_ns, dtype=np.int64)
         eccentric = self.elements[:, 2] > ECCENTRICITY_MAX
         self._scanned = eccentric | (2 * np.pi / self.elements[:, 5] > PERIOD_MAX_MINUTES)
-        self._coefficients = np.empty((len(self.elements), COEFFICIENTS))
-        initialise(self.elements, self._coefficients)
+        self.coefficients = np.empty((len(self.elements), COEFFICIENTS))
+        initialise(self.elements, self.coefficients)
 
     @classmethod
     def of(cls, sets: Sequence[ElementSet]) -> Constellation:
@@ -164,7 +166,7 @@ class Constellation:
     def near_earth_teme(self, satellite: Indices, minutes: Floats) -> Floats:
         """States (m, 6) of near-Earth satellites (m) at minutes (m) from their epochs, as `teme` has them."""
         states = np.empty((len(satellite), 6))
-        propagate(self._coefficients, np.ascontiguousarray(satellite), np.ascontiguousarray(minutes), states)
+        propagate(self.coefficients, np.ascontiguousarray(satellite), np.ascontiguousarray(minutes), states)
         return states
 
     def _newton(
@@ -178,7 +180,7 @@ class Constellation:
     ) -> tuple[list[Floats], Indices]:
         """Rows of passes, and (satellite, site) of what did not settle, without rows."""
         near = np.nonzero(~self._scanned)[0]
-        arrays = [np.ascontiguousarray(a[near]) for a in (self._coefficients, epochs, starts)]
+        arrays = [np.ascontiguousarray(a[near]) for a in (self.coefficients, epochs, starts)]
         room = max(CHUNK, 64 * len(sin_masks) * int(span / 60.0 + 2.0))
         parts: list[Floats] = []
         again = [np.zeros((0, 2), dtype=np.int64)]
