@@ -1,4 +1,7 @@
-"""What geometry and pointing cost: evaluate, fit, loop turn, pass search. `python benchmarks/pointing.py [--json]`."""
+"""What geometry and pointing cost: evaluate, fit, loop turn, and passes at constellation scale against other tools.
+
+`python -m benchmarks.pointing [--json]`; see `benchmarks.constellation` for the data and the peers it wants.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ import numpy as np
 from controller.bus.topics import Correction
 from controller.geometry.earth import load_earth_orientation
 from controller.geometry.frames import Site
+from controller.pointing import wide_vectors
 from controller.pointing.elements import built_in_elements, find
 from controller.pointing.loop import GimbalLoop
 from controller.pointing.mount import MountModel
@@ -37,6 +41,9 @@ def microseconds(call: Callable[[], object], repeats: int) -> float:
 
 
 def main() -> None:
+    wide_vectors.prefer()  # as `boresight passes` does, before numba is loaded
+    from benchmarks import constellation
+
     site = Site(28.2995, -16.5118, 2393.0, 770.0, 12.0, 0.3, "ogs")
     observer = Observer(site, load_earth_orientation())
     limits = AxisLimits(math.radians(3), math.radians(2))
@@ -70,11 +77,14 @@ def main() -> None:
         "passes_of_a_day_us": microseconds(lambda: find_passes(one, site, observer.earth, *day, MASK), 3),
         "choice_among_built_in_s": microseconds(lambda: choose(built_in_elements(), observer, limits, MASK), 1) / 1e6,
     }
+    many = constellation.measure()
     if "--json" in sys.argv:
-        print(json.dumps(result))
+        print(json.dumps({**result, "constellation": many}))
         return
     for name, value in result.items():
         print(f"{name:28} {value:12.3f}")
+    for name, value in many.items():
+        print(f"{name:32} {value}")
 
 
 if __name__ == "__main__":

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from controller.cli.connect import DEFAULT_RIG, read_rig
+from controller.cli.pass_rows import PassSite, print_table, row, write_csv
 from controller.cli.sources import EphemerisOption
+from controller.errors import BoresightError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from controller.pointing.circumstances import Circumstances
+    from controller.pointing.constellation import Indices, PassTable, Progress
     from controller.pointing.ephemeris.ephemeris import Ephemeris
-    from controller.pointing.passes import Pass
-    from controller.pointing.plan import AxisLimits
-    from controller.pointing.prediction import Observer
-    from hal.rig import Rig
+    from controller.pointing.plan import Plan
 
 COUNT = 20
+HOUR_NS = 3_600_000_000_000
+LONG = 100_000  # satellites times sites times days: from here on there is a progress bar
 
 
 def passes(
@@ -32,128 +33,209 @@ def passes(
     ephemeris: EphemerisOption = None,
     target: Annotated[str | None, typer.Option("--target", help="Name or catalogue number; default: all.")] = None,
     rig: Annotated[
-        Path, typer.Option("--rig", "--site", help="Rig file, TOML; its [station] is the site.")
-    ] = DEFAULT_RIG,
+        list[Path] | None,
+        typer.Option("--rig", "--site", help="Rig file, TOML, whose [station] is the site; may be repeated."),
+    ] = None,
     count: Annotated[int, typer.Option("--count", min=1, help="How many of the highest, without --target.")] = COUNT,
+    start: Annotated[
+        str | None, typer.Option("--start", help="UTC, as 2025-10-04T12:00; default: each element set's epoch.")
+    ] = None,
+    hours: Annotated[float, typer.Option("--hours", min=0.1, max=240.0, help="Length of the search.")] = 24.0,
+    now: Annotated[bool, typer.Option("--now", help="What to take now, or at --start: best first.")] = False,
+    csv: Annotated[Path | None, typer.Option("--csv", help="Write every pass found into this file, too.")] = None,
+    plot: Annotated[Path | None, typer.Option("--plot", help="Draw those listed: .png, .pdf or .svg.")] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
-    """List passes within a day of each element set's epoch, or from now on in an ephemeris that covers it.
+    """List passes within a day after each element set's epoch, or from now on in an ephemeris that covers it.
 
     One target's are listed in order of time, else the highest.
     """
-    from controller.cli.sources import caution, load_targets
-    from controller.pointing.elements import ElementSet
-    from controller.pointing.passes import PassError
-    from controller.pointing.plan import never_rises
+    from controller.cli.sources import load_targets
+    from controller.pointing import wide_vectors
 
-    site = _Site.of(read_rig(rig))
-    sets = load_targets(tle, ephemeris, target or "")
-    plain = all(isinstance(s, ElementSet) for s in sets)
-    found = _search(sets, site, count, every=target is not None or not plain)
-    for item in {id(p.elements): p for p in found}.values() if not plain else ():
-        caution(item.elements, item.rise_utc_ns)
-    if not found:
-        raise PassError(never_rises(sets, site.observer.site, site.mask_rad))
-    rows = [_row(item, site) for item in found]
+    wide_vectors.prefer()
+    sites = [PassSite.of(read_rig(path)) for path in rig or [DEFAULT_RIG]]
+    sets: Sequence[Ephemeris] = load_targets(tle, ephemeris, target or "", many=True)
+    every = target is not None or (ephemeris is not None and len(sets) == 1)
+    begin = _begin(start, now)
+    if begin is not None:
+        sets = _fresh(sets, begin)
+    listed = _listed(_Search.run(sets, sites, begin, hours, now, quiet=json_output), count, now, every)
+    if ephemeris is not None:
+        _caution(listed.plans)
+    if csv is not None:
+        write_csv(csv, listed.search.table, listed.search.seen, sets, sites)
+    if plot is not None:
+        from controller.cli.pass_plot import draw
+
+        draw(listed.plans, min(s.mask_rad for s in sites), ", ".join(s.name for s in sites), plot)
     if json_output:
-        head = {"site": site.observer.site.name, "elevation_mask_deg": round(math.degrees(site.mask_rad), 6)}
-        typer.echo(json.dumps({**head, "passes": rows}, indent=2))
+        head = {"site": sites[0].name, "elevation_mask_deg": round(math.degrees(sites[0].mask_rad), 6)}
+        typer.echo(json.dumps({**head, "passes": listed.rows}, indent=2))
     else:
-        _print(rows, site)
+        print_table(listed.rows, sites)
+        for cut in (one["cut"] for one in listed.rows if one["cut"]):
+            typer.echo(f"boresight: {cut}", err=True)
+        if now:
+            typer.echo(f"Take {listed.rows[0]['target']}: it can be followed until {listed.rows[0]['set_utc'][11:19]}.")
+
+
+def _begin(start: str | None, now: bool) -> int | None:
+    """The moment asked for, UTC nanoseconds, or None for each set's epoch."""
+    if start is not None:
+        try:
+            moment = datetime.fromisoformat(start)
+        except ValueError:
+            raise BoresightError(f"--start {start} is no time; give UTC as 2025-10-04T12:00.") from None
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+        return int(moment.timestamp() * 1000) * 1_000_000
+    if now:
+        from hal.clock import RealClock
+
+        return RealClock().utc_ns()
+    return None
+
+
+def _caution(plans: Sequence[Plan]) -> None:
+    """What is to be known of the file of each target listed, at its first pass."""
+    from controller.cli.sources import caution
+
+    first = {id(p.target.elements): p.target for p in reversed(plans)}
+    for item in reversed(first.values()):
+        caution(item.elements, item.rise_utc_ns)
+
+
+def _fresh(sets: Sequence[Ephemeris], t_utc_ns: int) -> Sequence[Ephemeris]:
+    """Element sets whose epoch is near enough to a time; others as they are. Raises ElementsError when none is."""
+    from controller.pointing.elements import AGE_MAX_DAYS, Sgp4Orbit
+
+    orbits = [s for s in sets if isinstance(s, Sgp4Orbit)]
+    if len(orbits) < len(sets):
+        return sets
+    fresh = [s for s in orbits if abs(s.age_days(t_utc_ns)) <= AGE_MAX_DAYS]
+    if not fresh:
+        min(orbits, key=lambda s: abs(s.age_days(t_utc_ns))).check_age(t_utc_ns)
+    if len(fresh) < len(sets):
+        left_out = len(sets) - len(fresh)
+        typer.echo(f"{left_out} of {len(sets)} element sets are more than {AGE_MAX_DAYS:g} days from then.", err=True)
+    return fresh
 
 
 @dataclass(frozen=True)
-class _Site:
-    """What of a rig decides about passes."""
+class _Search:
+    """What was found, over which sites, and when it was asked for."""
 
-    observer: Observer
-    mask_rad: float
-    limits: AxisLimits
+    sets: Sequence[Ephemeris]
+    sites: Sequence[PassSite]
+    begin_utc_ns: int | None
+    table: PassTable
+    seen: Circumstances
 
     @classmethod
-    def of(cls, rig: Rig) -> _Site:
-        from controller.geometry.earth import load_earth_orientation
-        from controller.geometry.frames import Site
-        from controller.pointing.plan import AxisLimits
-        from controller.pointing.prediction import Observer
+    def run(
+        cls,
+        sets: Sequence[Ephemeris],
+        sites: Sequence[PassSite],
+        begin: int | None,
+        hours: float,
+        now: bool,
+        quiet: bool,
+    ) -> _Search:
+        from controller.pointing.circumstances import circumstances
+        from controller.pointing.constellation import Constellation
+        from controller.pointing.elements import Sgp4Orbit
 
-        s, gimbal = rig.station, rig.gimbal
-        air = (s.pressure_hpa, s.temperature_c, s.relative_humidity)
-        place = Site(s.latitude_deg, s.longitude_deg, s.height_m, *air, s.name)
-        limits = AxisLimits(math.radians(gimbal.rate_max_deg_s), math.radians(gimbal.acceleration_max_deg_s2))
-        return cls(Observer(place, load_earth_orientation()), math.radians(s.elevation_mask_deg), limits)
+        orbits = [s for s in sets if isinstance(s, Sgp4Orbit)]
+        if len(orbits) < len(sets):
+            return cls._of_positions(sets, sites, begin, round(hours * HOUR_NS), now)
+        constellation = Constellation.of(orbits)
+        span_ns = round(hours * HOUR_NS)
+        early_ns = _early_ns(now)
+        first = constellation.epoch_utc_ns if begin is None else begin - early_ns
+        places, earth = [s.observer.site for s in sites], sites[0].observer.earth
+        masks = [s.mask_rad for s in sites]
+
+        def find(progress: Progress | None) -> PassTable:
+            return constellation.find(places, earth, first, span_ns + early_ns, masks, progress)
+
+        if quiet or len(sets) * len(sites) * hours / 24 < LONG:
+            table = find(None)
+        else:
+            from rich.progress import Progress as Bar
+
+            with Bar(transient=True) as bar:
+                task = bar.add_task("searching", total=len(sets))
+                table = find(lambda done: bar.update(task, completed=done))
+        if len(table.ended):
+            names = ", ".join(sets[int(i)].name for i in table.ended[:5])
+            typer.echo(f"{len(table.ended)} orbits end in that time, passes may be missing: {names}", err=True)
+        return cls(sets, sites, begin, table, circumstances(constellation, table, places, earth))
+
+    @classmethod
+    def _of_positions(
+        cls, sets: Sequence[Ephemeris], sites: Sequence[PassSite], begin: int | None, span_ns: int, now: bool
+    ) -> _Search:
+        import numpy as np
+
+        from controller.pointing.circumstances import circumstances
+        from controller.pointing.ephemeris_passes import search_window
+        from controller.pointing.ephemeris_table import KnownTargets
+        from hal.clock import RealClock
+
+        early_ns = _early_ns(now)
+        starts = [search_window(s, RealClock().utc_ns())[0] if begin is None else begin - early_ns for s in sets]
+        places, earth = [s.observer.site for s in sites], sites[0].observer.earth
+        known = KnownTargets(sets, earth)
+        table = known.find(places, np.array(starts, dtype=np.int64), span_ns + early_ns, [s.mask_rad for s in sites])
+        return cls(sets, sites, begin, table, circumstances(known, table, places, earth))
+
+    def best_now(self) -> Indices:
+        """Rows of what to take at the moment asked for, the best first."""
+        import numpy as np
+
+        from controller.pointing.plan import MARGIN
+        from controller.pointing.take_now import take_now
+
+        limits = np.array([MARGIN * s.limits.rate_max_rad_s for s in self.sites])
+        return take_now(self.table, self.seen, self.begin_utc_ns or 0, limits[self.table.site])
 
 
-def _search(sets: Sequence[Ephemeris], site: _Site, count: int, every: bool) -> list[Pass]:
-    from controller.pointing.catalogue import highest_passes
-    from controller.pointing.elements import ElementSet
-    from controller.pointing.passes import find_passes, search_window
-    from hal.clock import RealClock
+def _early_ns(now: bool) -> int:
+    """How long before the moment to search: what is up now may have culminated long ago."""
+    from controller.pointing.turning import LONGEST_MINUTES, NS_PER_MINUTE
 
-    place, earth = site.observer.site, site.observer.earth
-    if every:
-        now_ns = RealClock().utc_ns()
-        windows = [(s, search_window(s, now_ns)) for s in sets]
-        return [p for s, window in windows for p in find_passes(s, place, earth, *window, site.mask_rad)]
-    plain = [s for s in sets if isinstance(s, ElementSet)]
-    found = list(islice(highest_passes(plain, place, earth, site.mask_rad), count))
-    return sorted(found, key=lambda p: -p.elevation_max_rad)
+    return round(LONGEST_MINUTES * NS_PER_MINUTE) if now else 0
 
 
-def _row(item: Pass, site: _Site) -> dict[str, Any]:
-    from controller.pointing.plan import plan
+@dataclass(frozen=True)
+class _Listed:
+    search: _Search
+    plans: Sequence[Plan]
+    rows: Sequence[dict[str, Any]]
 
-    planned = plan(item, site.observer, site.limits)
-    azimuths = [
-        math.degrees(planned.trajectory.receive(t).azimuth_rad) % 360 for t in (item.rise_utc_ns, item.set_utc_ns)
+
+def _listed(search: _Search, count: int, now: bool, every: bool) -> _Listed:
+    """The passes to show. Raises PassError when there is none."""
+    import numpy as np
+
+    from controller.pointing.passes import PassError
+    from controller.pointing.plan import never_rises, plan
+
+    table = search.table
+    if not len(table):
+        site = search.sites[0]
+        raise PassError(never_rises(search.sets, site.observer.site, site.mask_rad))
+    if now:
+        chosen = search.best_now()[:count]
+        if not len(chosen):
+            raise PassError("Nothing that the mount can fly is up or rises within ten minutes; try a later --start.")
+    elif every:
+        chosen = np.arange(len(table))
+    else:
+        chosen = np.argsort(-table.elevation_max_rad, kind="stable")[:count]
+    sites = [search.sites[int(table.site[i])] for i in chosen]
+    plans = [
+        plan(table.one(int(i), search.sets), site.observer, site.limits) for i, site in zip(chosen, sites, strict=True)
     ]
-    rate, acceleration = (
-        [round(math.degrees(value), 4) for value in values]
-        for values in (planned.demand.rate_max_rad_s, planned.demand.acceleration_max_rad_s2)
-    )
-    return {
-        "target": item.elements.name,
-        "catalogue_number": getattr(item.elements, "catalogue_number", None),
-        "rise_utc": _iso(item.rise_utc_ns),
-        "culmination_utc": _iso(item.culmination_utc_ns),
-        "set_utc": _iso(item.set_utc_ns),
-        "duration_s": round(item.duration_s, 3),
-        "elevation_max_deg": round(math.degrees(item.elevation_max_rad), 3),
-        "azimuth_rise_deg": round(azimuths[0], 2),
-        "azimuth_set_deg": round(azimuths[1], 2),
-        "rate_max_deg_s": rate,
-        "acceleration_max_deg_s2": acceleration,
-        "cut": item.cut,
-        "refusal": planned.demand.refusal(site.limits),
-        "predicted_outage_s": round(planned.outage_s, 2),
-    }
-
-
-def _print(rows: list[dict[str, Any]], site: _Site) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    mask_deg = math.degrees(site.mask_rad)
-    title = f"Passes over {site.observer.site.name} above {mask_deg:g}°; too fast: outage if flown anyway"
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name in ("target", "rise (UTC)", "lasts", "peak", "azimuth", "az °/s", "too fast"):
-        table.add_column(name, justify="left" if name in {"target", "rise (UTC)"} else "right", no_wrap=True)
-    for row in rows:
-        table.add_row(
-            row["target"],
-            row["rise_utc"][:19].replace("T", " "),
-            f"{row['duration_s']:.0f} s",
-            f"{row['elevation_max_deg']:.1f}°",
-            f"{row['azimuth_rise_deg']:.0f}→{row['azimuth_set_deg']:.0f}°",
-            f"{row['rate_max_deg_s'][0]:.2f}",
-            f"{row['predicted_outage_s']:.0f} s" if row["refusal"] else "-",
-        )
-    Console().print(table)
-    for row in rows:
-        if row["cut"]:
-            typer.echo(f"boresight: {row['cut']}", err=True)
-
-
-def _iso(t_utc_ns: int) -> str:
-    seconds, rest_ns = divmod(t_utc_ns, 1_000_000_000)
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{rest_ns // 1_000_000:03d}Z"
+    rows = [row(p, site, search.seen, int(i)) for p, site, i in zip(plans, sites, chosen, strict=True)]
+    return _Listed(search, plans, rows)

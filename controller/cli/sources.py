@@ -18,8 +18,8 @@ EphemerisOption = Annotated[
 ]
 
 
-def load_targets(tle: Path | None, ephemeris: str | None, name: str) -> list[Ephemeris]:
-    """Every target of a file, or the one that is named.
+def load_targets(tle: Path | None, ephemeris: str | None, name: str, many: bool = False) -> list[Ephemeris]:
+    """Every target of a file of two-line sets, or the one that is named; with `many` those of any catalogue (OMM).
 
     Raises:
         BoresightError: two sources at once, a wrong file, or a name that is not in it.
@@ -32,17 +32,23 @@ def load_targets(tle: Path | None, ephemeris: str | None, name: str) -> list[Eph
         return [find(sets, name)] if name else list(sets)
     if tle is not None:
         raise BoresightError("--tle and --ephemeris are two sources; give one of them.")
-    return open_ephemeris(ephemeris, name)
+    return open_ephemeris(ephemeris, name, many)
 
 
-def open_ephemeris(word: str, name: str) -> list[Ephemeris]:
-    """The targets of a file, or a body of DE421 when no file has that name. Raises BoresightError."""
+def open_ephemeris(word: str, name: str, many: bool = False) -> list[Ephemeris]:
+    """The target of a file, or a body of DE421 when no file has that name. Raises BoresightError.
+
+    With `many` and no name, all of a file that holds mean elements only.
+    """
+    from controller.pointing.elements import Sgp4Orbit
     from controller.pointing.ephemeris.bodies import body_named
     from controller.pointing.ephemeris.files import find_ephemeris, load_ephemerides
 
     if is_body(word):
         return [body_named(word)]
     found = load_ephemerides(word)
+    if many and not name and all(isinstance(one, Sgp4Orbit) for one in found):
+        return found
     return [find_ephemeris(found, name)] if name or len(found) > 1 else found
 
 

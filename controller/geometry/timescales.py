@@ -69,8 +69,8 @@ def tai_minus_utc_s(t_utc_ns: Times) -> Floats:
     """Leap seconds of the day, from ERFA's compiled table."""
     days = np.asarray(t_utc_ns, dtype=np.int64) // NS_PER_DAY
     unique, inverse = np.unique(days, return_inverse=True)
-    steps = [erfa.dat(*erfa.jd2cal(JD_1970, float(day))[:3], 0.0) for day in unique]
-    result: Floats = np.asarray(steps, dtype=np.float64)[inverse].reshape(np.shape(days))
+    steps = erfa.dat(*erfa.jd2cal(JD_1970, unique.astype(np.float64))[:3], 0.0)
+    result: Floats = steps[inverse].reshape(np.shape(days))
     return result
 
 

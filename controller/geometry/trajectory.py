@@ -13,6 +13,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -124,7 +125,13 @@ class Trajectory:
 
     def sample(self, t_utc_ns: Times) -> Floats:
         """`receive` at many times: array (n, 6) in the order of Look, azimuth unwrapped."""
-        looks = np.array([self._look(int(t), 0) for t in t_utc_ns])
+        t = np.asarray(t_utc_ns, dtype=np.int64)
+        ends = np.array([s.end_utc_ns for s in self.segments[:-1]], dtype=np.int64)
+        where = np.searchsorted(ends, t, side="right")
+        looks = np.empty((len(t), 6))
+        for index in np.unique(where):
+            here = where == index
+            looks[here] = _looks(self.segments[index], t[here])
         looks[:, 0] = np.unwrap(looks[:, 0])
         return looks
 
@@ -159,6 +166,33 @@ class Trajectory:
         return cls(tuple(segments))
 
 
+def _looks(segment: Segment, t_utc_ns: Times) -> Floats:
+    """`Trajectory._look` of one segment for an array of times, (n, 6)."""
+    half_ns = (segment.end_utc_ns - segment.start_utc_ns) / 2
+    x = (t_utc_ns - segment.start_utc_ns) / half_ns - 1.0
+    scale = np.where(np.abs(x) <= 1.0, 1e9 / half_ns, 0.0)
+    x = np.clip(x, -1.0, 1.0)
+    place, rate = np.zeros((3, len(x))), np.zeros((3, len(x)))
+    for coefficients in segment._powers[0]:
+        rate = rate * x + place
+        place = place * x + np.array(coefficients)[:, None]
+    (e, n, u), (de, dn, du) = place, rate * scale
+    ground = np.hypot(e, n)
+    range_m = np.hypot(ground, u)
+    out = (e * de + n * dn) / ground
+    return np.stack(
+        [
+            np.arctan2(e, n),
+            np.arctan2(u, ground),
+            range_m,
+            (n * de - e * dn) / ground**2,
+            (ground * du - u * out) / range_m**2,
+            (ground * out + u * du) / range_m,
+        ],
+        axis=-1,
+    )
+
+
 def fit(path: Path, start_utc_ns: int, end_utc_ns: int, nodes: int = NODES) -> Trajectory:
     """Fit a path over a span: one segment for each quarter of an hour or part of it.
 
@@ -168,15 +202,18 @@ def fit(path: Path, start_utc_ns: int, end_utc_ns: int, nodes: int = NODES) -> T
         raise ValueError("A trajectory must end after it starts.")
     count = math.ceil((end_utc_ns - start_utc_ns) / (SEGMENT_MAX_S * 1e9))
     edges = [start_utc_ns + (end_utc_ns - start_utc_ns) * i // count for i in range(count + 1)]
-    return Trajectory(tuple(_fit(path, a, b, nodes) for a, b in itertools.pairwise(edges)))
+    x = chebyshev.chebpts1(nodes)
+    times = [a + np.round((x + 1) * ((b - a) / 2)).astype(np.int64) for a, b in itertools.pairwise(edges)]
+    receive, transmit = (np.split(leg, count) for leg in path(np.concatenate(times)))
+    return Trajectory(
+        tuple(_fit(*part, nodes) for part in zip(edges, edges[1:], times, receive, transmit, strict=False))
+    )
 
 
-def _fit(path: Path, start_utc_ns: int, end_utc_ns: int, nodes: int) -> Segment:
-    half_ns = (end_utc_ns - start_utc_ns) / 2
-    t = start_utc_ns + np.round((chebyshev.chebpts1(nodes) + 1) * half_ns).astype(np.int64)
-    x = (t - start_utc_ns) / half_ns - 1
-    receive, transmit = (chebyshev.chebfit(x, p, nodes - 1).T for p in path(t))
-    return Segment(start_utc_ns, end_utc_ns, _three(receive.tolist()), _three(transmit.tolist()))
+def _fit(start_utc_ns: int, end_utc_ns: int, t: Times, receive: Floats, transmit: Floats, nodes: int) -> Segment:
+    x = (t - start_utc_ns) / ((end_utc_ns - start_utc_ns) / 2) - 1
+    up, down = (chebyshev.chebfit(x, p, nodes - 1).T.tolist() for p in (receive, transmit))
+    return Segment(start_utc_ns, end_utc_ns, _three(up), _three(down))
 
 
 def _three(axes: Sequence[Sequence[float]]) -> tuple[Poly, Poly, Poly]:
@@ -186,7 +223,14 @@ def _three(axes: Sequence[Sequence[float]]) -> tuple[Poly, Poly, Poly]:
 
 def _powers(axes: tuple[Poly, Poly, Poly]) -> tuple[tuple[float, float, float], ...]:
     """Coefficients of x^n ... x^0 of the three axes, highest first."""
-    columns = [chebyshev.cheb2poly(np.asarray(axis)) for axis in axes]
-    length = max(len(c) for c in columns)
-    padded = [np.pad(c, (0, length - len(c))).tolist() for c in columns]
-    return tuple(zip(*(p[::-1] for p in padded), strict=True))
+    length = max(len(axis) for axis in axes)
+    padded = np.array([[*axis, *(0.0,) * (length - len(axis))] for axis in axes])
+    east, north, up = (padded @ _to_powers(length))[:, ::-1].tolist()
+    return tuple(zip(east, north, up, strict=True))
+
+
+@lru_cache
+def _to_powers(length: int) -> Floats:
+    """Row k has the coefficients of the k-th Chebyshev polynomial in powers of x."""
+    rows = [chebyshev.cheb2poly(row) for row in np.eye(length)]
+    return np.array([np.pad(row, (0, length - len(row))) for row in rows])

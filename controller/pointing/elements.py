@@ -205,6 +205,19 @@ def find(sets: Sequence[ElementSet], name: str) -> ElementSet:
     raise ElementsError(f"{source} holds no satellite named {name}; {hint}")
 
 
+def _whole(fields: Sequence[tuple[str, int, int, str]]) -> re.Pattern[str]:
+    """All fields of a line in one pattern."""
+    pattern, column = "", 1
+    for _, first, last, field in fields:
+        pattern += f".{{{first - column}}}(?:{field})"
+        column = last + 1
+    return re.compile(pattern)
+
+
+_WHOLE = {number: _whole(fields) for number, fields in FIELDS.items()}
+_CHECK_VALUE = bytes(c - 48 if 48 <= c <= 57 else int(c == ord("-")) for c in range(256))
+
+
 def _check_line(line: str, where: str) -> None:
     """Length, checksum, and that every field SGP4 reads is a number: its own parser takes what it can make of it."""
     if len(line) != 69:
@@ -214,11 +227,13 @@ def _check_line(line: str, where: str) -> None:
         raise ElementsError(f"{where}: column {strange} is {line[strange - 1]!r}; an element set is plain ASCII.")
     if not line[68].isdigit():
         raise ElementsError(f"{where}: column 69 should be the checksum digit and is {line[68]!r}.")
-    computed = sum(int(c) if c.isdigit() else c == "-" for c in line[:68]) % 10
+    computed = sum(line[:68].encode().translate(_CHECK_VALUE)) % 10
     if computed != int(line[68]):
         raise ElementsError(
             f"{where}: bad checksum ({line[68]} written, {computed} computed); the line was damaged, fetch it again."
         )
+    if _WHOLE[line[0]].match(line):
+        return
     for field, first, last, pattern in FIELDS[line[0]]:
         if re.fullmatch(pattern, line[first - 1 : last]) is None:
             raise ElementsError(f"{where}: {field} (columns {first}-{last}) is {line[first - 1 : last]!r}, no number.")

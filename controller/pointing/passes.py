@@ -1,30 +1,26 @@
-"""Passes of one target over a site.
+"""Passes of one target over a site, without anything compiled; `constellation` finds those of many satellites.
 
-Elevation on a grid of a minute; each local maximum is refined to its culmination and each crossing of the mask to
-rise and set, by grids that shrink to microseconds. Elevations here are geometric: refraction lifts a satellite over
-a mask of 20 degrees by 0.04 degrees, half a second earlier. A target that is known for a while only is below the mask
-elsewhere: its pass is cut, and says so.
+Elevations here are geometric: refraction lifts a satellite over a mask of 20 degrees by 0.04 degrees, half a second
+earlier.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from controller.errors import BoresightError
 from controller.geometry.earth import EarthOrientation
 from controller.geometry.frames import Site
-from controller.geometry.light import LIGHT_M_S
-from controller.geometry.timescales import Floats, Times
-from controller.pointing.ephemeris.ephemeris import Ephemeris, Frame, iso
-from controller.pointing.prediction import geometric_enu_m
+from controller.pointing.elements import ElementsError, Sgp4Orbit
+from controller.pointing.ephemeris.ephemeris import Ephemeris
+from controller.pointing.ephemeris_passes import find_intervals
+from controller.pointing.scan import scan
+from controller.pointing.turning import NS_PER_MINUTE, Turning
 
 NS = 1_000_000_000
 DAY_NS = 86_400 * NS
-GRID_NS = 60 * NS
-EDGE_NS = 1_000_000  # wider than a crossing is uncertain
-SLACK_RAD = 0.25  # a low satellite rises by less between two points of the grid when it culminates below 40 degrees
 
 
 class PassError(BoresightError, ValueError):
@@ -56,90 +52,28 @@ def find_passes(
     end_utc_ns: int,
     mask_rad: float,
 ) -> list[Pass]:
-    """Passes whose culmination lies in a span, in order of time; rise and set may lie outside it.
+    """Passes whose highest culmination lies in a span, in order of time; rise and set may lie outside it.
 
-    Raises ElementsError where SGP4 gives up. A target that stays above the mask for half a day has no pass.
+    An element set goes through SGP4's own search, any other ephemeris through a grid. Raises ElementsError where SGP4
+    gives up. What stays above the mask for half a day has no pass.
     """
-    grid = np.arange(start_utc_ns - GRID_NS, end_utc_ns + 2 * GRID_NS, GRID_NS, dtype=np.int64)
-    found = []
-    for index in peaks(_elevation(elements, grid, site, earth), mask_rad):
-        culmination, highest = _culminate(elements, site, earth, int(grid[index]))
-        if highest <= mask_rad or not start_utc_ns <= culmination <= end_utc_ns:
-            continue
-        rise = _cross(elements, site, earth, culmination, mask_rad, -1)
-        fall = _cross(elements, site, earth, culmination, mask_rad, +1)
-        if rise is not None and fall is not None:
-            found.append(_cut(Pass(elements, rise, culmination, fall, highest), site, earth))
-    return found
-
-
-def search_window(target: Ephemeris, now_utc_ns: int | None = None) -> tuple[int, int]:
-    """The day in which to look for passes: from the epoch of an element set, else from now or the first position."""
-    start = target.epoch_utc_ns if target.frame is Frame.TEME else target.start_utc_ns
-    if (
-        target.frame is not Frame.TEME
-        and now_utc_ns is not None
-        and target.start_utc_ns < now_utc_ns < target.end_utc_ns
-    ):
-        start = now_utc_ns
-    return start, min(start + DAY_NS, target.end_utc_ns)
-
-
-def peaks(elevation: Floats, mask_rad: float) -> list[int]:
-    """Indices of local maxima that may rise above the mask between the points of a minute's grid."""
-    inner = elevation[1:-1]
-    top = (inner >= elevation[:-2]) & (inner > elevation[2:]) & (inner > mask_rad - SLACK_RAD)
-    return [int(i) + 1 for i in np.nonzero(top)[0]]
-
-
-def _elevation(elements: Ephemeris, t: Times, site: Site, earth: EarthOrientation) -> Floats:
-    known = elements.known(t)
-    elevation = np.full(len(t), -np.pi / 2)
-    if known.any():
-        enu = geometric_enu_m(elements, t[known], site, earth)
-        elevation[known] = np.arctan2(enu[:, 2], np.hypot(enu[:, 0], enu[:, 1]))
-    return elevation
-
-
-def _cut(whole: Pass, site: Site, earth: EarthOrientation) -> Pass:
-    """A pass that ends where its ephemeris does, drawn in by the light time, with a sentence; others as they are."""
-    edges = np.array([whole.rise_utc_ns - EDGE_NS, whole.set_utc_ns + EDGE_NS])
-    early, late = (not known for known in whole.elements.known(edges).tolist())
-    if not early and not late:
-        return whole
-    enu = geometric_enu_m(whole.elements, np.array([whole.culmination_utc_ns]), site, earth)
-    margin_ns = round(1.5e9 * float(np.linalg.norm(enu)) / LIGHT_M_S) + EDGE_NS
-    rise, fall = whole.rise_utc_ns + early * margin_ns, whole.set_utc_ns - late * margin_ns
-    ends = [f"begins at {iso(rise)}"] * early + [f"ends at {iso(fall)}"] * late
-    sentence = f"{whole.elements.source}: what is known of {whole.elements.name} {' and '.join(ends)}, above the mask."
-    return replace(whole, rise_utc_ns=rise, set_utc_ns=fall, cut=sentence)
-
-
-def _culminate(elements: Ephemeris, site: Site, earth: EarthOrientation, near_utc_ns: int) -> tuple[int, float]:
-    centre, half = near_utc_ns, GRID_NS
-    highest = -np.pi / 2
-    for _ in range(5):  # each step narrows 10 times: 60 s to 6 ms
-        t = centre + np.linspace(-half, half, 41).astype(np.int64)
-        elevation = _elevation(elements, t, site, earth)
-        best = int(np.argmax(elevation))
-        centre, highest, half = int(t[best]), float(elevation[best]), half // 10
-    return centre, highest
-
-
-def _cross(
-    elements: Ephemeris, site: Site, earth: EarthOrientation, culmination: int, mask_rad: float, sign: int
-) -> int | None:
-    """The moment at which elevation passes the mask on one side of a culmination; None within half a day."""
-    inside, stride = culmination, 2 * GRID_NS
-    while abs(inside - culmination) < DAY_NS // 2:
-        outside = inside + sign * stride
-        for _ in range(5):  # each step narrows 24 times: 120 s to 15 µs
-            t = np.linspace(inside, outside, 25).astype(np.int64)
-            below = np.nonzero(_elevation(elements, t, site, earth) < mask_rad)[0]
-            if not len(below):
-                break
-            inside, outside = int(t[max(int(below[0]) - 1, 0)]), int(t[below[0]])
-        else:
-            return (inside + outside) // 2
-        inside = outside
-    return None
+    if not isinstance(elements, Sgp4Orbit):
+        found = find_intervals(elements, site, earth, start_utc_ns, end_utc_ns, mask_rad)
+        return [Pass(elements, *interval) for interval in found]
+    start_utc_ns, end_utc_ns = max(start_utc_ns, elements.start_utc_ns), min(end_utc_ns, elements.end_utc_ns)
+    if end_utc_ns <= start_utc_ns:
+        return []
+    turning = Turning.around([site], earth, start_utc_ns, end_utc_ns)
+    epoch, start = (turning.minutes(np.array([t])) for t in (elements.epoch_utc_ns, start_utc_ns))
+    span = (end_utc_ns - start_utc_ns) / NS_PER_MINUTE
+    rows, ended = scan([elements.satrec], epoch, start, span, turning, 0, float(np.sin(mask_rad)))
+    if len(ended):
+        raise ElementsError(
+            f"{elements.source}: {elements.name} cannot be propagated over that time: its orbit ends; "
+            "fetch a newer element set."
+        )
+    rows = rows[np.argsort(rows[:, 2])]
+    return [
+        Pass(elements, rise, top, fall, float(np.arcsin(sine)))
+        for (rise, top, fall), sine in zip(turning.utc_ns(rows[:, 1:4]).tolist(), rows[:, 4], strict=True)
+    ]

@@ -10,17 +10,18 @@ from typing import Any
 import numpy as np
 
 from controller.geometry.frames import Site
-from controller.geometry.timescales import Floats
 from controller.geometry.trajectory import Trajectory
 from controller.pointing.catalogue import highest_passes
-from controller.pointing.elements import ElementSet
+from controller.pointing.elements import ElementSet, Sgp4Orbit
 from controller.pointing.ephemeris.ephemeris import Ephemeris
+from controller.pointing.ephemeris_passes import search_window
 from controller.pointing.keepout import KeepOut
-from controller.pointing.passes import NS, Pass, PassError, find_passes, search_window
+from controller.pointing.passes import NS, Pass, PassError, find_passes
 from controller.pointing.prediction import Observer, predict
 
 MARGIN = 0.8  # share of the gimbal's limits that a plan may use; the rest is for corrections
 LEAD_NS = 20 * NS  # a trajectory begins before the mask, so that the mount moves when the pass starts
+CATCH_UP_NS = 300 * NS  # half a turn at 0.6 deg/s
 SMALL_CATALOGUE = 50  # up to here every pass is refined
 
 
@@ -67,7 +68,9 @@ class Plan:
 def plan(target: Pass, observer: Observer, limits: AxisLimits) -> Plan:
     """The trajectory of a pass (with a lead on both sides) and what it asks of the mount."""
     path = _path(target, observer)
-    return Plan(target, path, demand(path), outage_s(path, limits))
+    asked = demand(path)
+    fast = max(asked.rate_max_rad_s) > MARGIN * limits.rate_max_rad_s
+    return Plan(target, path, asked, outage_s(path, limits) if fast else 0.0)
 
 
 def _path(target: Pass, observer: Observer) -> Trajectory:
@@ -116,12 +119,13 @@ def choose(
     cones = keep_out or KeepOut()
     site, earth = observer.site, observer.earth
     candidates: Iterable[Pass]
-    if len(sets) <= SMALL_CATALOGUE or not all(isinstance(s, ElementSet) for s in sets):
+    orbits = [s for s in sets if isinstance(s, Sgp4Orbit)]
+    if len(sets) <= SMALL_CATALOGUE or len(orbits) < len(sets):
         found = [p for s in sets for p in find_passes(s, site, earth, *search_window(s, now_utc_ns), mask_rad)]
         candidates = sorted(found, key=lambda p: -p.elevation_max_rad)
     else:
         rate_max = np.inf if above_limits else MARGIN * limits.rate_max_rad_s
-        candidates = highest_passes([s for s in sets if isinstance(s, ElementSet)], site, earth, mask_rad, rate_max)
+        candidates = highest_passes(orbits, site, earth, mask_rad, rate_max)
     refusal = ""
     for candidate in candidates:
         path = _path(candidate, observer)
@@ -160,28 +164,19 @@ def demand(path: Trajectory) -> Demand:
 def outage_s(path: Trajectory, limits: AxisLimits, error_max_rad: float = 1e-3) -> float:
     """How long a mount that does its best is further than `error_max_rad` from the target, on the sky.
 
-    A keyhole: azimuth falls behind while the target passes the zenith and catches up afterwards. Each axis turns
-    towards where the target is, no faster and no harder than its limits.
+    A keyhole: azimuth falls behind while the target passes the zenith and catches up afterwards.
     """
+    from controller.pointing.lag import lag  # here: numba takes a while to load
+
     step_s = 0.05
-    times = np.arange(path.start_utc_ns, path.end_utc_ns, round(step_s * NS), dtype=np.int64)
-    looks = path.sample(times)
-    if np.abs(looks[:, 3:5]).max() < limits.rate_max_rad_s:
+    seconds = np.arange(path.start_utc_ns, path.end_utc_ns, NS, dtype=np.int64)
+    rates = np.abs(path.sample(seconds)[:, 3:5]).max(axis=1)
+    hard = seconds[rates > 0.5 * limits.rate_max_rad_s]  # an axis that is not in a hurry keeps up
+    if not len(hard):
         return 0.0
-    lag = np.array([_lag(looks[:, axis], looks[:, 3 + axis], step_s, limits) for axis in (0, 1)])
-    lag[0] *= np.cos(looks[:, 1])
-    return float(np.count_nonzero(np.hypot(*lag) > error_max_rad) * step_s)
-
-
-def _lag(angle: Floats, rate: Floats, step_s: float, limits: AxisLimits) -> Floats:
-    """How far a limited axis is behind a path, at every step."""
-    position, speed = float(angle[0]), float(rate[0])
-    change = limits.acceleration_max_rad_s2 * step_s
-    behind = np.zeros(len(angle))
-    for i in range(len(angle)):
-        behind[i] = gap = float(angle[i]) - position
-        closing = np.copysign(min(abs(gap) / (4 * step_s), np.sqrt(abs(gap) * limits.acceleration_max_rad_s2)), gap)
-        wanted = np.clip(float(rate[i]) + closing, -limits.rate_max_rad_s, limits.rate_max_rad_s)
-        speed += float(np.clip(wanted - speed, -change, change))
-        position += speed * step_s
-    return behind
+    begin, end = max(path.start_utc_ns, hard[0] - CATCH_UP_NS), min(path.end_utc_ns, hard[-1] + CATCH_UP_NS)
+    looks = path.sample(np.arange(begin, end, round(step_s * NS), dtype=np.int64))
+    bounds = (limits.rate_max_rad_s, limits.acceleration_max_rad_s2)
+    behind = [lag(looks[:, axis], looks[:, 3 + axis], step_s, *bounds) for axis in (0, 1)]
+    error = np.hypot(behind[0] * np.cos(looks[:, 1]), behind[1])
+    return float(np.count_nonzero(error > error_max_rad) * step_s)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import csv
 import json
+from datetime import datetime
 
+import numpy as np
 import pytest
 import typer
+from sgp4.exporter import export_omm
 from typer.testing import CliRunner
 
+from controller.cli.connect import DEFAULT_RIG
 from controller.cli.passes import passes
 from controller.errors import BoresightError
 from controller.pointing.elements import built_in_elements, find
+from controller.pointing.ephemeris.ephemeris import NS, iso
 
 # GOES 16, CelesTrak 2025-10-03: geostationary at 75 W (figures), 20 degrees up from nowhere near Tenerife.
 GOES = [
@@ -76,6 +82,10 @@ def test_a_file_of_elements_is_searched(tmp_path):
         (("--target", "STARLINK-108"), "did you mean"),
         (("--tle", "no/such/file.tle"), "no/such/file.tle does not exist"),
         (("--rig", "no/such/rig.toml"), "no/such/rig.toml"),
+        (("--start", "tomorrow"), "--start tomorrow is no time; give UTC as"),
+        (("--start", "2026-10-04T12:00"), "fetch a newer element set"),
+        (("--now", "--start", "2025-10-04T06:00", "--target", "STARLINK-1008"), "try a later --start"),
+        (("--target", "STARLINK-1008", "--plot", "sky.gif"), "give a name that ends so"),
     ],
 )
 def test_a_wrong_input_is_one_sentence_and_no_list(arguments, words):
@@ -93,3 +103,109 @@ def test_a_satellite_that_never_rises_is_said_so(tmp_path):
     assert result.exit_code == 1
     assert isinstance(result.exception, BoresightError)
     assert "never rises above 20 deg over ogs" in str(result.exception)
+
+
+def test_two_sites_are_searched_at_once_and_each_pass_names_its_own(tmp_path):
+    south = tmp_path / "south.toml"
+    south.write_text(DEFAULT_RIG.read_text().replace('name = "ogs"', 'name = "south"').replace("28.2995", "-28.2995"))
+    rows = json.loads(run("--rig", str(DEFAULT_RIG), "--rig", str(south), "--target", "STARLINK-1008", "--json").stdout)
+    alone = json.loads(run("--rig", str(south), "--target", "STARLINK-1008", "--json").stdout)["passes"]
+    assert {row["site"] for row in rows["passes"]} == {"ogs", "south"}
+    assert [row for row in rows["passes"] if row["site"] == "south"] == alone
+
+
+def test_every_pass_goes_into_the_csv_file_and_the_highest_are_listed(tmp_path):
+    file = tmp_path / "passes.csv"
+    listed = json.loads(run("--count", "3", "--csv", str(file), "--json").stdout)["passes"]
+    written = list(csv.DictReader(file.read_text().splitlines()))
+    assert len(written) > 50
+    assert [row["culmination_utc"] for row in written] == sorted(row["culmination_utc"] for row in written)
+    for row in listed:
+        (same,) = [w for w in written if w["target"] == row["target"] and w["rise_utc"] == row["rise_utc"]]
+        assert float(same["elevation_max_deg"]) == row["elevation_max_deg"]
+        assert float(same["azimuth_rise_deg"]) == pytest.approx(row["azimuth_rise_deg"], abs=0.02)
+        assert float(same["azimuth_rate_max_deg_s"]) == pytest.approx(row["rate_max_deg_s"][0], rel=0.02)
+
+
+def test_a_search_begins_when_it_is_told_to_and_ends_after_its_hours():
+    rows = json.loads(run("--start", "2025-10-04T06:00", "--hours", "8", "--count", "100", "--json").stdout)["passes"]
+    assert len(rows) > 5
+    assert all("2025-10-04T06:00" <= row["culmination_utc"] <= "2025-10-04T14:00" for row in rows)
+
+
+def test_what_to_take_now_is_up_or_about_to_rise_can_be_flown_and_lasts_longest():
+    result = run("--now", "--start", "2025-10-04T12:41", "--json")
+    rows = json.loads(result.stdout)["passes"]
+    assert rows
+    assert all(row["set_utc"] > "2025-10-04T12:42" and row["rise_utc"] < "2025-10-04T12:51" for row in rows)
+    assert not any("azimuth would have to turn" in row["refusal"] for row in rows)
+    assert f"Take {rows[0]['target']}" in run("--now", "--start", "2025-10-04T12:41").stdout
+
+
+def as_states(folder, elements, begin_ns, end_ns):
+    """An element set as a list of states: known from one time to another only."""
+    t = np.arange(begin_ns, end_ns, 5 * NS, dtype=np.int64)
+    file = folder / "states.csv"
+    rows = [f"{iso(int(at))},{x:.3f},{y:.3f},{z:.3f}" for at, (x, y, z) in zip(t, elements.position_m(t), strict=True)]
+    file.write_text("\n".join(["# frame = TEME", "# name = states", "t_utc,x_m,y_m,z_m", *rows]) + "\n")
+    return file
+
+
+def test_a_list_of_states_has_the_passes_of_the_elements_it_was_made_from_by_the_other_finder(tmp_path):
+    one = find(built_in_elements(), "STARLINK-1008")
+    begin = one.epoch_utc_ns // NS * NS
+    file = as_states(tmp_path, one, begin, begin + 86_400 * NS)
+    span = ("--start", iso(begin + 3600 * NS), "--hours", "22", "--json")
+    known = run("--ephemeris", str(file), *span)
+    rows = json.loads(known.stdout)["passes"]
+    wanted = json.loads(run("--target", "STARLINK-1008", *span).stdout)["passes"]
+    assert len(rows) == len(wanted) > 2
+    assert "is read as" in known.stderr
+    for row, same in zip(rows, wanted, strict=True):
+        assert (row["target"], row["catalogue_number"], row["cut"]) == ("states", None, "")
+        for key in ("rise_utc", "culmination_utc", "set_utc"):
+            seconds = [datetime.fromisoformat(r[key]).timestamp() for r in (row, same)]
+            assert seconds[0] == pytest.approx(seconds[1], abs=0.02)
+        for key in ("elevation_max_deg", "azimuth_culmination_deg", "azimuth_rise_deg", "azimuth_set_deg", "range_km"):
+            assert row[key] == pytest.approx(same[key], abs=0.02)
+        assert (row["sunlit"], row["dark"]) == (same["sunlit"], same["dark"])
+
+
+def test_a_pass_is_cut_where_the_states_end_and_taken_now_drawn_and_written_all_the_same(tmp_path):
+    one = find(built_in_elements(), "STARLINK-1008")
+    whole = json.loads(run("--target", "STARLINK-1008", "--json").stdout)["passes"][0]
+    rise, top, fall = (
+        round(datetime.fromisoformat(whole[f"{key}_utc"]).timestamp()) * NS for key in ("rise", "culmination", "set")
+    )
+    file = as_states(tmp_path, one, rise - 600 * NS, top + 60 * NS)
+    table, sky = tmp_path / "passes.csv", tmp_path / "sky.png"
+    asked = ("--ephemeris", str(file), "--now", "--start", iso(rise - 60 * NS), "--csv", str(table), "--plot", str(sky))
+    (row,) = json.loads(run(*asked, "--json").stdout)["passes"]
+    assert "what is known of states ends at" in row["cut"]
+    assert datetime.fromisoformat(row["set_utc"]).timestamp() < top / NS + 60 < fall / NS
+    told = run(*asked)
+    assert "Take states" in told.stdout
+    assert row["cut"] in told.stderr
+    (written,) = csv.DictReader(table.read_text().splitlines())
+    assert (written["target"], written["catalogue_number"]) == ("states", "")
+    assert float(written["azimuth_rate_max_deg_s"]) == pytest.approx(row["rate_max_deg_s"][0], rel=0.02)
+    assert sky.stat().st_size > 10_000
+
+
+def test_a_catalogue_of_mean_elements_is_searched_as_two_lines_are(tmp_path):
+    sets = [find(built_in_elements(), name) for name in ("STARLINK-1008", "STARLINK-1048")]
+    file = tmp_path / "catalogue.json"
+    file.write_text(json.dumps([export_omm(s.satrec, s.name) for s in sets]))
+    rows = json.loads(run("--ephemeris", str(file), "--count", "4", "--json").stdout)["passes"]
+    wanted = tmp_path / "two.tle"
+    wanted.write_text("".join(f"{s.name}\n{s.line1}\n{s.line2}\n" for s in sets))
+    assert rows == json.loads(run("--tle", str(wanted), "--count", "4", "--json").stdout)["passes"]
+
+
+@pytest.mark.parametrize("ending", ["png", "svg"])
+def test_the_listed_passes_are_drawn(tmp_path, ending):
+    file = tmp_path / f"sky.{ending}"
+    assert run("--target", "STARLINK-1008", "--plot", str(file)).exit_code == 0
+    assert file.stat().st_size > 10_000
+    if ending == "svg":
+        assert "STARLINK-1008" in file.read_text().replace("&#45;", "-")
