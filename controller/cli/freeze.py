@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,7 +12,9 @@ from controller.cli.connect import DEFAULT_RUN_DIR, RunDirOption, read_rig
 from controller.cli.rig import app, resolve_in
 from hal.clock import RealClock
 from hal.rig import DEVICES, open_device
-from hal.traits import Identity
+
+if TYPE_CHECKING:
+    from hal.traits import Identity
 
 
 @app.command()

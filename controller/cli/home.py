@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import math
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from controller.cli.connect import DEFAULT_RIG, DEFAULT_RUN_DIR, RigOption, RunDirOption
 from controller.cli.jog import opened_gimbal
 from controller.cli.rig import app
-from hal.traits import AxisPosition
+
+if TYPE_CHECKING:
+    from hal.traits import AxisPosition
 
 MARK_FILE = "mark.toml"  # in the run directory
 

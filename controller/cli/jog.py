@@ -20,10 +20,10 @@ from controller.cli.rig import app, resolve_one, station_clock
 from controller.errors import BoresightError
 from hal.clock import Clock
 from hal.rig import Rig
-from hal.traits import AxisPosition, Gimbal, Pair, RateGimbal
 
 if TYPE_CHECKING:
     from controller.pointing.jog import Jog
+    from hal.traits import AxisPosition, Gimbal, Pair, RateGimbal
 
 ARROWS = {b"\x1b[A": "up", b"\x1b[B": "down", b"\x1b[C": "right", b"\x1b[D": "left"}
 LETTERS = {b"k": "up", b"j": "down", b"l": "right", b"h": "left", b"q": "quit"}

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from controller.cli.connect import DEFAULT_RIG, DEFAULT_RUN_DIR, RigOption, RunDirOption
 from controller.cli.rig import app, resolve_one, station_clock
+from hal.errors import DeviceError
 
 if TYPE_CHECKING:
     from controller.tracking.fine_mirror import MirrorModel
     from controller.tracking.fine_poke import Poke
+    from hal.traits import FineLoop
 
+T = TypeVar("T")
+
+LATCHED = 4  # the board's error after its watchdog
+TRIES = 4
 TURN_NS = 18_000_000  # as the tracking service: a heartbeat well inside the watchdog's 250 ms
 
 
@@ -31,7 +38,6 @@ def poke(
     """
     from controller.tracking.fine import finish, identify_mirrors, poke_mirror
     from controller.tracking.settings import TrackingSettings
-    from hal.errors import DeviceError
     from hal.rig import open_device
 
     described, clock = resolve_one(rig, "beam_board", run_dir), station_clock(rig, run_dir)
@@ -43,15 +49,13 @@ def poke(
 
     told: dict[str, Any] = {"simulated": "beam_board" in described.emulated}
     try:
-        board.reset()
-        beat()
-        board.set_mode("setpoint")
-        told["mirror"] = [_mirror(model) for model in finish(identify_mirrors(board), beat)]
+        told["mirror"] = [_mirror(model) for model in _patiently(board, lambda: finish(identify_mirrors(board), beat))]
         if not json_output:
             _show_mirror(told["mirror"])
         if not dark:
             try:
-                told["poke"] = _matrix(finish(poke_mirror(board, TrackingSettings.from_rig(described).optics), beat))
+                optics = TrackingSettings.from_rig(described).optics
+                told["poke"] = _matrix(_patiently(board, lambda: finish(poke_mirror(board, optics), beat)))
             except DeviceError:
                 if json_output:
                     typer.echo(json.dumps(told, indent=2))
@@ -62,6 +66,20 @@ def poke(
         board.close()
     if json_output:
         typer.echo(json.dumps(told, indent=2))
+
+
+def _patiently(board: FineLoop, work: Callable[[], T]) -> T:
+    """Do it in set-point mode, from the start again when this machine was too slow for the board's watchdog."""
+    for left in reversed(range(TRIES)):
+        board.reset()
+        board.heartbeat(False)
+        try:
+            board.set_mode("setpoint")
+            return work()
+        except DeviceError as error:
+            if error.code != LATCHED or not left:
+                raise
+    raise RuntimeError("the last try returns or raises")
 
 
 def _mirror(model: MirrorModel) -> dict[str, Any]:

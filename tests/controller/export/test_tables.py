@@ -26,7 +26,7 @@ from .conftest import METADATA, T0_NS, Night
 # Numbers without a unit: counts, ratios, and positions in a sequence.
 COUNTS = {
     "cycles", "late_steps", "frames_dropped", "saturated_ticks", "ticks", "sweep", "snr", "quad_sum",
-    "predicted_success", "radius_sigma", "seq",
+    "predicted_success", "radius_sigma", "seq", "generation", "gen", "connections", "number",
 }  # fmt: skip
 
 
