@@ -32,6 +32,8 @@ def track(
     from controller.bus.holder import leased
     from controller.cli.connect import connect, read_rig, station_answers
 
+    if not target and ephemeris is None:
+        raise typer.BadParameter("name a target, or a file with --ephemeris", param_hint="TARGET")
     described = read_rig(rig)
     with connect(described) as client:
         now_ns = station_answers(client, described).sent_utc_ns  # the station's UTC decides, not this machine's

@@ -34,6 +34,11 @@ class StopFlag:
         self._parent = parent
         self._parent_pid = parent_pid or parent()
         self._told = False
+        self._loading = True
+
+    def loaded(self) -> None:
+        """The service is made: from now on it ends in good order. Until then it has nothing to leave in order."""
+        self._loading = False
 
     def catch_signals(self) -> None:
         """SIGTERM ends the service in good order; Ctrl-C at the terminal is the supervisor's to handle."""
@@ -42,6 +47,8 @@ class StopFlag:
 
     def _tell(self, number: int, where: FrameType | None) -> None:
         self._told = True
+        if self._loading:  # imports and compiling take seconds, and nobody waits for them
+            raise SystemExit(0)
 
     def __call__(self) -> bool:
         """True once the service should end."""
@@ -72,8 +79,16 @@ def keep_memory() -> None:
     gc.freeze()
 
 
-def host(launch: Launch, stop: Callable[[], bool], opened: Callable[[], None] = lambda: None) -> int:
-    """Run one service to its end; returns the exit code. `opened` is called when its loop begins."""
+def host(
+    launch: Launch,
+    stop: Callable[[], bool],
+    opened: Callable[[], None] = lambda: None,
+    loaded: Callable[[], None] = lambda: None,
+) -> int:
+    """Run one service to its end; returns the exit code.
+
+    `loaded` is called when it is made and its devices come next, `opened` when its loop begins.
+    """
     clock = launch.make_clock()
     if launch.wire_log:
         wirelog.start(Path(launch.wire_log))
@@ -82,7 +97,9 @@ def host(launch: Launch, stop: Callable[[], bool], opened: Callable[[], None] = 
         simulated, security = bool(launch.addresses), launch.security()
         port = SocketPort(launch.service, clock, launch.table(), simulated, stop, security=security)
         rig = named(launch.loader)(Path(launch.rig), launch.addresses)
-        named(launch.factory)(clock, port, rig, Path(launch.run_dir)).run(lambda: _begin(port, launch, opened))
+        service = named(launch.factory)(clock, port, rig, Path(launch.run_dir))
+        loaded()
+        service.run(lambda: _begin(port, launch, opened))
         return 0
     except (HalError, BoresightError) as error:
         return _ended(port, launch.service, "REFUSED", str(error), EXIT_REFUSED)
@@ -113,7 +130,7 @@ def main(arguments: list[str]) -> int:
     launch = decode_launch(arguments[0])
     stop = StopFlag(launch.parent)
     stop.catch_signals()
-    return host(launch, stop, keep_memory)
+    return host(launch, stop, keep_memory, stop.loaded)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -148,10 +148,28 @@ def test_a_host_on_taken_ports_refuses(
 def test_the_host_process_reads_its_launch_and_ends_on_sigterm(
     toys_here: str, tmp_path: Path, base_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def a_service_in_its_loop(launch: object, stop: StopFlag, opened: object, loaded: Callable[[], None]) -> int:
+        loaded()
+        os.kill(os.getpid(), signal.SIGTERM)
+        return 10 + stop()
+
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
-    monkeypatch.setattr(host, "host", lambda launch, stop, opened: os.kill(os.getpid(), signal.SIGTERM) or 10 + stop())
+    monkeypatch.setattr(host, "host", a_service_in_its_loop)
     try:
         assert host.main([launch_of(toys_here, tmp_path, "toy", base_port).encode()]) == 11
+    finally:
+        signal.signal(signal.SIGTERM, before[0])
+        signal.signal(signal.SIGINT, before[1])
+
+
+def test_a_service_that_is_told_to_end_while_it_loads_ends_at_once(
+    toys_here: str, tmp_path: Path, base_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(host, "host", lambda *_: os.kill(os.getpid(), signal.SIGTERM) or pytest.fail("it went on"))
+    try:
+        with pytest.raises(SystemExit):
+            host.main([launch_of(toys_here, tmp_path, "toy", base_port).encode()])
     finally:
         signal.signal(signal.SIGTERM, before[0])
         signal.signal(signal.SIGINT, before[1])
