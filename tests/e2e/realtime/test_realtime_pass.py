@@ -17,7 +17,6 @@ NS = 1_000_000_000
 HOLD_S = 60
 STANDSTILL_S = 0.1  # three attempts to reach the beam board take 0.2 s
 LATE_SHARE_MAX = 1e-3  # required: steps of a service that began after the next was due
-BENCH_LATE_SHARE_MAX = 5e-3  # the emulator, not the station: its events count as late after 1 ms already
 
 
 def may_have_priority() -> bool:
@@ -69,7 +68,6 @@ def test_emulate_and_run_hold_a_pass_for_a_minute_in_real_time(bench: Any, start
     assert not [event for event in station.seen.events if "latch" in event or "watchdog" in event]
     assert len(held) >= 0.95 * SIM_TRUTH.rate_hz * HOLD_S
     if may_have_priority():
-        assert late["bench"] < BENCH_LATE_SHARE_MAX, beats
         assert all(late[name] < LATE_SHARE_MAX for name in PRIORITIES), beats
     assert set(gaps) == set(REALTIME), "everybody counts what it missed"
     recording = max(bench.run_dir.glob("*.mcap"))
