@@ -164,12 +164,13 @@ class Station:
 
     @property
     def enable(self) -> bool:
-        said = [body.enable for name, body in self.port.log if name == SAFETY_ENABLE.name]
-        return bool(said and said[-1])
+        # From the newest backwards: turned for minutes, a log is long, and this is asked every turn.
+        said = (body.enable for name, body in reversed(self.port.log) if name == SAFETY_ENABLE.name)
+        return bool(next(said, False))
 
     @property
     def state(self) -> SafetyState:
-        state: SafetyState = [body for name, body in self.port.log if name == SAFETY_STATE.name][-1]
+        state: SafetyState = next(body for name, body in reversed(self.port.log) if name == SAFETY_STATE.name)
         return state
 
     @property
