@@ -18,6 +18,8 @@ from controller.bus.topics import (
     StationEvent,
 )
 from controller.safety.inputs import TimeQuality
+from controller.safety.opinion import Opinion
+from controller.safety.votes import VOTERS, Voter
 from hal.errors import DeviceError, WireError
 
 DEG = 3.141592653589793 / 180
@@ -142,6 +144,19 @@ def test_each_loss_switches_off_latches_and_never_resumes(station: Station, name
     assert station.state.latched
     # and a new arm and confirm bring it back
     station.emit()
+
+
+@pytest.mark.parametrize("name", list(VOTERS))
+def test_the_no_of_any_vote_takes_emission_away_in_one_cycle(
+    station: Station, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    station.emit()
+    monkeypatch.setitem(VOTERS, name, Voter(lambda inputs, limits: Opinion(False, "spoiled"), "nothing"))
+    station.turn()
+    assert not station.enable
+    assert not station.laser.on
+    assert station.state.latched
+    assert station.state.locked_reason == f"{name}: spoiled"
 
 
 def test_a_laser_that_is_lost_while_emitting_is_named_in_the_trip(station: Station) -> None:
