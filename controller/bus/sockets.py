@@ -115,7 +115,7 @@ class Server:
     def _admit(self, socket: Socket, parts: list[bytes], control: bool, principal: Principal | None) -> None:
         send = self._sender(socket, parts[0])
         try:
-            envelope = _envelope_of(parts)
+            envelope = decode_command(parts)
         except BusError as error:
             self._inbox.refuse(self._writer.write("req", ""), Reply("PROTOCOL", str(error)), send)
             return
@@ -190,8 +190,8 @@ def receive_frames(socket: Socket) -> Iterator[list[zmq.Frame]]:
             return
 
 
-def _envelope_of(parts: list[bytes]) -> Envelope:
-    """The envelope of a command: sender and one frame. Raises BusError."""
+def decode_command(parts: list[bytes]) -> Envelope:
+    """The envelope of a command: connection and one frame. Raises BusError when it is none or too long."""
     if len(parts) != 2:
         raise BusError(f"a command is one frame, this one has {len(parts) - 1}")
     if (size := len(parts[1])) > COMMAND_BYTES_MAX:
