@@ -38,7 +38,8 @@ check: venv  ## lint, types, walls, generated files
 	@$(BIN)/lint-imports
 
 audit: venv  ## licences, versions, files and known weaknesses of what the product installs with
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[audit]' || echo "pip-audit: not installed"
+	@$(BIN)/python -c 'import pip_audit' 2>/dev/null || timeout 300 $(BIN)/python -m pip install --quiet \
+	  --disable-pip-version-check 'pip-audit>=2.7' || echo "pip-audit could not be installed"
 	@$(BIN)/python .ci/audit.py
 
 STRANGERS := libhamlib-utils indi-bin usbip umockdev gir1.2-umockdev-1.0 gir1.2-aravis-0.8 python3-gi
