@@ -9,7 +9,7 @@ endif
 STAMP := $(VENV)/.installed
 SOURCES := pyproject.toml setup.py $(shell find firmware -name '*.[ch]' 2>/dev/null)
 
-.PHONY: help venv demo test check strangers kernel-test bench campaign wheel clean
+.PHONY: help venv demo test check audit strangers kernel-test bench campaign wheel clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/'
@@ -36,6 +36,11 @@ check: venv  ## lint, types, walls, generated files
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+audit: venv  ## licences, versions, files and known weaknesses of what the product installs with
+	@$(BIN)/python -c 'import pip_audit' 2>/dev/null || timeout 300 $(BIN)/python -m pip install --quiet \
+	  --disable-pip-version-check 'pip-audit>=2.7' || echo "pip-audit could not be installed"
+	@$(BIN)/python .ci/audit.py
 
 STRANGERS := libhamlib-utils indi-bin usbip umockdev gir1.2-umockdev-1.0 gir1.2-aravis-0.8 python3-gi
 strangers: venv  ## tests against other people's clients (installs their Debian packages when it may)

@@ -1,6 +1,7 @@
 """Every parser under a coverage-guided fuzzer: libFuzzer, by atheris for Python and by clang for the firmware.
 
-`python -m benchmarks.fuzz [--inputs N] [--only NAME] [--jobs N]` writes docs/fuzzing.md, dated, naming the commit.
+`python -m benchmarks.fuzz [--inputs N] [--only NAME] [--jobs N]` writes its rows of docs/fuzzing.md, each dated and
+naming the commit; rows of parsers that were not run stay as they are.
 The inputs are those of tests/fuzz (valid messages, damaged; checksums put right), kept and changed further when they
 reach something new. Needs the extra `campaign` and, for the firmware, clang (Debian: clang, libclang-rt-14-dev).
 """
@@ -25,6 +26,16 @@ ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "fuzzing.md"
 FIRMWARE = "firmware, as C"
 INPUTS = 10_000_000
+HEAD = (
+    "# Fuzzing",
+    "",
+    "`python -m benchmarks.fuzz` (`--only NAME`, `--inputs N`): libFuzzer, guided by coverage, feeds every parser;",
+    "anything but its documented error is a failure. In CI the same parsers get 10^5 inputs each, those of files of",
+    "positions 5,000 (tests/fuzz).",
+    "",
+    "| parser | inputs | seconds | edges reached | inputs kept | date | commit |",
+    "|---|---|---|---|---|---|---|",
+)
 ROOM = 8  # bytes beyond the longest seed: an input is about one message, since a device keeps its state between them
 INSTRUMENTED = ["hal", "controller", "sim_hw"]
 
@@ -113,26 +124,23 @@ def main() -> None:
 
     names = [name for name in (*(t.name for t in TARGETS), FIRMWARE) if not options.only or name in options.only]
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout
-    date = datetime.fromtimestamp(RealClock().utc_ns() * 1e-9, UTC)
-    arguments = " ".join(sys.argv[1:])
-    head = [
-        "# Fuzzing",
-        "",
-        f"Run on {date:%Y-%m-%d} at commit {commit.strip()} by `{f'python -m benchmarks.fuzz {arguments}'.strip()}`.",
-        "libFuzzer, guided by coverage, feeds every parser; anything but its documented error is a failure. In CI the",
-        "same parsers get 10^5 inputs each (tests/fuzz).",
-        "",
-        "| parser | inputs | seconds | edges reached | inputs kept |",
-        "|---|---|---|---|---|",
-    ]
-    rows: list[str] = []
+    stamp = f"{datetime.fromtimestamp(RealClock().utc_ns() * 1e-9, UTC):%Y-%m-%d} | {commit.strip()}"
+    rows = kept_rows([*(t.name for t in TARGETS), FIRMWARE])
+    failed = False
     with ThreadPoolExecutor(options.jobs) as pool:
-        for row in pool.map(lambda name: run(name, options.inputs), names):
-            rows.append(row)
-            print(row, flush=True)
-            PAGE.write_text("\n".join([*head, *rows]) + "\n", encoding="utf-8")
-    if any("FAILED" in row for row in rows):
+        for name, row in zip(names, pool.map(lambda name: run(name, options.inputs), names), strict=True):
+            rows[name] = f"{row} {stamp} |"
+            failed |= "FAILED" in row
+            print(rows[name], flush=True)
+            PAGE.write_text("\n".join([*HEAD, *(row for row in rows.values() if row)]) + "\n", encoding="utf-8")
+    if failed:
         raise SystemExit("A parser did what it must not do.")
+
+
+def kept_rows(names: list[str]) -> dict[str, str]:
+    """The page's present row of every parser that there still is; empty where it has none."""
+    found = {line.split("|")[1].strip(): line for line in PAGE.read_text(encoding="utf-8").splitlines() if "|" in line}
+    return {name: found.get(name, "") for name in names}
 
 
 if __name__ == "__main__":

@@ -5,8 +5,12 @@ A thread of its own, so that a connection waits for no loop, and a flood of stra
 
 from __future__ import annotations
 
+import os
+import socket as tcp
 import threading
 from collections import Counter, deque
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import zmq
@@ -20,9 +24,43 @@ ENDPOINT: Final = "inproc://zeromq.zap.01"
 VERSION: Final = b"1.0"
 PROOF_MS: Final = 3000
 REMEMBERED: Final = 16
+GUESTS_MAX: Final = 256  # connections of one socket: a service's three stay below the usual 1024 descriptors
+SHOWN_OUT: Final = "shown out"
 NO_CURVE: Final = zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+GUEST: Final = zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED
 HANDSHAKE: Final = NO_CURVE | zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_SUCCEEDED
 Socket = zmq.Socket[bytes]
+
+
+@dataclass
+class Watched:
+    """A guarded socket: the descriptors of its connections, and from where they come.
+
+    libzmq bounds neither; a process without a free descriptor could not open a device again.
+    """
+
+    socket: Socket
+    monitor: Socket
+    guests: dict[int, str] = field(default_factory=dict)
+    without_key: bool = False  # the next connection that ends is one that has proven no key
+
+    def hear(self, event: int, descriptor: int, endpoint: str) -> str:
+        """What happened to a connection; a sentence when it was turned away without our being asked, else empty."""
+        if event == zmq.EVENT_ACCEPTED:
+            address = _peer(descriptor)
+            if len(self.guests) >= GUESTS_MAX:  # whoever came before stays
+                self.guests[descriptor] = SHOWN_OUT
+                _show_out(descriptor, endpoint)
+                return f"a connection from {address or 'somewhere'} was refused: there are {GUESTS_MAX} already"
+            self.guests[descriptor] = address
+        elif event == zmq.EVENT_DISCONNECTED:
+            address, known = self.guests.pop(descriptor, ""), not self.without_key
+            self.without_key = False
+            if not known and address != SHOWN_OUT:
+                return f"a connection from {address or 'somewhere'} without a key was refused"
+        elif event & NO_CURVE:  # libzmq says so, and then that this connection has ended
+            self.without_key = True
+        return ""
 
 
 class Gatekeeper:
@@ -34,8 +72,7 @@ class Gatekeeper:
         self._zap = context.socket(zmq.REP)
         self._zap.setsockopt(zmq.LINGER, 0)
         self._zap.bind(ENDPOINT)
-        self._guarded: list[Socket] = []
-        self._monitors: list[Socket] = []
+        self._watched: dict[Socket, Watched] = {}
         self._thread = threading.Thread(target=self._run, name="gatekeeper", daemon=True)
         self._lock = threading.Lock()
         self._refused: Counter[str] = Counter()
@@ -43,8 +80,8 @@ class Gatekeeper:
 
     def watch(self, socket: Socket) -> None:
         """Also count who knocks at `socket` without speaking CURVE: libzmq turns them away without asking us."""
-        self._guarded.append(socket)
-        self._monitors.append(socket.get_monitor_socket(NO_CURVE))
+        monitor = socket.get_monitor_socket(NO_CURVE | GUEST)
+        self._watched[monitor] = Watched(socket, monitor)
 
     def start(self) -> None:
         """Begin to answer."""
@@ -63,11 +100,11 @@ class Gatekeeper:
         if self._thread.ident is not None:
             self._tell_to_end()
             self._thread.join()
-        for socket in self._guarded:
-            if not socket.closed:
-                socket.disable_monitor()
-        for monitor in (*self._monitors, self._zap):
-            monitor.close(0)
+        for watched in self._watched.values():
+            if not watched.socket.closed:
+                watched.socket.disable_monitor()
+            watched.monitor.close(0)
+        self._zap.close(0)
 
     def _tell_to_end(self) -> None:
         """A question of one frame is no question of libzmq's."""
@@ -80,13 +117,14 @@ class Gatekeeper:
 
     def _run(self) -> None:
         poller = zmq.Poller()
-        for socket in (self._zap, *self._monitors):
+        for socket in (self._zap, *self._watched):
             poller.register(socket, zmq.POLLIN)
         while True:
             for socket, _ in poller.poll():
                 if socket is not self._zap:
-                    recv_monitor_message(socket, zmq.NOBLOCK)
-                    self._count("no key", "a connection without a key was refused")
+                    said = recv_monitor_message(socket, zmq.NOBLOCK)
+                    if sentence := self._watched[socket].hear(said["event"], said["value"], said["endpoint"].decode()):
+                        self._count("no key", sentence)
                 elif not self._answer(self._zap.recv_multipart()):
                     return
 
@@ -112,6 +150,22 @@ class Gatekeeper:
         with self._lock:
             self._refused[why] += 1
             self._latest.append(sentence)
+
+
+def _peer(descriptor: int) -> str:
+    """From where a connection of libzmq's comes; empty when it has gone already."""
+    try:
+        with tcp.socket(fileno=os.dup(descriptor)) as connection:
+            return str(connection.getpeername()[0])
+    except (OSError, IndexError):
+        return ""
+
+
+def _show_out(descriptor: int, endpoint: str) -> None:
+    """End a connection of libzmq's; a descriptor that has become something else in the meantime is left alone."""
+    with suppress(OSError, IndexError), tcp.socket(fileno=os.dup(descriptor)) as connection:
+        if str(connection.getsockname()[1]) == endpoint.rpartition(":")[2]:
+            connection.shutdown(tcp.SHUT_RDWR)
 
 
 def prove_refusal(context: zmq.Context[Socket], endpoint: str, server: bytes) -> None:

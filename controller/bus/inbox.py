@@ -128,20 +128,22 @@ class Inbox:
         if envelope.k != "req" or not envelope.id:
             return  # nobody waits for an answer to what is no request
         if principal is not None and (why := forbidden(principal, envelope.src, envelope.m)):
-            self.refuse(envelope, Reply("AUTH", f"{self._writer.service}: {why}", "boresight keys list"), send)
+            self.refuse(
+                envelope, Reply("AUTH", f"{self._writer.service}: {why}", "boresight keys list"), send, principal.name
+            )
             return
         source = envelope.src if principal is None or principal.role == STATION else principal.name
         key = (source, envelope.id)
         if envelope.m in CONSENT and (key in self._answered or key in self._open):
             again = f"{envelope.m} with this id has come before: consent is never repeated, send it anew"
-            self.refuse(envelope, Reply("PROTOCOL", again), send)
+            self.refuse(envelope, Reply("PROTOCOL", again), send, source)
         elif (done := self._answered.get(key)) is not None:
             send(done[1])
         elif (waiting := self._open.get(key)) is not None:
             waiting.send = send
             send(self._writer.write("ack", envelope.m, re=envelope.id, dst=envelope.src))
         elif (refusal := self._refusal(envelope, control)) is not None:
-            self.refuse(envelope, refusal, send)
+            self.refuse(envelope, refusal, send, source)
         elif control and envelope.m == "ping":
             send(self._writer.answer(envelope, Reply("", "", body={"utc_ns": self._writer.clock.utc_ns()})))
         else:
@@ -150,9 +152,9 @@ class Inbox:
             (self._control if control else self._commands).append(admitted)
             send(self._writer.write("ack", envelope.m, re=envelope.id, dst=envelope.src))
 
-    def refuse(self, envelope: Envelope, refusal: Reply, send: Send) -> None:
-        """Answer what is not even admitted."""
-        self._count(refusal)
+    def refuse(self, envelope: Envelope, refusal: Reply, send: Send, sender: str = "") -> None:
+        """Answer what is not even admitted; `sender` is for the log, the source that it claims when empty."""
+        self._count(refusal, sender or envelope.src)
         send(self._writer.answer(envelope, refusal))
 
     def take(self) -> list[Request]:
@@ -180,15 +182,15 @@ class Inbox:
         key = (request.source, request.id)
         if (waiting := self._open.pop(key, None)) is None:
             return
-        self._count(reply)
+        self._count(reply, request.source)
         answer = self._writer.answer(waiting.envelope, reply)
         self._answered[key] = (self._writer.clock.now_ns(), answer)
         waiting.send(answer)
 
-    def _count(self, reply: Reply) -> None:
+    def _count(self, reply: Reply, sender: str) -> None:
         if reply.code in COUNTED:
             self.refused[reply.code] += 1
-            self.latest_refusal = reply.message
+            self.latest_refusal = f"{reply.message} (from {sender})"
 
     def _refusal(self, envelope: Envelope, control: bool) -> Reply | None:
         mine = self._writer

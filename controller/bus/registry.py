@@ -14,7 +14,7 @@ import msgspec
 import zmq
 
 from controller.bus.endpoints import Endpoints, reached_through
-from controller.bus.envelope import BusError, Ids, decode, encode
+from controller.bus.envelope import BusError, Envelope, Ids, body_as, decode, encode
 from controller.bus.inbox import Writer, reply_of
 from controller.bus.port import Reply
 from controller.bus.roles import forbidden
@@ -101,9 +101,10 @@ class RegistryServer:
             return encode(self._writer.answer(request, Reply("AUTH", "this key is not listed any more")))
         if principal is not None and (why := forbidden(principal, request.src, request.m)):
             return encode(self._writer.answer(request, Reply("AUTH", why)))
-        return encode(self._writer.answer(request, self._reply(request.m, request.b)))
+        return encode(self._writer.answer(request, self._reply(request)))
 
-    def _reply(self, method: str, body: msgspec.Raw) -> Reply:
+    def _reply(self, request: Envelope) -> Reply:
+        method = request.m
         if method == "reg.lookup":
             found: dict[str, Any] = {
                 item.service: msgspec.to_builtins(item, builtin_types=(bytes,)) for item in self.registry.lookup()
@@ -112,9 +113,9 @@ class RegistryServer:
         if method != "reg.announce":
             return Reply("SCHEMA", f"the registry has no method {method!r}", "reg.announce or reg.lookup")
         try:
-            self.registry.announce(msgspec.msgpack.decode(body, type=Announcement))
-        except msgspec.DecodeError as error:
-            return Reply("SCHEMA", f"this announcement is wrong: {error}")
+            self.registry.announce(body_as(request, Announcement))
+        except BusError as error:
+            return Reply("SCHEMA", str(error))
         return Reply("", "announced")
 
     def close(self) -> None:

@@ -106,21 +106,23 @@ class Server:
         for socket, control in ((self._ctl, True), (self._cmd, False)):
             if self._security is None:  # frames cost more than bytes, and say nothing here
                 for parts in receive(socket):
-                    self._admit(socket, parts, control, None)
+                    self._admit(socket, parts, control, None, "this machine")
             else:
                 for frames in receive_frames(socket):
                     sender = self._security.principal(frames[-1])
-                    self._admit(socket, [frame.bytes for frame in frames], control, sender)
+                    known = sender.name if sender is not None else str(frames[-1].get("User-Id"))
+                    who = f"{known} at {frames[-1].get('Peer-Address')}"
+                    self._admit(socket, [frame.bytes for frame in frames], control, sender, who)
 
-    def _admit(self, socket: Socket, parts: list[bytes], control: bool, principal: Principal | None) -> None:
+    def _admit(self, socket: Socket, parts: list[bytes], control: bool, principal: Principal | None, who: str) -> None:
         send = self._sender(socket, parts[0])
         try:
-            envelope = _envelope_of(parts)
+            envelope = decode_command(parts)
         except BusError as error:
-            self._inbox.refuse(self._writer.write("req", ""), Reply("PROTOCOL", str(error)), send)
+            self._inbox.refuse(self._writer.write("req", ""), Reply("PROTOCOL", str(error)), send, who)
             return
         if self._security is not None and principal is None:
-            self._inbox.refuse(envelope, Reply("AUTH", "this key is not listed any more"), send)
+            self._inbox.refuse(envelope, Reply("AUTH", "this key is not listed any more"), send, who)
             return
         self._inbox.admit(envelope, control, send, principal)
 
@@ -190,8 +192,8 @@ def receive_frames(socket: Socket) -> Iterator[list[zmq.Frame]]:
             return
 
 
-def _envelope_of(parts: list[bytes]) -> Envelope:
-    """The envelope of a command: sender and one frame. Raises BusError."""
+def decode_command(parts: list[bytes]) -> Envelope:
+    """The envelope of a command: connection and one frame. Raises BusError when it is none or too long."""
     if len(parts) != 2:
         raise BusError(f"a command is one frame, this one has {len(parts) - 1}")
     if (size := len(parts[1])) > COMMAND_BYTES_MAX:

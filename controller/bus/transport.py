@@ -17,6 +17,8 @@ from controller.bus.gatekeeper import Gatekeeper, prove_refusal
 from controller.bus.security import Security
 
 MESSAGE_BYTES_MAX: Final = 1 << 20  # whoever sends more is cut off by libzmq
+HANDSHAKE_MS: Final = 2000  # whoever connects and does not say who it is goes after that
+KEEPALIVE_S: Final = ((zmq.TCP_KEEPALIVE_IDLE, 2), (zmq.TCP_KEEPALIVE_INTVL, 1), (zmq.TCP_KEEPALIVE_CNT, 3))
 HIGH_WATER: Final = 1000
 BATCH: Final = 1000  # messages taken at once, so that a flood cannot hold a cycle for ever
 
@@ -45,14 +47,14 @@ class Transport:
         socket.setsockopt(zmq.MAXMSGSIZE, MESSAGE_BYTES_MAX)
         socket.setsockopt(zmq.SNDHWM, HIGH_WATER)
         socket.setsockopt(zmq.RCVHWM, HIGH_WATER)
+        socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
         socket.setsockopt(zmq.RECONNECT_IVL, 50)
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, 200)  # a service that starts late is found soon
-        # The kernel finds a peer whose cable was pulled, in four seconds. ZMTP heartbeats must stay off: they cut off a
-        # reader that stands still with a full queue, and libzmq aborts the reader when it goes on (ADR 0005).
+        # The kernel finds a peer whose cable was pulled. ZMTP heartbeats must stay off: they cut off a reader that
+        # stands still with a full queue, and libzmq aborts the reader when it goes on (ADR 0005).
         socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
-        socket.setsockopt(zmq.TCP_KEEPALIVE_IDLE, 1)
-        socket.setsockopt(zmq.TCP_KEEPALIVE_INTVL, 1)
-        socket.setsockopt(zmq.TCP_KEEPALIVE_CNT, 3)
+        for option, value in KEEPALIVE_S:
+            socket.setsockopt(option, value)
         if self.security is not None and kind in {zmq.DEALER, zmq.SUB}:
             self.security.dial(socket)
         return socket

@@ -32,6 +32,7 @@ class Target:
     seeds: Sequence[bytes]
     allowed: tuple[type[Exception], ...] = ()
     repair: Repair | None = None
+    slow: int = 1  # CI feeds it so many times fewer inputs
 
 
 def renewed(make: Callable[[], Feed]) -> Callable[[], Feed]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from fuzz_bus import BUS
 from fuzz_drivers import DRIVERS
 from fuzz_emulators import EMULATORS
+from fuzz_ephemerides import EPHEMERIDES
 from fuzz_files import FILES
 from fuzz_rotators import ROTATORS
 
-TARGETS = (*DRIVERS, *EMULATORS, *ROTATORS, *FILES)
+TARGETS = (*DRIVERS, *EMULATORS, *ROTATORS, *FILES, *BUS, *EPHEMERIDES)

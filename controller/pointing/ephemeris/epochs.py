@@ -22,6 +22,7 @@ SCALES: dict[str, int | None] = {
     "GAL": GPS_BEHIND_TAI_NS, "QZS": GPS_BEHIND_TAI_NS, "IRN": GPS_BEHIND_TAI_NS, "BDT": BEIDOU_BEHIND_TAI_NS,
 }  # fmt: skip
 MJD_MAX = 99_999
+YEARS = range(1700, 2260)  # beyond, nanoseconds since 1970 do not fit into 64 bits
 _EPOCH = re.compile(
     r"(\d{4})-(?:(\d\d)-(\d\d)|(\d{3}))T(\d\d):(\d\d):(\d\d)(?:\.(\d*))?Z?"  # calendar date or day of the year
 )
@@ -40,6 +41,8 @@ def parse_epoch(text: str) -> Epoch:
     if match is None:
         raise ValueError(f"{text!r} is no date like 2026-04-02T01:57:37.084")
     year, month, day, ordinal, hour, minute, second, fraction = match.groups()
+    if int(year) not in YEARS:
+        raise ValueError(f"{text!r} is not between {YEARS[0]} and {YEARS[-1]}")
     try:
         if ordinal:
             days = date(int(year), 1, 1).toordinal() + int(ordinal) - 1

@@ -22,8 +22,13 @@ def load_ephemerides(path: str | Path) -> list[Ephemeris]:
         from controller.pointing.ephemeris.bodies import read_kernel
 
         return list(read_kernel(path))
-    text = as_text(content, str(path))
-    return list(_parser(text, str(path))(text, str(path)))
+    return parse_ephemerides(content, str(path))
+
+
+def parse_ephemerides(content: bytes, source: str) -> list[Ephemeris]:
+    """Every target of a file of text, `source` being its name in errors. Raises EphemerisError or ElementsError."""
+    text = as_text(content, source)
+    return list(_parser(text, source)(text, source))
 
 
 def find_ephemeris(found: Sequence[Ephemeris], name: str = "") -> Ephemeris:

@@ -119,9 +119,13 @@ def _json(text: str, source: str) -> Iterator[tuple[dict[str, str], str]]:
 
 def _csv(text: str, source: str) -> Iterator[tuple[dict[str, str], str]]:
     reader = csv.reader(io.StringIO(text))
-    head = [word.strip().upper() for word in next(reader, [])]
-    for row in reader:
-        where = f"{source} line {reader.line_num}"
+    try:
+        rows = [(row, reader.line_num) for row in reader]
+    except csv.Error as error:
+        raise EphemerisError(f"{source} line {reader.line_num}: no table of values ({error}).") from None
+    head = [word.strip().upper() for word in rows[0][0]] if rows else []
+    for row, line in rows[1:]:
+        where = f"{source} line {line}"
         if not row:
             continue
         if len(row) != len(head):

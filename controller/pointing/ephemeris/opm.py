@@ -6,6 +6,8 @@ set of a launch is published. Its error is said in the notes, as growth of what 
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from controller.geometry.solar_system import EARTH
@@ -22,6 +24,7 @@ from controller.pointing.ephemeris.text import number
 MU_M3_S2 = 3.986004418e14
 RADIUS_M, J2 = 6_378_137.0, 1.0826264e-3
 STEP_S, REACH_S = 10.0, 21_600.0
+DISTANCE_MAX_M, SPEED_MAX_M_S = 1e9, 1e5  # beyond is another centre's, or other units
 AGE_MAX_DAYS = 0.1  # a low orbit's drag alone makes 100 m by then
 CAUTION = (
     "{name} is one state, carried on for {hours:g} h by the Earth's attraction and flattening alone: expect a "
@@ -68,6 +71,12 @@ def parse_opm(text: str, source: str) -> list[Table]:
     except ValueError as error:
         raise EphemerisError(f"{source} line {epoch.line}: EPOCH: {error}.") from None
     state = np.array([number(need(key).value, key, f"{source} line {need(key).line}") for key in STATE]) * 1e3
+    distance_m, speed_m_s = math.hypot(*state[:3]), math.hypot(*state[3:])
+    if not (RADIUS_M <= distance_m <= DISTANCE_MAX_M and speed_m_s <= SPEED_MAX_M_S):
+        raise EphemerisError(
+            f"{source} line {need('X').line}: {distance_m / 1e3:.0f} km from the Earth's centre at "
+            f"{speed_m_s / 1e3:.1f} km/s is no orbit about it; positions are in km, velocities in km/s."
+        )
     name = need("OBJECT_NAME").value
     part = carried_on(state, tai)
     notes = [CAUTION.format(name=name, hours=REACH_S / 3600)]

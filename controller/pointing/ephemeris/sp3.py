@@ -96,6 +96,8 @@ def _epoch(words: list[str], where: str) -> Epoch:
         second, _, fraction = words[5].partition(".")
         start = parse_epoch(f"{year:04d}-{month:02d}-{day:02d}T{hour:02d}:{minute:02d}:00")
         ns = int(second) * NS + int((fraction + "0" * 9)[:9])
+        if not 0 <= ns < 61 * NS:
+            raise ValueError(second)
     except (ValueError, IndexError):
         raise EphemerisError(f"{where}: {' '.join(words)} is no date.") from None
     return Epoch(start.day, start.ns_of_day + ns)

@@ -89,7 +89,7 @@ class Toy:
                     if request.method == "stop":
                         while held:
                             port.answer(held.pop(), Reply("BUSY", "held until the stop"))
-                if cycles % 20 == 0:
+                if cycles % 4 == 0:
                     port.publish(SERVICE_HEARTBEAT, Heartbeat(clock.utc_ns(), cycles, 0))
                 cycles += 1
                 clock.sleep_until(clock.now_ns() + NS // 200)

@@ -48,10 +48,25 @@ def link(table: Table, toy: Callable[..., Any], folder: Path) -> Iterator[Any]:
     ):
         served.anna = anna
         assert anna.call("link", "toy.before").code == ""
+        first = anna.wait_for(SERVICE_HEARTBEAT, "link", 5.0)
+        assert first is not None
+        boot = anna.store.boot_of("link")
         served.executed.clear()
         yield served
         assert anna.call("link", "toy.after").code == ""
         assert served.executed[-1:] == ["toy.after"]
+        undisturbed(anna, first, boot)
+
+
+def undisturbed(anna: Client, first: Any, boot: bytes) -> None:
+    """The loop went on turning, as the same start, and not one of its messages was lost."""
+    deadline = Deadline(CLOCK, 5.0)
+    while (last := anna.store.latest(SERVICE_HEARTBEAT, "link")).body.cycles <= first.body.cycles:
+        assert not deadline.expired, "the loop stands still"
+        anna.pause(0.02)
+    assert last.seq - first.seq == (last.body.cycles - first.body.cycles) // 4
+    assert not anna.store.gaps
+    assert anna.store.boot_of("link") == boot
 
 
 class Stranger:
@@ -110,8 +125,17 @@ def told(anna: Client, topic: Any, want: Callable[[Any], bool]) -> Any:
     raise AssertionError("it was never told")
 
 
-def counted(anna: Client, code: str) -> None:
-    told(anna, BUS_REFUSALS, lambda body: body.refused.get(code, 0) > 0)
+def counted(anna: Client, code: str, named: str = "") -> None:
+    """The refusal is counted by its code, and told to the operator with who was refused."""
+    anna.subscribe(BUS_REFUSALS)
+    deadline, counts, said = Deadline(CLOCK, 5.0), 0, ""
+    while not (counts and code in said and named in said):
+        assert not deadline.expired, f"{counts} counted, said: {said}"
+        for sample in anna.samples(0.05):
+            if sample.topic == BUS_REFUSALS.name:
+                counts = sample.body.refused.get(code, 0)
+            elif sample.topic == STATION_EVENT.name and sample.body.code == "REFUSED_MESSAGE":
+                said += sample.body.message
 
 
 def test_who_is_listed_commands_and_is_known_by_the_key(link: Any) -> None:
@@ -125,7 +149,7 @@ def test_a_stranger_without_a_key_does_not_get_in_and_is_counted(link: Any, tabl
             with suppress(zmq.Again):  # cut off already
                 stranger.socket.send(encode(command("anna", "stop")), zmq.NOBLOCK)
             assert stranger.happens() in {zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL, zmq.EVENT_DISCONNECTED}
-    counted(link.anna, "CONNECTION")
+    counted(link.anna, "CONNECTION", "without a key was refused")
     assert link.executed == []
 
 
@@ -163,7 +187,7 @@ def test_an_observer_looks_pings_and_stops_and_commands_nothing(link: Any, table
         assert link.executed == []
         assert olga.call("link", "stop", control=True).code == ""
         assert link.executed == ["stop"]
-    counted(link.anna, "AUTH")
+    counted(link.anna, "AUTH", "(from olga)")
 
 
 @pytest.mark.parametrize("claimed", ["anna", "station", "supervisor", "link", "cli", ""])
@@ -176,6 +200,7 @@ def test_a_sender_that_claims_to_be_somebody_else_is_refused(
         assert (error["code"], f"may not speak as {claimed!r}" in error["msg"]) == ("AUTH", True)
         assert "code" not in mallory.ask(encode(command("mallory")))
     assert link.executed == ["toy.move"]
+    counted(link.anna, "AUTH", "(from mallory)")
 
 
 def test_a_key_that_is_taken_off_the_list_loses_its_rights_while_connected(
@@ -185,8 +210,10 @@ def test_a_key_that_is_taken_off_the_list_loses_its_rights_while_connected(
     with Stranger(table["link"].cmd, keyed(folder, "bob")) as bob:
         assert "code" not in bob.ask(encode(command("bob")))
         (folder / "bob.public").unlink()
+        key = own_key(folder, "bob").public.decode()
         assert bob.ask(encode(command("bob")))["code"] == "AUTH"
     assert link.executed == ["toy.move"]
+    counted(link.anna, "AUTH", f"(from {key} at 127.0.0.1)")
 
 
 def test_a_replayed_message_is_executed_once_and_an_old_one_never(link: Any, table: Table, folder: Path) -> None:
@@ -200,7 +227,7 @@ def test_a_replayed_message_is_executed_once_and_an_old_one_never(link: Any, tab
         assert stranger.ask(encode(command("anna", dl=CLOCK.utc_ns() + 3600 * NS)))["code"] == "SCHEMA"
         assert stranger.ask(encode(command("anna", dst_boot=b"previous")))["code"] == "TRANSPORT"
     assert link.executed == ["toy.move"]
-    counted(link.anna, "DEADLINE")
+    counted(link.anna, "DEADLINE", "(from anna)")
 
 
 def test_malformed_and_oversized_frames_are_refused_and_counted(link: Any, table: Table, folder: Path) -> None:
@@ -211,7 +238,7 @@ def test_malformed_and_oversized_frames_are_refused_and_counted(link: Any, table
         error = stranger.ask(encode(padded))
         assert (error["code"], "too long" in error["msg"]) == ("PROTOCOL", True)
     assert link.executed == []
-    counted(link.anna, "PROTOCOL")
+    counted(link.anna, "PROTOCOL", "(from anna at 127.0.0.1)")
 
 
 def test_who_sends_more_than_a_mebibyte_is_cut_off(link: Any, table: Table, folder: Path) -> None:
