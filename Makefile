@@ -37,7 +37,7 @@ check: venv  ## lint, types, walls, generated files
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-STRANGERS := libhamlib-utils indi-bin usbip umockdev gir1.2-umockdev-1.0 gir1.2-aravis-0.8 python3-gi
+STRANGERS := systemd libhamlib-utils indi-bin usbip umockdev gir1.2-umockdev-1.0 gir1.2-aravis-0.8 python3-gi
 strangers: venv  ## tests against other people's clients (installs their Debian packages when it may)
 	@missing=""; for p in $(STRANGERS); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
 	if [ -n "$$missing" ]; then \

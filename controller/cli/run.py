@@ -33,6 +33,7 @@ def run(
     from controller.cli.factories import PRIORITIES, factories
     from controller.cli.rig import UTC_OFFSET, emulated_devices, read_addresses, resolve_in
     from controller.services.realtime import run_station
+    from controller.services.rules import Rules
 
     resolved = resolve_in(rig, run_dir)
     found = read_addresses(run_dir) if emulated_devices(rig) else {}
@@ -55,8 +56,9 @@ def run(
             utc_offset_ns=found.get(UTC_OFFSET, 0),
             host=resolved.bus.host,
             base_port=resolved.bus.base_port,
-            priorities=PRIORITIES,
-            restart=("recorder",),
+            priorities={**PRIORITIES, **resolved.supervisor.priority},
+            cpus=resolved.supervisor.cpus,
+            rules=Rules.from_section(resolved.supervisor),
             wire_log=run_dir / WIRES if wire_log else None,
             keys=key_folder(resolved),
             tell=lambda sentence: typer.echo(sentence, err=True),
