@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from hal.clock import NS, Deadline, ShiftedClock
 from hal.rig import load_rig
 
 START_BEFORE_S = 15.0
+TWICE_S = 1.0  # from the first word to the second
 START_TIMEOUT_S = 90.0  # imports of eight processes on a busy machine
 MISALIGNMENT = ("index_azimuth_urad", "index_elevation_urad", "collimation_urad", "axis_north_urad", "axis_west_urad")
 SUPERVISOR = "supervisor"
@@ -76,6 +77,15 @@ def end(process: subprocess.Popen[bytes], timeout_s: float = 30.0) -> int:
     return int(process.returncode)
 
 
+def end_at_once(process: subprocess.Popen[bytes]) -> int:
+    """Tell a station twice to end: it does not wait until the gimbal is parked."""
+    if process.poll() is None:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(TWICE_S)
+    return end(process)
+
+
 def children_of(group: int) -> dict[str, int]:
     """Process ids of a station by service, the supervisor among them."""
     found = {SUPERVISOR: group}
@@ -110,6 +120,7 @@ class Bench:
         self.base_port = free_ports(1 + 3 * len(STATION_SERVICES))
         self.rig_path = folder / "rig.toml"
         self.rig_path.write_text(DEFAULT_RIG.read_text().replace("base_port = 5560", f"base_port = {self.base_port}"))
+        self.rig = load_rig(self.rig_path, dict.fromkeys(emulated_devices(self.rig_path), ""))
         self.log = folder / "emulate.log"
         self.plan = plan
         self.process = boresight(
@@ -227,9 +238,9 @@ class Station:
         return children_of(self.process.pid)
 
     def end(self) -> int:
-        """Ctrl-C."""
+        """SIGTERM, twice."""
         try:
-            return end(self.process)
+            return end_at_once(self.process)
         finally:
             self.client.close()
 
@@ -251,7 +262,7 @@ def start(bench: Bench) -> Iterator[Callable[..., Station]]:
         def begin(*options: str) -> Station:
             station = Station(bench, *options)
             stack.callback(station.client.close)
-            stack.callback(end, station.process)
+            stack.callback(end_at_once, station.process)
             return station
 
         yield begin
