@@ -24,6 +24,10 @@ GROUPS = [path for path in (Path("/sys/fs/cgroup/systemd"), Path("/sys/fs/cgroup
 SYSTEM_ONLY = r"User|Group|SupplementaryGroups|StateDirectory\w*|CacheDirectory|PrivateTmp|Protect\w+"
 EXPOSURE_MAX = 3.0  # of 10, as systemd-analyze counts; a unit without any hardening has 9.6
 TOY = """
+import ctypes
+
+import numba
+
 from controller.bus.port import Reply
 from controller.services.service import Service
 
@@ -46,6 +50,9 @@ class Toy(Service):
 
 
 def toy(clock, port, rig, run_dir):
+    numba.njit(lambda x: x + 1)(1)  # the unit must allow to compile, and to ask how well UTC is known
+    if ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.create_string_buffer(208)) < 0:
+        raise OSError(ctypes.get_errno(), "adjtimex")
     service = Toy(clock, port)
     service.run_dir = run_dir
     return service
