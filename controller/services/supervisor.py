@@ -284,9 +284,10 @@ class Supervisor:
         if used is None:
             return ServiceProcess(name, state, pid, restarts, 0, 0, 0, 0.0)
         for finding in watch.see(self._clock.now_ns(), used):
-            if finding.code != "MEMORY_MAX":
+            child = self.children.get(name)
+            if finding.code != "MEMORY_MAX" or child is None:  # its own end would be that of the whole station
                 self._event("warning", finding.code, f"{name} {finding.sentence}")
-            elif (child := self.children.get(name)) is not None and not child.reason:
+            elif not child.reason:
                 child.reason = f"{finding.sentence}: it was ended in good order"
                 child.kill_due_ns = self._clock.now_ns() + round(GRACE_S * NS)
                 child.process.terminate()

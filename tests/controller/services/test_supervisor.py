@@ -17,6 +17,7 @@ from controller.bus.client import Client
 from controller.bus.endpoints import static_table
 from controller.bus.topics import LINK_STATE, SERVICE_PROCESSES, STATION_EVENT, ServiceProcess
 from controller.services.notify import ServiceManager
+from controller.services.resources import Usage
 
 SERVICES = ("supervisor", "first", "second", "recorder")
 QUICK = {"restart": {"first"}, "restart_delay_s": 0.05}
@@ -24,6 +25,16 @@ QUICK = {"restart": {"first"}, "restart_delay_s": 0.05}
 
 def told(running: Any, words: str) -> bool:
     return any(words in sentence for sentence in running.told)
+
+
+def test_the_supervisor_tells_of_its_own_memory_and_goes_on(
+    station: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("controller.services.supervisor.usage", lambda pid: Usage(2 * 10**9, 10, 3))
+    running = station({}, first="toy")
+    running.supervisor.turn()
+    assert running.told == ["warning: supervisor takes 2000 MB, more than 1500 MB"]
+    assert running.supervisor.children["first"].state == "ending", "it is the one that can be started again"
 
 
 @pytest.mark.parametrize("how", ["suspended", "spinning"])
