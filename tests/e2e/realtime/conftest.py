@@ -218,18 +218,20 @@ class Station:
                 reply = self.client.call(service, method, body, timeout_s=3.0, lease=lease)
                 assert reply.code == "", f"{method}: {reply.message}\n{self.told()}"
 
-    def take_up(self) -> None:
-        """Track what is in the sky and switch on."""
-        plan = self.bench.plan
-        target = plan.target
-        body = {
+    def order(self) -> dict[str, Any]:
+        """Body of a track command for what is in the sky."""
+        target = self.bench.plan.target
+        return {
             "name": target.elements.name,
             "line1": target.elements.line1,
             "line2": target.elements.line2,
             "start_utc_ns": target.rise_utc_ns,
             "end_utc_ns": target.set_utc_ns,
         }
-        self.ask("station", "station.track", body=body)
+
+    def take_up(self) -> None:
+        """Track what is in the sky and switch on."""
+        self.ask("station", "station.track", body=self.order())
         self.ask("safety", "safety.arm", "safety.confirm")
         self.watch(lambda: self.truth.emitting and max(map(abs, self.truth.axis_command_rad_s)) > 0, 45.0, "emission")
 

@@ -19,6 +19,7 @@ import pytest
 
 from controller.bus.topics import POINTING_STATE, SERVICE_HEARTBEAT, Truth
 from controller.record import read_messages
+from controller.services.rules import DEFAULT_RULES
 
 NS = 1_000_000_000
 PROCESS_OFF_S = 0.100
@@ -103,6 +104,32 @@ def test_whatever_is_killed_emission_and_motion_end_and_the_station_comes_back_i
     for name, emission_off_s in CASES:
         assert found[name].emission_off_s <= emission_off_s, found
         assert found[name].motion_off_s <= STILL_S, found
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(240)
+def test_a_moving_gimbal_whose_service_is_suspended_stops_and_its_service_comes_back_without_moving_it(
+    bench: Any, start: Callable[..., Any]
+) -> None:
+    station = start()
+    station.watch(station.alive, 60.0, "the start")
+    station.watch(lambda: station.mode is not None and bool(station.seen.truths), 5.0, "a mode")
+    if station.mode.mode == "SAFE":
+        station.ask("station", "station.reset")
+    station.ask("station", "station.track", body=station.order())
+    station.watch(lambda: max(map(abs, station.truth.axis_command_rad_s)) > 1e-3, 45.0, "motion")
+
+    suspended_ns = station.clock.utc_ns()
+    os.kill(station.children()["pointing"], signal.SIGSTOP)
+    back = "supervisor: pointing was started again: nothing moves or emits by that"
+    station.watch(lambda: back in station.seen.events, 20.0, "the restart")
+    station.watch(station.alive, 60.0, "everybody")
+    station.listen(AFTER_S)
+    after = [truth for truth in station.seen.truths if truth.t_utc_ns > suspended_ns]
+    moving_s = (off_ns(after, lambda truth: truth.axis_command_rad_s != STILL) - suspended_ns) / NS
+    assert moving_s <= DEFAULT_RULES.hung_moving_after_s + STILL_S
+    assert station.mode.mode == "FAULT"
+    assert any("pointing hangs (no heartbeat for 2.5 s) and was killed" in event for event in station.seen.events)
 
 
 def stops_and_parks(station: Any) -> None:
