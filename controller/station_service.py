@@ -66,7 +66,7 @@ class StationService(Service):
         self._died_ns: dict[str, int] = {}  # whom the supervisor saw die, and when that was heard
 
     def open(self) -> None:
-        """Come back in SAFE with the pass reloaded when the previous run was cut off in the middle of one."""
+        """Come back in SAFE when the previous run ended in it, and with the pass when it was cut off in one."""
         if self._memory is None or not self._memory.exists():
             return
         try:
@@ -74,6 +74,10 @@ class StationService(Service):
             start_ns, end_ns, target = int(plan["start_utc_ns"]), int(plan["end_utc_ns"]), str(plan["name"])
         except (OSError, ValueError, KeyError, TypeError):
             self._tell("warning", "MEMORY", f"{self._memory} is unreadable: the interrupted pass is forgotten")
+            return
+        if not target:
+            reason = f"in SAFE before this start: {plan.get('reason', 'the reason was not written')}"
+            self._state = go(self._state, Mode.SAFE, self._now_s(), reason)
             return
         self._order = plan
         reloaded = track(self._state, self._now_s(), target, start_ns, end_ns)
@@ -118,7 +122,8 @@ class StationService(Service):
             case "station.reset":
                 return Reply("BUSY", f"the station is in {mode}", "stop it first: boresight stop")
             case "station.park" if mode not in {Mode.SAFE, Mode.FAULT}:
-                self._force(Mode.STOWED, "parked by the operator")
+                self._force(Mode.STOWED, f"parked by {request.source}")
+                self._park_due_s = self._now_s()
             case "station.track" if mode not in {Mode.SAFE, Mode.FAULT}:
                 return self._track(request.body, request.lease)
             case "station.park" | "station.track":
@@ -176,7 +181,10 @@ class StationService(Service):
 
     def _lost(self) -> list[str]:
         """Services that are silent, or of which the supervisor says that they died."""
-        self._died_ns.update(dict.fromkeys(deaths(self.port), self.clock.now_ns()))
+        died = deaths(self.port)
+        self._died_ns.update(dict.fromkeys(died, self.clock.now_ns()))
+        if "pointing" in died:
+            self._park_due_s = None  # what was not yet begun is not begun by a restart
         return [name for name in FAULT_MODES if self._silent(name)]
 
     def _silent(self, name: str) -> bool:
@@ -195,6 +203,8 @@ class StationService(Service):
         if state.mode is Mode.STOWED and before is not Mode.STOWED:
             self._park_due_s = self._now_s()
             self._forget()
+        elif state.mode is Mode.SAFE and self._memory is not None and not self._memory.exists():
+            self._remember({"name": "", "start_utc_ns": 0, "end_utc_ns": 0, "reason": state.reason})
 
     def _warn_when_long(self) -> None:
         limit = TIME_OUTS_S.get(self._state.mode)

@@ -24,6 +24,7 @@ from hal.drivers import DRIVERS, READ_BACKS, drivers_of
 from hal.errors import HalError
 from hal.rig import DEVICES, Rig
 from hal.rig_safety import AIRCRAFT_FEEDS
+from hal.rig_supervisor import RESTARTABLE
 from sim_hw.scenarios import Scenario
 
 ROOT = Path(__file__).parents[1]
@@ -108,6 +109,21 @@ RIG_KEYS = {
     "bus.key": "whose key the command line uses; empty: the only one in the folder besides the station's",
     "recording.file_max_mb": "a recording goes on in a new file at this size, in 10^6 bytes",
     "recording.file_max_min": "or at this age, in minutes, whichever comes first",
+    "supervisor.restart": "services that are started again after a death; `safety` never is (docs/deploy.md)",
+    "supervisor.restart_delay_s": "from a death to the start; doubles with every further death in the window",
+    "supervisor.restart_delay_max_s": "and grows no longer than this",
+    "supervisor.restarts_max": "starts within the window; the next death leaves the service down, which is told",
+    "supervisor.restart_window_min": "in minutes: older deaths no longer count",
+    "supervisor.start_timeout_s": "from the start of a process to its first heartbeat; then it is killed as hung",
+    "supervisor.hung_after_s": "without a heartbeat: the service is killed as hung; above what a driver may block",
+    "supervisor.hung_moving_after_s": "the same for pointing, whose guardian stops a mount when pointing is dead",
+    "supervisor.memory_told_mb": "resident memory of a service that is told, in 10^6 bytes",
+    "supervisor.memory_max_mb": "a service above it is ended in good order, and then as after a death",
+    "supervisor.memory_growth_told_mb_h": "growth of a service's memory that is told, in 10^6 bytes an hour",
+    "supervisor.open_files_told": "open files of a service that are told",
+    "supervisor.park_timeout_s": "how long the end of the station waits for the gimbal to be parked",
+    "supervisor.priority": "SCHED_FIFO priorities other than the built-in ones; 0 is ordinary scheduling",
+    "supervisor.cpus": "processors that a service may run on; absent: all",
 }
 
 SUMMARY_KEYS = {
@@ -149,6 +165,11 @@ SUMMARY_KEYS = {
     "wall_s": "wall time of the flight, calibration included",
 }
 
+SUPERVISOR_KEYS = {
+    "restart": "list of " + ", ".join(f"`{name}`" for name in RESTARTABLE),
+    "priority": "`{ tracking = 60 }`: whole number ≥ 0, ≤ 99 by service",
+    "cpus": "`{ tracking = [2, 3] }`: list of whole numbers by service",
+}
 BOUNDS = (("gt", "> {:.10g}"), ("ge", "≥ {:.10g}"), ("lt", "< {:.10g}"), ("le", "≤ {:.10g}"))
 
 
@@ -208,6 +229,8 @@ def _allowed(section: str, key: str, field: Any) -> str:
     if key == "resource":
         kinds = dict.fromkeys(r for d in DRIVERS.values() if d.device == section for r in d.resources)
         return ", ".join(f"`{kind}`" for kind in kinds)
+    if section == "supervisor" and key in SUPERVISOR_KEYS:
+        return SUPERVISOR_KEYS[key]
     kind = "whole number" if "int" in str(field.annotation) else "number"
     limits = [text.format(v) for n, text in BOUNDS for m in _metadata(field) if (v := getattr(m, n, None)) is not None]
     if limits:

@@ -32,6 +32,7 @@ from hal.rig_sections import (
     Section,
     StationSection,
 )
+from hal.rig_supervisor import SupervisorSection
 from hal.wires.wirelog import is_replay
 
 HORIZON, CLEARANCE = "[safety] horizon_mask", "[clearinghouse] file"  # keys that name a file
@@ -55,6 +56,7 @@ class Rig(Section):
     aircraft: AircraftSection = AircraftSection()
     bus: BusSection = BusSection()
     recording: RecordingSection = RecordingSection()
+    supervisor: SupervisorSection = SupervisorSection()
 
     _path: Path = PrivateAttr(default=Path())
     _emulated: frozenset[str] = PrivateAttr(default=frozenset())

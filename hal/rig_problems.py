@@ -19,6 +19,7 @@ _KINDS = {
     "finite_number": "a finite number",
     "model_type": "a section",
     "string_too_short": "a few words",
+    "too_short": "one at least",
 }
 
 
@@ -59,7 +60,9 @@ def _wrong(
     if item["type"] == "value_error":
         reason = str(item["ctx"]["error"])
         return f"{_where(location)}: {reason}"
-    allowed = _KINDS.get(item["type"]) or _range(_field_at(model, location)) or item["msg"]
+    inside = len(location) > 2  # of a list or table in a section, whose rules are not a field's
+    bounds = "" if inside else _range(_field_at(model, location))
+    allowed = _KINDS.get(item["type"]) or bounds or item["msg"].removeprefix("Input should be ")
     value: Any = document
     for key in location:
         value = value[key]

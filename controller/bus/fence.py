@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from controller.bus.lease import CONSENT, FREE, LEASE_KEEPER, SCOPE_OF, busy, covers
+from controller.bus.lease import CONSENT, ENDER, ENDING, FREE, LEASE_KEEPER, SCOPE_OF, busy, covers
 from controller.bus.port import Reply, Request
 from controller.bus.topics import LeaseState
 from hal.clock import NS, Clock
@@ -58,6 +58,8 @@ class Fence:
             return None
         if lease is None:
             if request.source == LEASE_KEEPER and method not in CONSENT:
+                return None
+            if request.source == ENDER and method in ENDING:
                 return None
             return Reply("NO_LEASE", f"{method} needs the lease of the {scope}", "lease.acquire at the station, on ctl")
         if lease.gen < self._highest:

@@ -30,7 +30,7 @@ from controller.bus.envelope import (
 )
 from controller.bus.lease import Acquire, Granted
 from controller.bus.methods import METHODS
-from controller.bus.topics import TOPICS, HeldLease, LinkState, Vote
+from controller.bus.topics import TOPICS, HeldLease, LinkState, ServiceProcess, Vote
 
 ENVELOPE_KEYS: Final = {
     "v": "protocol version; another one is refused, naming both",
@@ -64,7 +64,7 @@ def topics() -> str:
 
 def bodies() -> str:
     """Fields of every body."""
-    kinds: set[type[msgspec.Struct]] = {topic.body for topic in TOPICS.values()} | {HeldLease, Vote}
+    kinds: set[type[msgspec.Struct]] = {topic.body for topic in TOPICS.values()} | {HeldLease, ServiceProcess, Vote}
     parts = []
     for kind in sorted(kinds, key=lambda kind: kind.__name__):
         fields = ", ".join(f"`{field.name}` {_type(field.type)}" for field in msgspec.structs.fields(kind))

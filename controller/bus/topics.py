@@ -201,6 +201,33 @@ class Heartbeat(Body, frozen=True):
     late_steps: int
 
 
+class Waiting(Body, frozen=True):
+    """A service is alive and waits for a device; meanwhile it sends no heartbeat, so that nobody relies on it."""
+
+    t_utc_ns: int
+    device: str
+
+
+class ServiceProcess(msgspec.Struct, frozen=True):
+    """A service's process as the supervisor and the kernel see it; zeros while there is none."""
+
+    service: str
+    state: str  # starting | running | ending | restarting | down
+    pid: int
+    restarts: int
+    resident_bytes: int
+    open_files: int
+    threads: int
+    growth_bytes_h: float  # of the resident memory; 0 while it is not known
+
+
+class ProcessReport(Body, frozen=True):
+    """Every process of the station, the supervisor's among them."""
+
+    t_utc_ns: int
+    processes: list[ServiceProcess]
+
+
 class GapReport(Body, frozen=True):
     """Gaps a subscriber counted, by topic."""
 
@@ -292,6 +319,8 @@ SAFETY_LASER = Topic("safety/laser", LaserState, 10, "state", 0.5)
 LINK_STATE = Topic("link/state", LinkState, 10, "state", 0.5)
 SERVICE_HEARTBEAT = Topic("service/heartbeat", Heartbeat, 10, "state", 0.5)
 SERVICE_DEVICES = Topic("service/devices", DeviceIdentities, 0.02, "state", 120)
+SERVICE_WAITING = Topic("service/waiting", Waiting, 2, "state", 2)
+SERVICE_PROCESSES = Topic("service/processes", ProcessReport, 1, "state", 5)
 BUS_GAPS = Topic("bus/gaps", GapReport, 1, "state", 5)
 BUS_REFUSALS = Topic("bus/refusals", RefusalReport, 0, "state", 5)
 SIM_TRUTH = Topic("sim/truth/line_of_sight", Truth, 20, "state", 0.5)
@@ -316,6 +345,8 @@ TOPICS: dict[str, Topic] = {
         LINK_STATE,
         SERVICE_HEARTBEAT,
         SERVICE_DEVICES,
+        SERVICE_WAITING,
+        SERVICE_PROCESSES,
         BUS_GAPS,
         BUS_REFUSALS,
         SIM_TRUTH,

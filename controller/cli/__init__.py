@@ -42,6 +42,7 @@ VERBS = {
     "clearance": "clearance",
     "zones": "zones",
     "doctor": "doctor",
+    "systemd": "systemd",
     "schema": "schema",
 }
 # Groups of verbs, with the modules that add a command of their name to them.

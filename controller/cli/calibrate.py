@@ -26,7 +26,7 @@ def calibrate(
     from controller.cli.rig import resolve_in, station_clock
     from controller.errors import BoresightError
     from controller.operate import Operator
-    from controller.services.realtime import stop_signals
+    from controller.services.signals import stop_signals
 
     described, clock = resolve_in(rig, run_dir), station_clock(rig, run_dir)
     with connect(described) as client:

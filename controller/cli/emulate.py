@@ -45,7 +45,7 @@ def emulate(
     from rich.console import Console
 
     from controller.cli.aftermath import write_aftermath
-    from controller.services.realtime import stop_signals
+    from controller.services.signals import stop_signals
 
     console = Console(stderr=True)
     with stop_signals() as told:

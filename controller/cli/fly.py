@@ -37,7 +37,7 @@ def fly(
     from controller.cli.rig import resolve_in, station_clock
     from controller.errors import BoresightError
     from controller.operate import Operator
-    from controller.services.realtime import stop_signals
+    from controller.services.signals import stop_signals
     from controller.station import Mode
     from hal.clock import NS
 

@@ -21,7 +21,7 @@ def replay(
 
     from controller.cli.connect import read_rig, service_security
     from controller.replay import Replay
-    from controller.services.realtime import stop_signals
+    from controller.services.signals import stop_signals
     from hal.clock import RealClock
 
     described = read_rig(rig)

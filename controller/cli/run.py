@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from controller.cli.connect import DEFAULT_RIG, DEFAULT_RUN_DIR, RigOption, RunD
 from controller.cli.fly import ArcOption, CalibrateOption, TargetOption, TleOption
 
 WIRES = "wires"  # folder in the run directory
+LEVELS = {"error": "<3>", "warning": "<4>", "info": "<6>"}
 END_S = 5.0  # that the operator's process gets to end by itself
 
 
@@ -33,6 +35,7 @@ def run(
     from controller.cli.factories import PRIORITIES, factories
     from controller.cli.rig import UTC_OFFSET, emulated_devices, read_addresses, resolve_in
     from controller.services.realtime import run_station
+    from controller.services.rules import Rules
 
     resolved = resolve_in(rig, run_dir)
     found = read_addresses(run_dir) if emulated_devices(rig) else {}
@@ -55,14 +58,21 @@ def run(
             utc_offset_ns=found.get(UTC_OFFSET, 0),
             host=resolved.bus.host,
             base_port=resolved.bus.base_port,
-            priorities=PRIORITIES,
-            restart=("recorder",),
+            priorities={**PRIORITIES, **resolved.supervisor.priority},
+            cpus=resolved.supervisor.cpus,
+            rules=Rules.from_section(resolved.supervisor),
             wire_log=run_dir / WIRES if wire_log else None,
             keys=key_folder(resolved),
-            tell=lambda sentence: typer.echo(sentence, err=True),
+            tell=_tell,
             stop_wanted=over,
         )
     raise typer.Exit(code or flown or 0)
+
+
+def _tell(sentence: str) -> None:
+    """To the terminal; to the journal with its level, as sd-daemon(3) has it, so that `journalctl -p` finds it."""
+    mark = LEVELS.get(sentence.partition(":")[0], "") if "JOURNAL_STREAM" in os.environ else ""
+    typer.echo(mark + sentence, err=True)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from controller.bus.topics import (
     SAFETY_LASER,
     SAFETY_STATE,
     SERVICE_HEARTBEAT,
+    SERVICE_PROCESSES,
     STATION_EVENT,
     STATION_LEASE,
     STATION_MODE,
@@ -43,13 +44,15 @@ STYLES = {"error": "bold red", "warning": "yellow", "info": ""}
 
 def listen(client: Client) -> None:
     """Subscribe to what a snapshot needs."""
-    client.subscribe(*STATES, SERVICE_HEARTBEAT, BUS_GAPS, STATION_EVENT)
+    client.subscribe(*STATES, SERVICE_HEARTBEAT, SERVICE_PROCESSES, BUS_GAPS, STATION_EVENT)
 
 
 def snapshot(store: Store, now_ns: int) -> dict[str, Any]:
     """Everything that is known, with ages; SI units in the key names, absent topics are null."""
-    services = {}
-    for name in store.sources(SERVICE_HEARTBEAT):
+    services: dict[str, dict[str, Any]] = {}
+    processes = _processes(store)
+    for name in dict.fromkeys([*processes, *store.sources(SERVICE_HEARTBEAT)]):
+        services[name] = {"alive": False, "age_s": None, "cycles": 0, "late_steps": 0}
         beat = store.latest(SERVICE_HEARTBEAT, name)
         if beat is not None:
             age_s = beat.age_s(now_ns)
@@ -59,6 +62,7 @@ def snapshot(store: Store, now_ns: int) -> dict[str, Any]:
                 "cycles": beat.body.cycles,
                 "late_steps": beat.body.late_steps,
             }
+        services[name]["process"] = processes.get(name)
     gaps = {}
     for name in store.sources(BUS_GAPS):
         report = store.latest(BUS_GAPS, name)
@@ -71,6 +75,13 @@ def snapshot(store: Store, now_ns: int) -> dict[str, Any]:
         "topics": topics,
         "telemetry_gaps": gaps,
     }
+
+
+def _processes(store: Store) -> dict[str, dict[str, Any]]:
+    """The supervisor's latest report, by service."""
+    report = store.latest(SERVICE_PROCESSES, "supervisor")
+    rows = msgspec.to_builtins(report.body.processes) if report is not None else []
+    return {row.pop("service"): row for row in rows}
 
 
 def _state(store: Store, topic: Topic, now_ns: int) -> dict[str, Any] | None:
@@ -116,11 +127,22 @@ def _leases(seen: dict[str, Any]) -> list[Text]:
 
 
 def _services(seen: dict[str, Any]) -> Table:
-    table = _table("service", "alive", "age s", "cycles", "late steps")
+    heads = ("service", "alive", "age s", "cycles", "late steps", "process", "starts", "MB", "files", "threads")
+    table = _table(*heads)
     for name, service in seen["services"].items():
         alive = Text("yes", style="green") if service["alive"] else Text("NO", style="bold red")
-        table.add_row(name, alive, f"{service['age_s']:.2f}", str(service["cycles"]), str(service["late_steps"]))
+        age = "-" if service["age_s"] is None else f"{service['age_s']:.2f}"
+        table.add_row(name, alive, age, str(service["cycles"]), str(service["late_steps"]), *_process(service))
     return table
+
+
+def _process(service: dict[str, Any]) -> list[str | Text]:
+    process = service["process"]
+    if process is None:
+        return []
+    state = Text(process["state"], style="" if process["state"] == "running" else "bold red")
+    megabytes = f"{process['resident_bytes'] / 1e6:.0f}"
+    return [state, str(process["restarts"] + 1), megabytes, str(process["open_files"]), str(process["threads"])]
 
 
 def _loops(seen: dict[str, Any]) -> Table:
@@ -164,7 +186,12 @@ def _votes(seen: dict[str, Any]) -> RenderableType:
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
-        table.add_column(column, justify="right" if column.endswith((" s", "cycles", "steps")) else "left")
+        table.add_column(
+            column,
+            justify="right"
+            if column.endswith((" s", "cycles", "steps", "starts", "MB", "files", "threads"))
+            else "left",
+        )
     return table
 
 

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -75,8 +75,8 @@ def take_priority(priority: int, clock: Clock) -> str:
             os.sched_setscheduler(thread, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(priority))
     except (PermissionError, OSError) as error:
         return (
-            f"runs without real-time priority ({error.strerror}): late steps are more frequent; allow it with "
-            "`LimitRTPRIO=` of its systemd unit or `ulimit -r`"
+            f"runs without real-time priority ({error.strerror}): late steps are more frequent; allow {priority} with "
+            "`LimitRTPRIO=` of its systemd unit, `rtprio` in /etc/security/limits.d, or CAP_SYS_NICE (docs/deploy.md)"
         )
     return ""
 
@@ -89,6 +89,31 @@ def _threads(named: bool) -> list[int]:
             if path.parent.name != str(os.getpid()) and (path.read_text() != first) is named:
                 found.append(int(path.parent.name))
     return found
+
+
+def take_cpus(cpus: Sequence[int]) -> str:
+    """Keep every thread of this process, and those to come, on these processors; returns what the operator should know.
+
+    Called before anything else has started a thread of its own.
+    """
+    if not cpus:
+        return ""
+    why = "some are not this machine's"
+    try:
+        for thread in os.listdir("/proc/self/task"):
+            os.sched_setaffinity(int(thread), cpus)
+    except OSError as error:
+        why = error.strerror or str(error)
+    if (had := os.sched_getaffinity(0)) == set(cpus):
+        return ""
+    return (
+        f"runs on processors {_listed(had)}, and [supervisor] cpus says {_listed(cpus)} ({why}): change it, or "
+        "`CPUAffinity=` and `AllowedCPUs=` of its systemd unit"
+    )
+
+
+def _listed(cpus: Iterable[int]) -> str:
+    return ", ".join(map(str, sorted(cpus)))
 
 
 def keep_memory() -> None:
@@ -108,6 +133,7 @@ def host(
     `loaded` is called when it is made and its devices come next, `opened` when its loop begins.
     """
     clock = launch.make_clock()
+    unbound = take_cpus(launch.cpus)
     if launch.wire_log:
         wirelog.start(Path(launch.wire_log))
     port: SocketPort | None = None
@@ -117,7 +143,7 @@ def host(
         rig = named(launch.loader)(Path(launch.rig), launch.addresses)
         service = named(launch.factory)(clock, port, rig, Path(launch.run_dir))
         loaded()
-        service.run(lambda: _begin(port, launch, opened))
+        service.run(lambda: _begin(port, launch, unbound, opened))
         return 0
     except (HalError, BoresightError) as error:
         return _ended(port, launch.service, "REFUSED", str(error), EXIT_REFUSED)
@@ -130,9 +156,9 @@ def host(
             port.close()
 
 
-def _begin(port: Port, launch: Launch, opened: Callable[[], None]) -> None:
+def _begin(port: Port, launch: Launch, unbound: str, opened: Callable[[], None]) -> None:
     opened()
-    if warning := take_priority(launch.priority, launch.make_clock()):
+    for warning in filter(None, (unbound, take_priority(launch.priority, launch.make_clock()))):
         port.publish(STATION_EVENT, StationEvent("warning", "PRIORITY", f"{launch.service} {warning}"))
 
 

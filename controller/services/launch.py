@@ -45,6 +45,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     wire_log: str = ""  # folder for the logs of its devices' wires; empty: none is written
     keys: str = ""  # folder of the bus keys; empty: a bus on loopback without keys
     priority: int = 0  # SCHED_FIFO 1 to 99, 0: ordinary scheduling
+    cpus: tuple[int, ...] = ()  # that it may run on; empty: all
 
     def table(self) -> dict[str, Endpoints]:
         """Where everybody listens."""

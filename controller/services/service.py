@@ -6,7 +6,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from controller.bus.port import Port
-from controller.bus.topics import SERVICE_DEVICES, SERVICE_HEARTBEAT, DeviceIdentities, Heartbeat
+from controller.bus.topics import (
+    SERVICE_DEVICES,
+    SERVICE_HEARTBEAT,
+    SERVICE_WAITING,
+    DeviceIdentities,
+    Heartbeat,
+    Waiting,
+)
 from hal.clock import NS, Clock
 from hal.traits import Identity
 
@@ -59,6 +66,10 @@ class Service(ABC):
                     due_ns = self._pace(due_ns + round(self.period_s * NS))
         finally:
             self.close()
+
+    def waits_for(self, device: str) -> None:
+        """Say, instead of a heartbeat, that this is no hang: a device is lost and is opened again."""
+        self.port.publish(SERVICE_WAITING, Waiting(self.clock.utc_ns(), device))
 
     def _pace(self, due_ns: int) -> int:
         now_ns = self.clock.now_ns()

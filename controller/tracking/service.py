@@ -253,6 +253,7 @@ class TrackingService(Service):
         """Open what was lost, again and again; the silent heartbeat makes the station fault meanwhile."""
         self.close()
         while not self.port.stopped:
+            self.waits_for("camera or beam board")
             self.clock.sleep_until(self.clock.now_ns() + REOPEN_NS)
             try:
                 self.open()

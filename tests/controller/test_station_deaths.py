@@ -48,6 +48,8 @@ class Port:
         self.modes: list[ModeState] = []
         self.events: list[Sample[Any]] = []
         self.beat_ns = 10**12
+        self.called: list[str] = []
+        self.reply = Reply("", "")
 
     def publish(self, topic: Topic, body: Body) -> None:
         if topic is STATION_MODE and isinstance(body, ModeState):
@@ -71,7 +73,8 @@ class Port:
         assert reply.code == ""
 
     def call(self, service: str, method: str, body: dict[str, Any], timeout_s: float, lease: Any = None) -> Reply:
-        return Reply("", "")
+        self.called.append(method)
+        return self.reply
 
 
 def died(name: str) -> Sample[Any]:
@@ -102,3 +105,28 @@ def test_whose_heart_beats_again_after_a_death_is_alive() -> None:
     port.queue = asked
     station.cycle()
     assert port.modes[-1].mode == "SLEW"
+
+
+def test_a_parking_that_pointing_died_before_is_not_begun_by_its_restart() -> None:
+    clock, port = Clock(), Port()
+    station = StationService(clock, port, 20.0, 1e-4)  # type: ignore[arg-type]
+    port.queue = [Request(b"2", "operator", "station.park", {}, False)]
+    port.reply = Reply("TRANSPORT", "no pointing answers")
+    station.cycle()
+    port.events.append(died("pointing"))
+    station.cycle()
+    port.called.clear()
+    port.reply = Reply("", "")
+    clock.t_ns = port.beat_ns = 2 * 10**12  # it is back
+    station.cycle()
+    assert port.called == []
+
+
+def test_park_parks_again_where_the_station_is_stowed_already() -> None:
+    clock, port = Clock(), Port()
+    station = StationService(clock, port, 20.0, 1e-4)  # type: ignore[arg-type]
+    port.queue = [Request(b"2", "operator", "station.park", {}, False)]
+    station.cycle()
+    assert port.called == ["pointing.park"]
+    station.cycle()
+    assert port.called == ["pointing.park"]

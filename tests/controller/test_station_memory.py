@@ -151,6 +151,17 @@ def test_a_station_that_ends_at_rest_has_forgotten_the_pass(memory: Path, method
     assert Run(memory).mode.mode == "STOWED"
 
 
+def test_a_station_that_ends_in_safe_at_rest_comes_back_in_safe_with_the_reason(memory: Path) -> None:
+    first = Run(memory)
+    first.tell("safe")
+    again = Run(memory)
+    assert (again.mode.mode, again.mode.target) == ("SAFE", "")
+    assert again.mode.reason == "in SAFE before this start: the operator said safe"
+    assert again.tell("station.track", PASS).code == "INTERLOCK", "nothing resumes by itself"
+    assert again.tell("station.reset").code == ""
+    assert Run(memory).mode.mode == "STOWED"
+
+
 def test_a_memory_that_cannot_be_read_is_told_and_forgotten(memory: Path) -> None:
     memory.write_text(json.dumps({"name": "ISS"}))
     assert Run(memory).mode.mode == "STOWED"

@@ -129,6 +129,13 @@ def test_what_is_only_in_the_safe_direction_or_reads_needs_no_lease(station: Sta
         assert station.ask("anna", service, method).code == ""
 
 
+def test_whoever_ends_the_station_parks_it_whoever_holds_the_lease_and_moves_nothing_else(station: Station) -> None:
+    grant(station.desk, "anna")
+    assert station.ask("supervisor", "station", "station.park").code == ""
+    for service, method in (("station", "station.track"), ("pointing", "pointing.park"), ("safety", "safety.arm")):
+        assert station.ask("supervisor", service, method).code == "NO_LEASE"
+
+
 def test_the_station_moves_its_own_devices_and_never_consents_to_emission(station: Station) -> None:
     assert station.ask("station", "pointing", "pointing.park").code == ""
     lease = grant(station.desk, "anna")

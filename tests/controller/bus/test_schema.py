@@ -31,7 +31,7 @@ SOURCES = {
     "pointing": "pointing/service.py",
     "tracking": "tracking/service.py",
     "safety": "safety/service.py",
-    "supervisor": "services/realtime.py",
+    "supervisor": "services/supervisor.py",
     "lease": "bus/lease_desk.py",
 }
 

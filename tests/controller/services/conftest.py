@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from controller.bus.client import Client
 from controller.bus.topics import LINK_STATE, SERVICE_HEARTBEAT
 from controller.services import host
 from controller.services.launch import Launch
-from controller.services.realtime import Supervisor
+from controller.services.rules import DEFAULT_RULES
+from controller.services.supervisor import Supervisor
 from hal.clock import Deadline, RealClock
 
 TOYS = """
@@ -40,6 +42,10 @@ class Toy(Service):
         for request in self.port.requests():
             if request.method == "toy.crash":
                 raise ZeroDivisionError("on request")
+            if request.method == "toy.eat":
+                self.eaten = bytearray(b"x" * 120_000_000)
+            if request.method == "toy.open":
+                self.opened = [open("/dev/null") for _ in range(60)]
             if request.method == "toy.hang":
                 while True:
                     self.clock.sleep_until(self.clock.now_ns() + 1_000_000_000)
@@ -53,6 +59,25 @@ class Toy(Service):
 
 def toy(clock, port, rig, run_dir):
     service = Toy(clock, port)
+    service.rig, service.run_dir = rig, run_dir
+    return service
+
+
+def unplugged(clock, port, rig, run_dir):
+    if (run_dir / "unplugged").exists():
+        refuses(clock, port, rig, run_dir)
+    return toy(clock, port, rig, run_dir)
+
+
+class Waits(Toy):
+    def cycle(self):
+        while self.cycles > 20 and not self.port.stopped:
+            self.waits_for("a camera")
+            self.clock.sleep_until(self.clock.now_ns() + 100_000_000)
+
+
+def waits(clock, port, rig, run_dir):
+    service = Waits(clock, port)
     service.rig, service.run_dir = rig, run_dir
     return service
 
@@ -92,7 +117,7 @@ class Station:
     """A supervisor that the test turns by hand."""
 
     def __init__(
-        self, folder: Path, toys: str, base_port: int, factories: dict[str, str], restart: tuple[str, ...] = ()
+        self, folder: Path, toys: str, base_port: int, factories: dict[str, str], rules: dict[str, Any]
     ) -> None:
         self.base_port = base_port
         self.told: list[str] = []
@@ -111,7 +136,7 @@ class Station:
             )
             for name, factory in factories.items()
         ]
-        self.supervisor = Supervisor(self.launches, self.clock, self.told.append, restart)
+        self.supervisor = Supervisor(self.launches, self.clock, self.told.append, replace(DEFAULT_RULES, **rules))
         self.client = Client(self.launches[0].table(), "test")
         self.client.subscribe(LINK_STATE, SERVICE_HEARTBEAT)
         self.supervisor.start()
@@ -141,8 +166,8 @@ class Station:
 def station(tmp_path: Path, toys: str, base_port: int) -> Iterator[Callable[..., Station]]:
     with ExitStack() as stack:
 
-        def make(restart: tuple[str, ...] = (), **factories: str) -> Station:
-            made = Station(tmp_path, toys, base_port, factories, restart)
+        def make(rules: dict[str, Any] | None = None, **factories: str) -> Station:
+            made = Station(tmp_path, toys, base_port, factories, rules or {})
             stack.callback(made.close)
             return made
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,9 @@ from controller.bus.client import Client
 from controller.bus.endpoints import Endpoints
 from controller.bus.envelope import BusError
 from controller.bus.registry import TTL_NS, Announcement, Registry, RegistryClient, schema_hash
-from controller.bus.topics import STATION_EVENT
+from controller.bus.topics import LINK_STATE, STATION_EVENT
 from controller.services import host
-from controller.services.host import StopFlag, take_priority
+from controller.services.host import StopFlag, take_cpus, take_priority
 from controller.services.launch import Launch, LaunchError, decode_launch, named
 from hal.clock import RealClock
 
@@ -96,6 +97,40 @@ def test_a_thread_that_is_starting_is_waited_for_and_else_left_alone(
     assert os.getpid() in given
     assert (thread.native_id in given) is takes_name
     assert 3 <= clock.waits <= 100
+
+
+def test_processors_are_taken_by_every_thread_and_what_is_not_had_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = {0: {0, 1}}
+
+    def take(thread: int, cpus: Sequence[int]) -> None:
+        if not set(cpus) & {0, 1}:
+            raise OSError(22, "Invalid argument")
+        mine[thread] = mine[0] = set(cpus) & {0, 1}  # as the kernel does: those that there are
+
+    monkeypatch.setattr(os, "sched_setaffinity", take)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: mine[pid])
+    assert take_cpus(()) == ""
+    assert mine == {0: {0, 1}}
+    assert take_cpus([1]) == ""
+    assert all(cpus == {1} for cpus in mine.values())
+    assert len(mine) == 1 + len(os.listdir("/proc/self/task"))
+    assert "runs on processors 0, and [supervisor] cpus says 0, 7 (some are not this machine's)" in take_cpus([0, 7])
+    assert "cpus says 9 (Invalid argument): change it, or `CPUAffinity=`" in take_cpus([9])
+
+
+def test_a_service_really_runs_on_the_processor_it_is_given(toys: str, tmp_path: Path, base_port: int) -> None:
+    (cpu,) = sorted(os.sched_getaffinity(0))[-1:]
+    launch = launch_of(toys, tmp_path, "toy", base_port, parent=os.getpid(), cpus=(cpu,))
+    with (
+        Client(launch.table()) as client,
+        subprocess.Popen([sys.executable, "-m", "controller.services.host", launch.encode()]) as process,
+    ):
+        try:
+            assert client.wait_for(LINK_STATE, "first", timeout_s=20.0) is not None
+            for thread in os.listdir(f"/proc/{process.pid}/task"):
+                assert os.sched_getaffinity(int(thread)) == {cpu}
+        finally:
+            process.terminate()
 
 
 class AfterTurns:

@@ -63,9 +63,8 @@ def test_kill_9_of_a_service_is_told_and_it_is_not_started_again(station: Callab
     assert running.supervisor.failed
 
 
-def test_what_only_reads_may_be_started_again(station: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("controller.services.realtime.RESTART_PAUSE_NS", NS // 20)
-    running = station(restart=("second",), second="toy")
+def test_who_may_be_started_again_is(station: Callable[..., Any]) -> None:
+    running = station({"restart": {"second"}, "restart_delay_s": 0.05}, second="toy")
     running.until(lambda: running.alive("second"))
     before = running.client.store.boot_of("second")
     running.kill("second")
@@ -98,7 +97,7 @@ def test_a_service_that_refuses_to_start_ends_the_station_with_its_sentence(
 def test_a_service_that_hangs_is_killed_after_its_grace(
     station: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("controller.services.realtime.GRACE_S", 0.2)
+    monkeypatch.setattr("controller.services.supervisor.GRACE_S", 0.2)
     running = station(first="toy")
     running.until(lambda: running.alive("first"))
     running.client.call("first", "toy.hang", timeout_s=0.1)
@@ -116,10 +115,9 @@ def test_the_registry_knows_who_is_alive_and_where(station: Callable[..., Any]) 
 
 
 def test_a_recorder_killed_with_9_leaves_a_recording_that_its_successor_mends(
-    station: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    station: Callable[..., Any],
 ) -> None:
-    monkeypatch.setattr("controller.services.realtime.RESTART_PAUSE_NS", NS // 20)
-    running = station(restart=("recorder",), recorder="recorder", first="toy")
+    running = station({"restart_delay_s": 0.05}, recorder="recorder", first="toy")
 
     def recordings() -> list[Path]:
         return sorted(running.run_dir.glob("*.mcap"))

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from hal.clock import NS, Deadline, ShiftedClock
 from hal.rig import load_rig
 
 START_BEFORE_S = 15.0
+TWICE_S = 1.0  # from the first word to the second
 START_TIMEOUT_S = 90.0  # imports of eight processes on a busy machine
 MISALIGNMENT = ("index_azimuth_urad", "index_elevation_urad", "collimation_urad", "axis_north_urad", "axis_west_urad")
 SUPERVISOR = "supervisor"
@@ -78,6 +79,15 @@ def end(process: subprocess.Popen[bytes], timeout_s: float = 30.0) -> int:
     return int(process.returncode)
 
 
+def end_at_once(process: subprocess.Popen[bytes]) -> int:
+    """Tell a station twice to end: it does not wait until the gimbal is parked."""
+    if process.poll() is None:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(TWICE_S)
+    return end(process)
+
+
 def children_of(group: int) -> dict[str, int]:
     """Process ids of a station by service, the supervisor among them."""
     found = {SUPERVISOR: group}
@@ -112,6 +122,7 @@ class Bench:
         self.base_port = free_ports(1 + 3 * len(STATION_SERVICES))
         self.rig_path = folder / "rig.toml"
         self.rig_path.write_text(DEFAULT_RIG.read_text().replace("base_port = 5560", f"base_port = {self.base_port}"))
+        self.rig = load_rig(self.rig_path, dict.fromkeys(emulated_devices(self.rig_path), ""))
         self.log = folder / "emulate.log"
         self.plan = plan
         self.process = boresight(
@@ -214,18 +225,20 @@ class Station:
                 reply = self.client.call(service, method, body, timeout_s=3.0, lease=lease)
                 assert reply.code == "", f"{method}: {reply.message}\n{self.told()}"
 
-    def take_up(self) -> None:
-        """Track what is in the sky and switch on."""
-        plan = self.bench.plan
-        target = plan.target
-        body = {
+    def order(self) -> dict[str, Any]:
+        """Body of a track command for what is in the sky."""
+        target = self.bench.plan.target
+        return {
             "name": target.elements.name,
             "line1": target.elements.line1,
             "line2": target.elements.line2,
             "start_utc_ns": target.rise_utc_ns,
             "end_utc_ns": target.set_utc_ns,
         }
-        self.ask("station", "station.track", body=body)
+
+    def take_up(self) -> None:
+        """Track what is in the sky and switch on, under a lease that is kept."""
+        self.ask("station", "station.track", body=self.order())
         wish = {"scope": "laser", "ttl_s": TTL_S, "reason": "a test"}
         granted = self.client.call(LEASE_KEEPER, "lease.acquire", wish, 3.0, True)
         assert granted.body is not None, granted.message
@@ -240,9 +253,9 @@ class Station:
         return children_of(self.process.pid)
 
     def end(self) -> int:
-        """Ctrl-C."""
+        """SIGTERM, twice."""
         try:
-            return end(self.process)
+            return end_at_once(self.process)
         finally:
             self.client.close()
 
@@ -264,7 +277,7 @@ def start(bench: Bench) -> Iterator[Callable[..., Station]]:
         def begin(*options: str) -> Station:
             station = Station(bench, *options)
             stack.callback(station.client.close)
-            stack.callback(end, station.process)
+            stack.callback(end_at_once, station.process)
             return station
 
         yield begin

@@ -7,6 +7,7 @@ gone, zero motion commanded within 500 ms. Times are those of the bench's world,
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 from collections.abc import Callable
@@ -16,14 +17,16 @@ from typing import Any
 
 import pytest
 
-from controller.bus.topics import SERVICE_HEARTBEAT, Truth
+from controller.bus.topics import POINTING_STATE, SERVICE_HEARTBEAT, Truth
 from controller.record import read_messages
+from controller.services.rules import DEFAULT_RULES
 
 NS = 1_000_000_000
 PROCESS_OFF_S = 0.100
 WATCHDOG_OFF_S = 0.250 + 0.050  # and an interval of the heartbeat, which may have been fed just before
 STILL_S = 0.500
 STILL = (0.0, 0.0)
+PARKED_DEG = 0.1
 STANDSTILL_S = 0.02
 AFTER_S = 1.2  # is watched after a kill
 CASES = [
@@ -103,8 +106,57 @@ def test_whatever_is_killed_emission_and_motion_end_and_the_station_comes_back_i
         assert found[name].motion_off_s <= STILL_S, found
 
 
-@pytest.mark.timeout(120)
-def test_the_death_of_who_only_reads_stops_nothing_and_the_recorder_comes_back(
+@pytest.mark.campaign
+@pytest.mark.timeout(240)
+def test_a_moving_gimbal_whose_service_is_suspended_stops_and_its_service_comes_back_without_moving_it(
+    bench: Any, start: Callable[..., Any]
+) -> None:
+    station = start()
+    station.watch(station.alive, 60.0, "the start")
+    station.watch(lambda: station.mode is not None and bool(station.seen.truths), 5.0, "a mode")
+    if station.mode.mode == "SAFE":
+        station.ask("station", "station.reset")
+    station.ask("station", "station.track", body=station.order())
+    station.watch(lambda: max(map(abs, station.truth.axis_command_rad_s)) > 1e-3, 45.0, "motion")
+
+    suspended_ns = station.clock.utc_ns()
+    os.kill(station.children()["pointing"], signal.SIGSTOP)
+    back = "supervisor: pointing was started again: nothing moves or emits by that"
+    station.watch(lambda: back in station.seen.events, 20.0, "the restart")
+    station.watch(station.alive, 60.0, "everybody")
+    station.listen(AFTER_S)
+    after = [truth for truth in station.seen.truths if truth.t_utc_ns > suspended_ns]
+    moving_s = (off_ns(after, lambda truth: truth.axis_command_rad_s != STILL) - suspended_ns) / NS
+    assert moving_s <= DEFAULT_RULES.hung_moving_after_s + STILL_S
+    assert station.mode.mode == "FAULT"
+    assert any("pointing hangs (no heartbeat for 2.5 s) and was killed" in event for event in station.seen.events)
+
+
+def stops_and_parks(station: Any) -> None:
+    """SIGTERM of an emitting, moving station: dark first, then to the park position, then its processes end."""
+    gimbal = station.bench.rig.gimbal
+    station.client.subscribe(POINTING_STATE)
+    told_utc_ns = station.clock.utc_ns()
+    station.process.terminate()
+    station.watch(lambda: station.process.poll() is not None, 100.0, "the end")
+
+    assert station.process.returncode == 0, station.told()
+    assert "supervisor: the gimbal is parked" in station.seen.events, station.told()
+    after = [truth for truth in station.seen.truths if truth.t_utc_ns > told_utc_ns]
+    dark = next(number for number, truth in enumerate(after) if not truth.emitting)
+    assert not any(truth.emitting for truth in after[dark:])
+    slews = [max(map(abs, truth.axis_command_rad_s)) > 0.9 * gimbal.rate_max_rad_s for truth in after]
+    assert not any(slews[: dark + 1]), "it moves away from the target in the dark"
+    assert any(slews), "the park position is elsewhere"
+    at = station.client.store.latest(POINTING_STATE, "pointing").body
+    off_deg = math.degrees(at.azimuth_rad) - gimbal.park_azimuth_deg
+    assert abs((off_deg + 180) % 360 - 180) < PARKED_DEG
+    assert abs(math.degrees(at.elevation_rad) - gimbal.park_elevation_deg) < PARKED_DEG
+    assert after[-1].axis_command_rad_s == STILL
+
+
+@pytest.mark.timeout(240)
+def test_the_death_of_who_only_reads_stops_nothing_both_come_back_and_a_stop_parks(
     bench: Any, start: Callable[..., Any]
 ) -> None:
     station = start()
@@ -126,6 +178,7 @@ def test_the_death_of_who_only_reads_stops_nothing_and_the_recorder_comes_back(
 
     after = [truth for truth in station.seen.truths if truth.t_utc_ns > killed_ns]
     assert all(truth.emitting for truth in after), station.told()
-    assert any("link was killed by SIGKILL and is not started again" in event for event in station.seen.events)
-    assert any("recorder was started again; it only reads" in event for event in station.seen.events)
+    assert any("link was killed by SIGKILL and is started again in 2 s" in event for event in station.seen.events)
+    assert any("recorder was started again: nothing moves or emits by that" in event for event in station.seen.events)
     assert station.mode.mode not in {"SAFE", "FAULT"}
+    stops_and_parks(station)
