@@ -39,7 +39,7 @@ def arm(
     from controller.cli.connect import connect, read_rig, station_answers
     from controller.errors import BoresightError
     from controller.safety.latch import CONFIRM_WINDOW_S
-    from controller.services.realtime import stop_signals
+    from controller.services.signals import stop_signals
 
     described = read_rig(rig)
     with connect(described) as client:
