@@ -29,6 +29,7 @@ VERBS = {
     "status": "status",
     "watch": "watch",
     "calibrate": "calibrate",
+    "mount": "mount",
     "track": "control",
     "arm": "arm",
     "stop": "control",

@@ -17,7 +17,7 @@ from controller.geometry.earth import EarthOrientation, load_earth_orientation
 from controller.geometry.frames import Site
 from controller.geometry.stars import Star, observed
 from controller.link.service import LinkService
-from controller.pointing.mount import MountModel
+from controller.pointing.mount import MountModel, saved_sigma_rad
 from controller.pointing.prediction import Observer
 from controller.pointing.service import PointingService
 from controller.pointing.targets import Fixed
@@ -45,6 +45,9 @@ REALTIME = ("recorder", *SERVICES)  # in the order of starting: whoever ends las
 # SCHED_FIFO: what stops something comes first. The supervisor sees deaths; an emulated bench is above all.
 PRIORITIES = {"supervisor": 55, "safety": 50, "pointing": 45, "tracking": 45, "station": 40, "link": 30}
 MODEL_FILE = "mount.toml"  # in the run directory: the last calibration
+STARS_FILE = "stars.csv"  # the sightings that it was fitted to
+MOUNT_ITSELF_RAD = 20.6e-6  # one axis: worm 18, wind 10
+UNCALIBRATED_RAD = 30e-6  # the same, and what a calibration on twelve stars usually leaves
 TRIPS_FILE = "trips.jsonl"  # what tripped emission, across the deaths of whoever wrote it
 PLAN_FILE = "pass.json"  # the pass under way, for a station that is cut off in it
 
@@ -159,6 +162,9 @@ def tracking(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
 
     compiled.load()
     acquisition, optics = rig.acquisition, rig.optics
+    file = run_dir / MODEL_FILE
+    calibration_rad = saved_sigma_rad(file) if file.exists() else None
+    mount_rad = UNCALIBRATED_RAD if calibration_rad is None else math.hypot(MOUNT_ITSELF_RAD, calibration_rad)
     planner = Planner(
         along_track_m=acquisition.ephemeris_along_track_m,
         cross_track_m=acquisition.ephemeris_cross_track_m,
@@ -167,6 +173,7 @@ def tracking(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
         response_s=acquisition.response_s,
         success=acquisition.success_probability,
         mirror_range_rad=optics.mirror_range_urad * 1e-6,
+        mount_rad=mount_rad,
     )
     return TrackingService(
         clock,

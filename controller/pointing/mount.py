@@ -28,6 +28,7 @@ import tomllib
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from controller.errors import BoresightError
 
@@ -163,20 +164,17 @@ class MountModel:
         """The same model with some terms replaced."""
         return replace(self, **terms)
 
-    def save(self, path: str | Path, note: str = "") -> None:
-        """Write the terms as TOML."""
+    def save(self, path: str | Path, note: str = "", sigma_rad: float | None = None) -> None:
+        """Write the terms as TOML, with how good they are over the sky (one sigma of one axis) where that is known."""
         lines = ["# Mount model of boresight: terms in radians.", *(f"# {row}" for row in note.splitlines()), "[mount]"]
         lines += [f"{name} = {value!r}" for name, value in asdict(self).items() if value or name in TERMS]
+        lines += ["[fit]", f"sky_sigma_rad = {sigma_rad!r}"] if sigma_rad is not None else []
         Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: str | Path) -> MountModel:
         """Read what `save` wrote. Raises MountModelError naming file and term."""
-        try:
-            table = tomllib.loads(Path(path).read_text(encoding="utf-8"))["mount"]
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError) as error:
-            raise MountModelError(f"{path}: not a mount model ({error}); calibrate and save one.") from None
-        return cls.from_body(table, str(path))
+        return cls.from_body(_tables(path)["mount"], str(path))
 
     @classmethod
     def from_body(cls, body: dict[str, object], source: str = "mount model") -> MountModel:
@@ -192,6 +190,14 @@ class MountModel:
     def to_body(self) -> dict[str, float]:
         """Terms as plain data."""
         return asdict(self)
+
+
+def saved_sigma_rad(path: str | Path) -> float | None:
+    """How good the model of a file is over the sky, where the file says. Raises MountModelError."""
+    value = _tables(path).get("fit", {}).get("sky_sigma_rad")
+    if value is not None and (not isinstance(value, float) or not 0.0 <= value < 1.0):
+        raise MountModelError(f"{path}: sky_sigma_rad is {value!r} and should be an angle in radians.")
+    return value
 
 
 class Play:
@@ -211,6 +217,16 @@ class Play:
             self.state = self._lead / width
         self._encoder = encoder_rad
         return self.state
+
+
+def _tables(path: str | Path) -> dict[str, Any]:
+    try:
+        tables = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise MountModelError(f"{path}: not a mount model ({error}); calibrate and save one.") from None
+    if "mount" not in tables:
+        raise MountModelError(f"{path}: not a mount model (no table [mount]); calibrate and save one.")
+    return tables
 
 
 def _vector(azimuth_rad: float, elevation_rad: float) -> Vector:

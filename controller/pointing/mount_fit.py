@@ -21,9 +21,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from controller.geometry.timescales import Floats
-from controller.pointing.mount import FLEXURE, TERMS, MountModel, MountModelError, Signs
+from controller.pointing.mount import FLEXURE, TERMS, MountModel, MountModelError
+from controller.pointing.mount_place import placed
+from controller.pointing.observation import Observation, Pair, sky_offset
 
-Pair = tuple[float, float]
 HUBER = 1.5  # a residual longer than this many sigma counts linearly
 TUKEY = 5.0  # one longer than this counts nothing; 95 % of the efficiency of least squares on clean stars
 REJECTED = 0.1  # a star with less weight than this
@@ -34,22 +35,6 @@ TUKEY_ROUNDS = 25
 ROUNDS = 10
 CONDITION_MAX = 1e4
 STARS_MIN = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """A star seen: its observed place, the encoders, their directions of motion, and the camera's offset.
-
-    `offset_rad` is star minus boresight as (cross-elevation, elevation).
-    """
-
-    star: str
-    azimuth_rad: float
-    elevation_rad: float
-    azimuth_encoder_rad: float
-    elevation_encoder_rad: float
-    motion: Signs
-    offset_rad: Pair
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +67,11 @@ class Fit:
         index = self.terms.index(term)
         return float(np.sqrt(self.covariance[index, index]))
 
+    def sky_sigma_rad(self) -> float:
+        """One sigma of one axis that the terms' uncertainty makes, rms over the sky from 20 to 80 degrees."""
+        places = [(a, e) for e in np.radians([20.0, 40.0, 60.0, 80.0]) for a in np.arange(0.0, 6.2, math.tau / 6)]
+        return float(np.sqrt(np.mean(np.square([self.pointing_sigma_rad(*place) for place in places]))))
+
     def pointing_sigma_rad(self, azimuth_rad: float, elevation_rad: float) -> Pair:
         """One sigma of the boresight that the terms' uncertainty makes at a direction, both axes."""
         encoder = self.model.encoder(azimuth_rad, elevation_rad)
@@ -105,13 +95,14 @@ def fit(
 ) -> Fit:
     """Fit the common terms, backlash only for axes approached from both sides, and those `candidates` that are there.
 
-    Raises MountModelError with fewer than eight stars, or when they do not determine the terms.
+    From `start`, or from a mount that stands as the stars say. Raises MountModelError with fewer than eight stars, or
+    when they do not determine the terms.
     """
     stars = {o.star for o in observations}
     if len(stars) < STARS_MIN:
         raise MountModelError(f"Calibration saw {len(stars)} stars and needs {STARS_MIN}; check focus, cloud and mask.")
     common = tuple(t for t in TERMS if not t.startswith("B") or _both_ways(observations, ["BA", "BE"].index(t)))
-    best = _solve(start or MountModel(), common, observations)
+    best = _solve(start or placed(observations), common, observations)
     while (trial := _one_more(best, candidates, observations)) is not None:
         best = trial
     for term in best.terms[len(common) :]:  # what was taken first was chosen while others were missing
@@ -119,12 +110,6 @@ def fit(
         again = _one_more(_solve(best.model.changed(**{term: 0.0}), fewer, observations), candidates, observations)
         best = again or best
     return _fitted(best)
-
-
-def sky_offset(from_: Pair, to: Pair) -> Pair:
-    """(cross-elevation, elevation) from one direction to another near it."""
-    middle = (from_[1] + to[1]) / 2
-    return math.remainder(to[0] - from_[0], math.tau) * math.cos(middle), to[1] - from_[1]
 
 
 def _one_more(best: _Solution, candidates: Sequence[str], observations: Sequence[Observation]) -> _Solution | None:

@@ -9,7 +9,8 @@ import pytest
 
 from controller.geometry.frames import Site, azel_to_enu, enu_to_azel
 from controller.pointing.mount import FLEXURE, MountModel
-from controller.pointing.mount_fit import Observation, fit, sky_offset
+from controller.pointing.mount_fit import fit
+from controller.pointing.observation import Observation, sky_offset
 
 ARCSEC = math.pi / 648000
 NOISE_RAD = 5 * ARCSEC
