@@ -74,8 +74,10 @@ def passes(
         typer.echo(json.dumps({**head, "passes": listed.rows}, indent=2))
     else:
         print_table(listed.rows, sites)
-        for cut in (one["cut"] for one in listed.rows if one["cut"]):
-            typer.echo(f"boresight: {cut}", err=True)
+        for one in listed.rows:
+            for word in (one["cut"], one["keyhole"] if target is not None else ""):
+                if word:
+                    typer.echo(f"boresight: {word}", err=True)
         if now:
             typer.echo(f"Take {listed.rows[0]['target']}: it can be followed until {listed.rows[0]['set_utc'][11:19]}.")
 

@@ -6,6 +6,7 @@ when the mount does not answer; it never begins by itself.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -29,14 +30,14 @@ from controller.pointing.implied import implied_error
 from controller.pointing.keepout import SunGuard
 from controller.pointing.loop import GimbalLoop
 from controller.pointing.mount import MountModel
-from controller.pointing.plan import AxisLimits
+from controller.pointing.plan import AxisLimits, way
 from controller.pointing.prediction import Observer
 from controller.pointing.targets import Fixed, Target
 from controller.services.deaths import deaths
 from controller.services.service import Service
 from hal.clock import NS, Clock
 from hal.errors import HalError
-from hal.traits import Gimbal, Identity
+from hal.traits import Gimbal, GimbalCapabilities, Identity
 
 STILL_MODES = frozenset({"HOLD", "SAFE", "FAULT"})
 LOCKED_MODES = frozenset({"SAFE", "FAULT"})
@@ -141,7 +142,7 @@ class PointingService(Service):
                 return Reply("", "the mount model is in use", body=dict(loop.model.to_body()))
             case "pointing.track":
                 limits = loop.capabilities
-                reach = AxisLimits(limits.rate_max_rad_s, limits.acceleration_max_rad_s2)
+                reach = _reach(limits)
                 return self._go(loop, lambda: trajectory_of(body, self._observer, reach, self.clock.utc_ns()))
             case "pointing.slew":
                 return self._go(loop, lambda: fixed_of(body))
@@ -160,7 +161,10 @@ class PointingService(Service):
             return Reply("LIMIT", "that pass is over", "choose a later one: boresight passes")
         if why := self._sun.refusal(target, self.clock.utc_ns()):
             return Reply("LIMIT", f"that is {why}")
-        loop.follow(target)
+        through = way(target, _reach(loop.capabilities)) if isinstance(target, Trajectory) else None
+        loop.follow(target, through)
+        if loop.notice:
+            self._tell("warning", "AXES", loop.notice)
         self._fault = ""
         self._accepted_utc_ns = self.clock.utc_ns()
         implied = implied_error(target, loop.capabilities).sentence(loop.capabilities)
@@ -240,3 +244,8 @@ class PointingService(Service):
 
     def _tell(self, level: Any, code: str, message: str) -> None:
         self.port.publish(STATION_EVENT, StationEvent(level, code, message))
+
+
+def _reach(limits: GimbalCapabilities) -> AxisLimits:
+    elevation_max_rad = limits.travel_rad[1][1] if limits.travel_rad is not None else math.pi / 2
+    return AxisLimits(limits.rate_max_rad_s, limits.acceleration_max_rad_s2, elevation_max_rad)
