@@ -21,6 +21,7 @@ from controller.pointing.mount import MountModel, saved_sigma_rad
 from controller.pointing.prediction import Observer
 from controller.pointing.service import PointingService
 from controller.pointing.targets import Fixed
+from controller.pointing.wrap_memory import WrapMemory
 from controller.record import Rotation
 from controller.record_service import RecorderService
 from controller.safety.clearance.gates import Expected
@@ -45,6 +46,7 @@ REALTIME = ("recorder", *SERVICES)  # in the order of starting: whoever ends las
 # SCHED_FIFO: what stops something comes first. The supervisor sees deaths; an emulated bench is above all.
 PRIORITIES = {"supervisor": 55, "safety": 50, "pointing": 45, "tracking": 45, "station": 40, "link": 30}
 MODEL_FILE = "mount.toml"  # in the run directory: the last calibration
+WRAP_FILE = "wrap.json"  # how far azimuth is wound up
 STARS_FILE = "stars.csv"  # the sightings that it was fitted to
 MOUNT_ITSELF_RAD = 20.6e-6  # one axis: worm 18, wind 10
 UNCALIBRATED_RAD = 30e-6  # the same, and what a calibration on twelve stars usually leaves
@@ -80,11 +82,12 @@ def station(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
 
 def pointing(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
     """The gimbal loop, with the last calibration when there is one."""
-    park = Fixed(math.radians(rig.gimbal.park_azimuth_deg), math.radians(rig.gimbal.park_elevation_deg))
+    park = Fixed(math.radians(rig.gimbal.park_azimuth_deg), math.radians(rig.gimbal.park_elevation_deg), unwound=True)
     file = run_dir / MODEL_FILE
     model = MountModel.load(file) if file.exists() else None
     gimbal, sun_cone_rad = partial(open_gimbal, rig, clock), math.radians(rig.safety.sun_cone_deg)
-    return PointingService(clock, port, gimbal, observer_of(rig), park, model, sun_cone_rad)
+    wrap = WrapMemory(run_dir / WRAP_FILE)
+    return PointingService(clock, port, gimbal, observer_of(rig), park, model, sun_cone_rad, wrap)
 
 
 def recorder(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:

@@ -65,6 +65,7 @@ class GimbalLoop:
         self.unwinds = False  # the path fits between the stops in no turn
         self._goal: Fixed | None = None  # the real goal while a way-point is the target
         self._sample: tuple[int, float, float] | None = None
+        self._wound_rad = 0.0  # azimuth with its turns before the first sample
         self._turn_s = TURN_S
         self._last_step_ns = 0
         self._path_azimuth: float | None = None
@@ -79,6 +80,15 @@ class GimbalLoop:
         self._begin(target)
         if target is not None and self._sample is not None:
             self._path_azimuth = self._first_azimuth(target, self._sample[1])
+
+    def wind(self, azimuth_rad: float) -> None:
+        """Azimuth with its turns, as it was known before this loop began."""
+        self._wound_rad = azimuth_rad
+
+    @property
+    def wound_rad(self) -> float | None:
+        """Azimuth with its turns as last seen, of a mount that does not tell them; None before."""
+        return self._sample[1] if self._sample is not None and self._travel_rad is None else None
 
     def use(self, model: MountModel) -> None:
         """Change the mount model; the way to the new aim is driven, not jumped."""
@@ -165,7 +175,7 @@ class GimbalLoop:
 
     def _unwrapped(self, sample: AxisPosition) -> Pair:
         azimuth, elevation = sample.azimuth_rad, sample.elevation_rad
-        last = self._sample[1] if self._sample is not None else 0.0
+        last = self._sample[1] if self._sample is not None else self._wound_rad
         if self._travel_rad is None:  # else it is told with its turn
             azimuth = near(azimuth, last)
         elevation = math.remainder(elevation, math.tau)
@@ -281,6 +291,8 @@ class GimbalLoop:
         """
         if not isinstance(target, Trajectory):
             first = target.receive(0).azimuth_rad
+            if isinstance(target, Fixed) and target.unwound and self._travel_rad is None:
+                encoder_azimuth = sum(self._azimuth_limits_rad) / 2
             return self._nearest_turn(first, first, first, encoder_azimuth) or near(first, encoder_azimuth)
         span = target.end_utc_ns - target.start_utc_ns
         times = target.start_utc_ns + np.arange(121, dtype=np.int64) * (span // 120)

@@ -33,6 +33,7 @@ from controller.pointing.mount import MountModel
 from controller.pointing.plan import AxisLimits, way
 from controller.pointing.prediction import Observer
 from controller.pointing.targets import Fixed, Target
+from controller.pointing.wrap_memory import WrapMemory
 from controller.services.deaths import deaths
 from controller.services.service import Service
 from hal.clock import NS, Clock
@@ -63,11 +64,13 @@ class PointingService(Service):
         park: Fixed,
         model: MountModel | None = None,
         sun_cone_rad: float = 0.0,
+        wrap: WrapMemory | None = None,
     ) -> None:
         super().__init__(clock, port)
         self._open_gimbal = open_gimbal
         self._observer = observer
         self._park = park
+        self._wrap = wrap or WrapMemory()
         self._model = model or MountModel()
         self._sun = SunGuard(sun_cone_rad, observer.site, observer.earth)
         self._sun_due_ns = 0
@@ -79,10 +82,13 @@ class PointingService(Service):
         self._last: PointingState | None = None
 
     def open(self) -> None:
-        """Take the gimbal and bring it to rest. Raises HalError."""
+        """Take the gimbal and bring it to rest. Raises HalError, and BoresightError when its turns are not known."""
         self._gimbal = self._open_gimbal()
         self._gimbal.stop()
         self._loop = loop_for(self._gimbal.capabilities, self._model)
+        wound_rad = self._wrap.recall()
+        if wound_rad is not None:
+            self._loop.wind(wound_rad)
 
     def cycle(self) -> None:
         """Commands, then one turn of the loop."""
@@ -206,6 +212,7 @@ class PointingService(Service):
         correction = self.port.latest(TRACKING_CORRECTION)
         body, age_s = (correction.body, correction.age_s(begin_ns)) if correction else (None, 0.0)
         rates, state = loop.step(begin_ns, offset_ns, sample, body, age_s)
+        self._remember(loop.wound_rad)
         if begin_ns >= self._sun_due_ns:
             self._sun_due_ns = begin_ns + SUN_PERIOD_NS
             why = self._sun.entering(state.t_utc_ns, state.azimuth_rad, state.elevation_rad)
@@ -221,6 +228,15 @@ class PointingService(Service):
         self._publish(state)
         if not said:
             self.clock.sleep_until(begin_ns + IDLE_NS)
+
+    def _remember(self, wound_rad: float | None) -> None:
+        if wound_rad is None:
+            return
+        try:
+            self._wrap.note(wound_rad)
+        except OSError as error:
+            self._wrap = WrapMemory()  # said once; motion does not wait for a disk
+            self._tell("warning", "AXES", f"how far azimuth is wound up cannot be kept ({error.strerror}); park it")
 
     def _publish(self, state: PointingState) -> None:
         if self._fault:
