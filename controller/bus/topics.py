@@ -66,6 +66,8 @@ class PointingState(Body, frozen=True):
     correction_rad: Pair
     command_latency_s: float
     settled: bool
+    time_bias_s: float = 0.0  # what the operator added to the prediction
+    track_offset_rad: Pair = ZERO  # likewise, onwards and to the right
 
 
 class CoarseState(Body, frozen=True):

@@ -31,6 +31,7 @@ VERBS = {
     "calibrate": "calibrate",
     "mount": "mount",
     "track": "control",
+    "offset": "offset",
     "arm": "arm",
     "stop": "control",
     "park": "control",

@@ -18,6 +18,7 @@ from controller.geometry.frames import Site
 from controller.geometry.stars import Star, observed
 from controller.link.service import LinkService
 from controller.pointing.mount import MountModel, saved_sigma_rad
+from controller.pointing.offsets import OffsetBook
 from controller.pointing.prediction import Observer
 from controller.pointing.service import PointingService
 from controller.pointing.targets import Fixed
@@ -47,6 +48,7 @@ REALTIME = ("recorder", *SERVICES)  # in the order of starting: whoever ends las
 PRIORITIES = {"supervisor": 55, "safety": 50, "pointing": 45, "tracking": 45, "station": 40, "link": 30}
 MODEL_FILE = "mount.toml"  # in the run directory: the last calibration
 WRAP_FILE = "wrap.json"  # how far azimuth is wound up
+OFFSETS_FILE = "offsets.json"  # what operators added to predictions
 STARS_FILE = "stars.csv"  # the sightings that it was fitted to
 MOUNT_ITSELF_RAD = 20.6e-6  # one axis: worm 18, wind 10
 UNCALIBRATED_RAD = 30e-6  # the same, and what a calibration on twelve stars usually leaves
@@ -87,7 +89,8 @@ def pointing(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
     model = MountModel.load(file) if file.exists() else None
     gimbal, sun_cone_rad = partial(open_gimbal, rig, clock), math.radians(rig.safety.sun_cone_deg)
     wrap = WrapMemory(run_dir / WRAP_FILE)
-    return PointingService(clock, port, gimbal, observer_of(rig), park, model, sun_cone_rad, wrap)
+    offsets = OffsetBook(run_dir / OFFSETS_FILE)
+    return PointingService(clock, port, gimbal, observer_of(rig), park, model, sun_cone_rad, wrap, offsets)
 
 
 def recorder(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:

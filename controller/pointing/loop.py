@@ -27,6 +27,7 @@ from controller.pointing.axis import NS, Axis, closing_rate, near
 from controller.pointing.correction import correction_at
 from controller.pointing.keyhole import Way, way_over
 from controller.pointing.mount import MountModel, Play, Signs
+from controller.pointing.offsets import NONE
 from controller.pointing.targets import Fixed, Target
 from hal.traits import AxisPosition, GimbalCapabilities
 
@@ -62,6 +63,7 @@ class GimbalLoop:
         self._axes = (Axis(), Axis())
         self._plays = (Play(), Play())
         self._way: Way | None = None  # through a keyhole
+        self.offsets = NONE
         self.unwinds = False  # the path fits between the stops in no turn
         self._goal: Fixed | None = None  # the real goal while a way-point is the target
         self._sample: tuple[int, float, float] | None = None
@@ -75,6 +77,7 @@ class GimbalLoop:
     def follow(self, target: Target | None, way: Way | None = None) -> None:
         """Take a new target, or none; azimuth will go by the turn that suits its whole path, and its way if any."""
         self._goal, self._way, self.unwinds = None, way, False
+        self.offsets = NONE
         if isinstance(target, Fixed) and any(target.approach) and self.capabilities.best == "rate":
             self._goal, target = target, target.before(APPROACH_RAD)
         self._begin(target)
@@ -117,7 +120,7 @@ class GimbalLoop:
         if self._path_azimuth is None:
             self._path_azimuth = self._first_azimuth(self.target, encoder[0])
         t_utc_ns = sample.t_ns + utc_offset_ns
-        look = self.target.receive(t_utc_ns)
+        look = self.offsets.look(self.target, t_utc_ns)
         # By the turn that the path takes: a whole turn of azimuth away is not there yet.
         look = look._replace(azimuth_rad=near(look.azimuth_rad, self._path_azimuth))
         turn = (boresight[0] - look.azimuth_rad) * math.cos(look.elevation_rad)
@@ -245,12 +248,13 @@ class GimbalLoop:
     ) -> Pair:
         """Encoder angles that put the boresight on the corrected target at a moment."""
         t_utc_ns = t_ns + utc_offset_ns
-        look = target.receive(t_utc_ns)
+        look = self.offsets.look(target, t_utc_ns)
         x, y = correction_at(correction, age_s, t_utc_ns)
         azimuth = look.azimuth_rad + x / max(0.05, math.cos(look.elevation_rad))
         elevation = look.elevation_rad + y
         azimuth = near(azimuth, self._path_azimuth)
-        axes = self._way.axes(t_utc_ns, azimuth, elevation) if self._way is not None else (azimuth, elevation)
+        on_path_ns = t_utc_ns + round(self.offsets.time_s * NS)
+        axes = self._way.axes(on_path_ns, azimuth, elevation) if self._way is not None else (azimuth, elevation)
         reached = self._reachable(axes[0])
         self._path_azimuth = azimuth + reached - axes[0]
         return self.model.encoder(reached, axes[1], self._sides(target, t_utc_ns))
@@ -366,4 +370,6 @@ class GimbalLoop:
             correction_rad=wanted,
             command_latency_s=until_sent_s + self.capabilities.command_latency_s,
             settled=self.target is not None and self._settled(sample.t_ns),
+            time_bias_s=self.offsets.time_s,
+            track_offset_rad=(self.offsets.in_track_rad, self.offsets.cross_track_rad),
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any
 
 from msgspec.structs import replace
@@ -30,6 +31,7 @@ from controller.pointing.implied import implied_error
 from controller.pointing.keepout import SunGuard
 from controller.pointing.loop import GimbalLoop
 from controller.pointing.mount import MountModel
+from controller.pointing.offsets import OffsetBook, Offsets
 from controller.pointing.plan import AxisLimits, way
 from controller.pointing.prediction import Observer
 from controller.pointing.targets import Fixed, Target
@@ -65,12 +67,15 @@ class PointingService(Service):
         model: MountModel | None = None,
         sun_cone_rad: float = 0.0,
         wrap: WrapMemory | None = None,
+        offsets: OffsetBook | None = None,
     ) -> None:
         super().__init__(clock, port)
         self._open_gimbal = open_gimbal
         self._observer = observer
         self._park = park
         self._wrap = wrap or WrapMemory()
+        self._offsets = offsets or OffsetBook()
+        self._tracked = ""  # the object's name
         self._model = model or MountModel()
         self._sun = SunGuard(sun_cone_rad, observer.site, observer.earth)
         self._sun_due_ns = 0
@@ -149,14 +154,37 @@ class PointingService(Service):
             case "pointing.track":
                 limits = loop.capabilities
                 reach = _reach(limits)
-                return self._go(loop, lambda: trajectory_of(body, self._observer, reach, self.clock.utc_ns()))
+                name = str(body.get("name", body.get("star", "")))
+                return self._go(loop, lambda: trajectory_of(body, self._observer, reach, self.clock.utc_ns()), name)
+            case "pointing.offset":
+                return self._shift(body, loop)
             case "pointing.slew":
                 return self._go(loop, lambda: fixed_of(body))
             case "pointing.park":
                 return self._go(loop, lambda: self._park)
         return Reply("SCHEMA", f"pointing has no method {method!r}", "see docs/protocol.md")
 
-    def _go(self, loop: GimbalLoop, target_of: Callable[[], Target]) -> Reply:
+    def _shift(self, body: dict[str, Any], loop: GimbalLoop) -> Reply:
+        """What the operator adds to a prediction; a body without any only asks."""
+        name = str(body.get("name", "")) or self._tracked
+        if not name:
+            return Reply("LIMIT", "nothing is tracked", "name the object: boresight offset --target NAME")
+        offsets = Offsets.from_body(body, self._offsets.of(name))
+        try:
+            self._offsets.keep(name, offsets)
+        except OSError as error:
+            return Reply("DEVICE", f"the offsets of {name} cannot be kept: {error.strerror}")
+        if name == self._tracked:
+            loop.offsets = offsets
+        told = (
+            f"{name}: {offsets.time_s:+g} s, {math.degrees(offsets.in_track_rad):+.4f} deg onwards, "
+            f"{math.degrees(offsets.cross_track_rad):+.4f} deg to the right"
+        )
+        if body.keys() - {"name"}:
+            self._tell("info", "OFFSET", told)
+        return Reply("", told, body={"name": name, **asdict(offsets)})
+
+    def _go(self, loop: GimbalLoop, target_of: Callable[[], Target], name: str = "") -> Reply:
         mode = self.port.fresh(STATION_MODE)
         if mode is not None and mode.mode in LOCKED_MODES:
             return Reply("INTERLOCK", f"the station is in {mode.mode}: {mode.reason}", "boresight reset first")
@@ -169,6 +197,9 @@ class PointingService(Service):
             return Reply("LIMIT", f"that is {why}")
         through = way(target, _reach(loop.capabilities)) if isinstance(target, Trajectory) else None
         loop.follow(target, through)
+        self._tracked = name
+        if name:
+            loop.offsets = self._offsets.of(name)
         if loop.notice:
             self._tell("warning", "AXES", loop.notice)
         self._fault = ""

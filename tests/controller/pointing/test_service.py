@@ -20,6 +20,7 @@ from controller.bus.topics import (
     StationEvent,
 )
 from controller.errors import BoresightError
+from controller.pointing.offsets import OffsetBook
 from controller.pointing.service import MODE_STALE_S, PointingService
 from controller.pointing.targets import Fixed
 from controller.pointing.wrap_memory import WrapMemory
@@ -417,3 +418,28 @@ def test_a_full_disk_does_not_stop_the_mount_and_is_told_once(make_bench, tmp_pa
     bench.turn(2)
     assert bench.states[-1].activity == "slew"
     assert [event.code for event in bench.events].count("AXES") == 1
+
+
+def test_an_operators_time_bias_moves_the_mount_and_is_there_again_in_the_next_pass(make_bench, pass_70, tmp_path):
+    body = track_body(pass_70.target)
+    path, at = pass_70.trajectory, pass_70.target.rise_utc_ns + 20 * NS
+    look = path.receive(at)
+    flown = []
+    for session in range(2):
+        bench = make_bench(at, (look.azimuth_rad + math.tau, look.elevation_rad))
+        bench.service._loop._azimuth_limits_rad = (-9.0, 9.0)
+        bench.service._offsets = OffsetBook(tmp_path / "offsets.json")
+        assert bench.ask("pointing.track", body).code == ""
+        if session == 0:
+            assert bench.ask("pointing.offset", {"time_s": 0.5}).body["name"] == pass_70.target.elements.name
+        state = bench.turn(12)
+        wanted = path.receive(state.t_utc_ns + NS // 2)
+        assert state.time_bias_s == 0.5
+        assert math.remainder(state.azimuth_rad - wanted.azimuth_rad, math.tau) == pytest.approx(0.0, abs=1e-4)
+        assert state.elevation_rad == pytest.approx(wanted.elevation_rad, abs=1e-4)
+        assert abs(wanted.elevation_rad - path.receive(state.t_utc_ns).elevation_rad) > 1e-3
+        flown.append(bench)
+    assert [e.code for e in flown[0].events].count("OFFSET") == 1
+    assert flown[1].ask("pointing.slew", {"azimuth_rad": 1.0, "elevation_rad": 1.0}).code == ""
+    assert flown[1].turn(0.3).time_bias_s == 0.0, "an offset belongs to its object"
+    assert flown[1].ask("pointing.offset", {"time_s": 1.0}).message == "nothing is tracked"
