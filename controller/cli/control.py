@@ -154,6 +154,8 @@ def next_plan(
         raise PassError(
             f"the next pass of {elements.name} is not flown: {refusal}; --above-limits flies it all the same"
         )
+    if old := earth.warning(coming[0].rise_utc_ns):
+        typer.echo(f"boresight: {old}", err=True)
     if planned.way is not None:
         typer.echo(f"boresight: {planned.way.sentence}", err=True)
     return planned

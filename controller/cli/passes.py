@@ -145,11 +145,14 @@ class _Search:
     ) -> _Search:
         from controller.pointing.circumstances import circumstances
         from controller.pointing.constellation import Constellation
+        from controller.pointing.constellation_block import compiled_before
         from controller.pointing.elements import Sgp4Orbit
 
         orbits = [s for s in sets if isinstance(s, Sgp4Orbit)]
         if len(orbits) < len(sets):
             return cls._of_positions(sets, sites, begin, round(hours * HOUR_NS), now)
+        if not compiled_before():
+            typer.echo("compiling SGP4 for this machine, this once; it takes the better part of a minute ...", err=True)
         constellation = Constellation.of(orbits)
         span_ns = round(hours * HOUR_NS)
         early_ns = _early_ns(now)

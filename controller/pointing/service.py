@@ -202,6 +202,8 @@ class PointingService(Service):
             loop.offsets = self._offsets.of(name)
         if loop.notice:
             self._tell("warning", "AXES", loop.notice)
+        if isinstance(target, Trajectory) and (old := self._observer.earth.warning(self.clock.utc_ns())):
+            self._tell("warning", "EARTH", old)
         self._fault = ""
         self._accepted_utc_ns = self.clock.utc_ns()
         implied = implied_error(target, loop.capabilities).sentence(loop.capabilities)
@@ -272,8 +274,20 @@ class PointingService(Service):
     def _publish(self, state: PointingState) -> None:
         if self._fault:
             state = replace(state, activity="fault")
+        if self._observer.earth.age_days(state.t_utc_ns) > 0:
+            state = self._aged(state)
         self._last = state
         self.port.publish(POINTING_STATE, state)
+
+    def _aged(self, state: PointingState) -> PointingState:
+        """With how old the Earth's orientation is known: predictions go wrong slowly, and nobody sees it."""
+        earth, t_utc_ns = self._observer.earth, state.t_utc_ns
+        return replace(
+            state,
+            earth_age_days=earth.age_days(t_utc_ns),
+            ut1_error_s=earth.ut1_error_s(t_utc_ns),
+            degraded=earth.degraded(t_utc_ns),
+        )
 
     def _strike(self, why: str, gimbal: Gimbal, loop: GimbalLoop) -> None:
         self._strikes += 1

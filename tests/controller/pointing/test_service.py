@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 
@@ -443,3 +444,18 @@ def test_an_operators_time_bias_moves_the_mount_and_is_there_again_in_the_next_p
     assert flown[1].ask("pointing.slew", {"azimuth_rad": 1.0, "elevation_rad": 1.0}).code == ""
     assert flown[1].turn(0.3).time_bias_s == 0.0, "an offset belongs to its object"
     assert flown[1].ask("pointing.offset", {"time_s": 1.0}).message == "nothing is tracked"
+
+
+def test_a_stale_earth_orientation_is_told_with_the_pass_and_shown_in_the_telemetry(tracking, make_bench, pass_70):
+    assert not tracking.states[-1].degraded
+    bench = make_bench(pass_70.target.rise_utc_ns)
+    earth = bench.service._observer.earth
+    old = dataclasses.replace(earth, measured_until_mjd=pass_70.target.rise_utc_ns / 86_400e9 + 40587 - 45)
+    bench.service._observer = dataclasses.replace(bench.service._observer, earth=old)
+    bench.ask("pointing.track", track_body(pass_70.target))
+    (told,) = [event.message for event in bench.events if event.code == "EARTH"]
+    assert "measured until 45 days before" in told
+    state = bench.states[-1]
+    assert state.degraded
+    assert state.earth_age_days == pytest.approx(45.0, abs=0.01)
+    assert state.ut1_error_s == pytest.approx(9.2e-3, abs=1e-4)
