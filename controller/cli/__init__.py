@@ -22,6 +22,7 @@ VERBS = {
     "demo": "demo",
     "passes": "passes",
     "ephemeris": "ephemeris",
+    "elements": "elements",
     "emulate": "emulate",
     "fault": "fault",
     "run": "run",
