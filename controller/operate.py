@@ -60,6 +60,10 @@ class Operator:
         self._ask("safety", "safety.arm", {})
         self._ask("safety", "safety.confirm", {})
 
+    def disarm(self) -> None:
+        """Take the consent back."""
+        self._ask("safety", "safety.disarm", {})
+
     def watch(self, until_utc_ns: int) -> Ending:
         """Stay until the station rests again, or until `until_utc_ns`."""
         self._until(lambda: self._mode() not in RESTING, CALL_TIMEOUT_S)

@@ -14,18 +14,20 @@ from controller.bus.security import Security
 from controller.bus.topics import STATION_EVENT, StationEvent
 from controller.record import Mender, RotatingRecorder, Rotation
 from controller.services.service import Service
-from hal.clock import Clock
+from hal.clock import NS, Clock
 
-PERIOD_S: Final = 0.02
-# What kill -9 may cost: a flush (100 ms), a cycle (20 ms) and as much again for a machine that is late.
+PERIOD_S: Final = 0.05
+# At every second turn, and no turn later when one comes a little early.
+FLUSH_NS: Final = round(1.5 * PERIOD_S * NS)
+# What kill -9 may cost: two turns (100 ms), and more than as much again for a machine that is late.
 LOSS_BOUND_NS: Final = 240_000_000
 
 
 class RecorderService(Service):
     """Records every topic of every service, world truth included, into the run directory.
 
-    Recordings that an earlier run left without an index get it meanwhile. The one service that reads truth: it
-    publishes nothing of what it reads.
+    Recordings that an earlier run left without an index get it meanwhile, in a thread that does not inherit this
+    process's priority. The one service that reads truth: it publishes nothing of what it reads.
     """
 
     name = "recorder"
@@ -57,13 +59,14 @@ class RecorderService(Service):
         self.unreadable = 0
 
     def open(self) -> None:
-        """Begin a new file named by UTC; what is there is mended meanwhile."""
+        """Begin a new file named by UTC."""
         self._run_dir.mkdir(parents=True, exist_ok=True)
         path = self._run_dir / f"{self.clock.utc_ns() // 1_000_000}.mcap"
-        self._recorder = RotatingRecorder(path, self.clock.now_ns(), self._metadata, self._attachments, self._rotation)
+        self._recorder = RotatingRecorder(
+            path, self.clock.now_ns(), self._metadata, self._attachments, self._rotation, FLUSH_NS
+        )
         self._client = Client(self._table, "recorder", self.clock, self._security)
         self._client.subscribe_all()
-        self._mender = Mender(self._run_dir)
 
     def cycle(self) -> None:
         """Write what has come."""
@@ -80,7 +83,9 @@ class RecorderService(Service):
                     self._tell("warning", "UNREADABLE", f"{error}; it is missing from the recording")
         self._recorder.tick(self.clock.now_ns())
         self._watch_disk(self._recorder)
-        for code, sentence in self._mender.news() if self._mender is not None else ():
+        if self._mender is None:  # not in `open`: the priority that comes after it is for every thread of then
+            self._mender = Mender(self._run_dir)
+        for code, sentence in self._mender.news():
             self._tell("warning", code, sentence)
 
     def _watch_disk(self, recorder: RotatingRecorder) -> None:

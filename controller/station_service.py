@@ -19,20 +19,23 @@ from controller.bus.topics import (
     SERVICE_HEARTBEAT,
     STATION_EVENT,
     STATION_MODE,
+    STATION_PASS,
     TRACKING_COARSE,
     TRACKING_CORRECTION,
     TRACKING_FINE,
     ModeState,
+    PassOrder,
     StationEvent,
 )
 from controller.pointing.elements import ElementsError, ElementSet
 from controller.services.deaths import deaths
 from controller.services.service import Service
 from controller.station import FAULT_MODES, RESTING, TIME_OUTS_S, Inputs, Mode, State, go, step, track
-from hal.clock import Clock
+from hal.clock import NS, Clock
 
 CALL_TIMEOUT_S = 0.4  # shorter than station/mode's stale-after: nobody loses the mode while a call is under way
 REASK_S = 1.0
+ORDER_NS = round(NS / STATION_PASS.rate_hz)
 
 
 class StationService(Service):
@@ -56,6 +59,8 @@ class StationService(Service):
         self._leases = LeaseDesk(clock, port)
         self._state = State(since_s=clock.now_ns() * 1e-9)
         self._epoch_utc_ns = 0
+        self._order: dict[str, Any] | None = None  # the pass under way, as it was told
+        self._order_due_ns = 0
         self._warned: Mode | None = None
         self._park_due_s: float | None = None
         self._died_ns: dict[str, int] = {}  # whom the supervisor saw die, and when that was heard
@@ -70,6 +75,7 @@ class StationService(Service):
         except (OSError, ValueError, KeyError, TypeError):
             self._tell("warning", "MEMORY", f"{self._memory} is unreadable: the interrupted pass is forgotten")
             return
+        self._order = plan
         reloaded = track(self._state, self._now_s(), target, start_ns, end_ns)
         self._state = go(
             reloaded, Mode.SAFE, self._now_s(), f"restarted during the pass of {target}: reset, then track to go on"
@@ -217,6 +223,17 @@ class StationService(Service):
             self._epoch_utc_ns if state.target else 0,
         )
         self.port.publish(STATION_MODE, body)
+        self._publish_order()
+
+    def _publish_order(self) -> None:
+        """At once, and again for those who come later: each file of a recording has it."""
+        order, now_ns = self._order, self.clock.now_ns()
+        if order is None or now_ns < self._order_due_ns:
+            return
+        self._order_due_ns = now_ns + ORDER_NS
+        lines = str(order.get("line1", "")), str(order.get("line2", ""))
+        times_ns = int(order["start_utc_ns"]), int(order["end_utc_ns"])
+        self.port.publish(STATION_PASS, PassOrder(self.clock.utc_ns(), str(order["name"]), *lines, *times_ns))
 
     def _tell(self, level: Any, code: str, message: str) -> None:
         self.port.publish(STATION_EVENT, StationEvent(level, str(code), message))
@@ -227,10 +244,12 @@ class StationService(Service):
     # Memory of the pass
 
     def _remember(self, plan: dict[str, Any]) -> None:
+        self._order, self._order_due_ns = plan, 0
         if self._memory is not None:
             self._memory.write_text(json.dumps(plan))
 
     def _forget(self) -> None:
+        self._order = None
         if self._memory is not None:
             self._memory.unlink(missing_ok=True)
 

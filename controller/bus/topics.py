@@ -31,6 +31,17 @@ class ModeState(Body, frozen=True):
     ephemeris_epoch_utc_ns: int = 0  # of the target's elements; 0 is unknown, and a no for emission
 
 
+class PassOrder(Body, frozen=True):
+    """The pass that the station follows, with the element set that it was told: what a recording is repeated with."""
+
+    t_utc_ns: int
+    target: str
+    line1: str  # empty, like line2, where the path came as segments
+    line2: str
+    start_utc_ns: int
+    end_utc_ns: int
+
+
 class DeviceIdentities(Body, frozen=True):
     """What the devices of a service say of themselves: model, serial number, firmware, the beam board's dictionary."""
 
@@ -271,6 +282,7 @@ class Topic:
 
 STATION_MODE = Topic("station/mode", ModeState, 10, "state", 0.5)
 STATION_EVENT = Topic("station/event", StationEvent, 0, "event", 0)
+STATION_PASS = Topic("station/pass", PassOrder, 0.02, "state", 120)
 STATION_LEASE = Topic("station/lease", LeaseState, 2, "state", 2)
 LEASE_LOST = Topic("station/lease_lost", LeaseLost, 0, "event", 0)
 POINTING_STATE = Topic("pointing/state", PointingState, 10, "state", 0.5)
@@ -294,6 +306,7 @@ TOPICS: dict[str, Topic] = {
     for topic in (
         STATION_MODE,
         STATION_EVENT,
+        STATION_PASS,
         STATION_LEASE,
         LEASE_LOST,
         POINTING_STATE,

@@ -45,12 +45,14 @@ class Transport:
         socket.setsockopt(zmq.MAXMSGSIZE, MESSAGE_BYTES_MAX)
         socket.setsockopt(zmq.SNDHWM, HIGH_WATER)
         socket.setsockopt(zmq.RCVHWM, HIGH_WATER)
-        socket.setsockopt(zmq.HEARTBEAT_IVL, 500)
-        socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 1500)
-        socket.setsockopt(zmq.HEARTBEAT_TTL, 2000)
         socket.setsockopt(zmq.RECONNECT_IVL, 50)
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, 200)  # a service that starts late is found soon
+        # The kernel finds a peer whose cable was pulled, in four seconds. ZMTP heartbeats must stay off: they cut off a
+        # reader that stands still with a full queue, and libzmq aborts the reader when it goes on (ADR 0005).
         socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
+        socket.setsockopt(zmq.TCP_KEEPALIVE_IDLE, 1)
+        socket.setsockopt(zmq.TCP_KEEPALIVE_INTVL, 1)
+        socket.setsockopt(zmq.TCP_KEEPALIVE_CNT, 3)
         if self.security is not None and kind in {zmq.DEALER, zmq.SUB}:
             self.security.dial(socket)
         return socket

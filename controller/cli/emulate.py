@@ -176,7 +176,7 @@ def _serve(console: Any, bench: Bench, told: Callable[[], bool]) -> None:
     reactor, security = bench.reactor, service_security(bench.rig)
     port = SocketPort("bench", _clock(bench), table_of(bench.rig), simulated=True, security=security)
     keep_memory()
-    if warning := take_priority(PRIORITY):
+    if warning := take_priority(PRIORITY, _clock(bench)):
         console.print(f"the bench {warning}", style="yellow")
     try:
         Truthful(bench, port).begin()

@@ -15,6 +15,7 @@ class Format(StrEnum):
 
     CSV = "csv"
     PARQUET = "parquet"
+    SIGMF = "sigmf"
     TDM = "tdm"
 
 
@@ -24,7 +25,7 @@ def export(
     out: Annotated[Path | None, typer.Option("--out", help="Folder; default: beside FILE, with its name.")] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
-    """Write a recording as CSV or Parquet (a file a topic), or its angles and power as a CCSDS TDM."""
+    """Write a recording as CSV or Parquet (a file a topic), its signals as SigMF, or its angles as a CCSDS TDM."""
     folder = out or file.with_suffix("")
     written: dict[str, int] = {}
     for form in dict.fromkeys(to):
@@ -42,6 +43,10 @@ def _export(file: Path, folder: Path, form: Format) -> dict[str, int]:
     from controller.export.tdm import export_tdm
     from hal.clock import RealClock
 
+    if form is Format.SIGMF:
+        from controller.export.sigmf import export_sigmf
+
+        return export_sigmf(file, folder)
     if form is Format.TDM:
         path = folder / f"{file.stem}.tdm"
         return {path.name: export_tdm(file, path, RealClock().utc_ns())}

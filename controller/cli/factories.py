@@ -45,7 +45,15 @@ from hal.rig import CLEARANCE, HORIZON, Rig, emission_lock, open_device
 SERVICES = ("safety", "station", "pointing", "tracking", "link")
 REALTIME = ("recorder", *SERVICES)  # in the order of starting: whoever ends last has recorded everything
 # SCHED_FIFO: what stops something comes first. The supervisor sees deaths; an emulated bench is above all.
-PRIORITIES = {"supervisor": 55, "safety": 50, "pointing": 45, "tracking": 45, "station": 40, "link": 30}
+PRIORITIES = {
+    "supervisor": 55,
+    "safety": 50,
+    "pointing": 45,
+    "tracking": 45,
+    "station": 40,
+    "link": 30,
+    "recorder": 20,
+}
 MODEL_FILE = "mount.toml"  # in the run directory: the last calibration
 WRAP_FILE = "wrap.json"  # how far azimuth is wound up
 OFFSETS_FILE = "offsets.json"  # what operators added to predictions

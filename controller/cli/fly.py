@@ -57,6 +57,8 @@ def fly(
             operator.arm()
             typer.echo(f"tracking {name}; emission is armed and confirmed", err=True)
             ending = operator.watch(end_ns + round(AFTER_S * NS))
+            if told():  # Ctrl-C: emission ends with its operator, and in good order
+                operator.disarm()
     sentence = f"the pass of {name} ended in {ending.mode or 'silence'}: {ending.reason}"
     if ending.mode != Mode.STOWED:
         raise BoresightError(sentence)

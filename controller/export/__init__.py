@@ -1,4 +1,4 @@
-"""What a recording becomes for other programs: tables (CSV, Parquet) and tracking data (CCSDS TDM)."""
+"""What a recording becomes for other programs: tables (CSV, Parquet), signals (SigMF), tracking data (CCSDS TDM)."""
 
 from controller.errors import BoresightError
 

@@ -11,13 +11,13 @@ import json
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from controller.bus.topics import LINK_STATE, POINTING_STATE, STATION_MODE, TRACKING_COARSE
 from controller.export import ExportError
+from controller.export.utc import utc_text
 from controller.export.whole import whole
 from controller.record import Recorded, read_metadata, read_run
 from hal.clock import NS
@@ -73,7 +73,7 @@ def export_tdm(first: Path, path: Path, created_utc_ns: int) -> int:
         raise ExportError(f"{first}: no target was held in COARSE, FINE or LINK, so there is nothing for a TDM")
     originator = station.get("name", "boresight")
     head = [f"CCSDS_TDM_VERS = {VERSION}", "COMMENT Made by boresight from a recording", *_site(station)]
-    head += [f"CREATION_DATE = {_time(created_utc_ns)}", f"ORIGINATOR = {originator}"]
+    head += [f"CREATION_DATE = {utc_text(created_utc_ns)}", f"ORIGINATOR = {originator}"]
     text = "\n".join(line for part in (head, *segments) for line in (*part, ""))
     with whole(path) as partial:
         partial.write_text(text, encoding="ascii", errors="replace")
@@ -120,11 +120,11 @@ def _segment(track: Track, station: dict[str, Any]) -> list[str]:
         line
         for item in angles
         for line in (
-            f"ANGLE_1 = {_time(item.t_utc_ns)} {item.azimuth_deg:.8f}",
-            f"ANGLE_2 = {_time(item.t_utc_ns)} {item.elevation_deg:.8f}",
+            f"ANGLE_1 = {utc_text(item.t_utc_ns)} {item.azimuth_deg:.8f}",
+            f"ANGLE_2 = {utc_text(item.t_utc_ns)} {item.elevation_deg:.8f}",
         )
     ]
-    data += [f"CARRIER_POWER = {_time(t_ns)} {10 * math.log10(power_w):.4f}" for t_ns, power_w in track.power_w]
+    data += [f"CARRIER_POWER = {utc_text(t_ns)} {10 * math.log10(power_w):.4f}" for t_ns, power_w in track.power_w]
     return [
         "META_START",
         *(simulated if track.simulated else []),
@@ -132,8 +132,8 @@ def _segment(track: Track, station: dict[str, Any]) -> list[str]:
         *(["COMMENT CARRIER_POWER: optical power at the power meter, dBW"] if track.power_w else []),
         f"DATA_TYPES = ANGLE_1,ANGLE_2{',CARRIER_POWER' if track.power_w else ''}",
         "TIME_SYSTEM = UTC",
-        f"START_TIME = {_time(min(times))}",
-        f"STOP_TIME = {_time(max(times))}",
+        f"START_TIME = {utc_text(min(times))}",
+        f"STOP_TIME = {utc_text(max(times))}",
         f"PARTICIPANT_1 = {station.get('name', 'station')}",
         f"PARTICIPANT_2 = {track.target}",
         "MODE = SEQUENTIAL",
@@ -159,9 +159,3 @@ def _site(station: dict[str, Any]) -> list[str]:
         return []
     place = f"{station['latitude_deg']:g} {station['longitude_deg']:g} deg, {station['height_m']:g} m"
     return [f"COMMENT Station at latitude, longitude (WGS 84), height above the ellipsoid: {place}"]
-
-
-def _time(t_utc_ns: int) -> str:
-    """Calendar form with nanoseconds, UTC."""
-    seconds, rest_ns = divmod(t_utc_ns, NS)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest_ns:09d}"

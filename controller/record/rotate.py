@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 
 from controller.bus.envelope import Envelope
 from controller.record.read import Recorded, RecordingError, read_messages
@@ -55,6 +56,7 @@ class RotatingRecorder:
         self._flush_ns = flush_ns
         self._part = 1
         self._dropped = 0  # of the files that are closed
+        self._closing: Thread | None = None
         self._current = self._begin()
         self._began_ns = now_ns
 
@@ -88,9 +90,14 @@ class RotatingRecorder:
     def close(self) -> None:
         """Write the index and close."""
         self._current.close()
+        if self._closing is not None:
+            self._closing.join()
 
     def _rotate(self, now_ns: int) -> None:
-        """The old file is closed once the new one is on the disk; until then it goes on."""
+        """The old file is closed once the new one is on the disk; until then it goes on.
+
+        Its index (a second's work for an hour's file) is written beside the recording, which a kill must not cost more.
+        """
         self._part += 1
         try:
             fresh = self._begin()
@@ -101,7 +108,10 @@ class RotatingRecorder:
             fresh.path.unlink(missing_ok=True)
             return
         self._dropped += self._current.dropped
-        self._current.close()
+        if self._closing is not None:
+            self._closing.join()
+        self._closing = Thread(target=self._current.close, name="index", daemon=True)
+        self._closing.start()
         self._current, self._began_ns = fresh, now_ns
 
     def _begin(self) -> Recorder:

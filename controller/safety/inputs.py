@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from controller.bus.topics import CoarseState, FineState, Heartbeat, ModeState, PointingState
+from controller.bus.envelope import Lease
+from controller.bus.topics import CoarseState, FineState, Heartbeat, LeaseState, ModeState, PointingState
 from controller.geometry.bodies import Place
 from controller.safety.clearance.live import Cleared
 from controller.safety.traffic.live import TrafficWord
@@ -36,7 +37,8 @@ class TimeQuality:
 class Inputs:
     """Everything that the votes are a function of; what is missing is None.
 
-    `enabled_s` and `commanded_s` say for how long emission has been enabled and the laser's output commanded on.
+    `armed_by` is the lease under which emission was armed; `enabled_s` and `commanded_s` say for how long emission has
+    been enabled and the laser's output commanded on.
     """
 
     t_utc_ns: int
@@ -52,5 +54,7 @@ class Inputs:
     heartbeats: Mapping[str, Reading[Heartbeat]] = field(default_factory=dict)
     cleared: Cleared | None = None
     traffic: Reading[TrafficWord] | None = None
+    leases: Reading[LeaseState] | None = None
+    armed_by: Lease | None = None
     enabled_s: float | None = None
     commanded_s: float | None = None

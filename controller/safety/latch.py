@@ -14,14 +14,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from controller.bus.envelope import Lease
 from controller.safety.votes import Ballot
 
 CONFIRM_WINDOW_S = 30.0
 ALIGNMENT_S = 600.0  # a consent to alignment
 CONSENT_S = 3600.0  # from the confirmation: covers the wait for one pass, and the pass
 TRIPPED_MODES = frozenset({"SAFE", "FAULT"})
-#: Votes whose no takes the consent back before emission, too: a key that was turned is a new decision.
-WITHDRAWING = ("key",)
+#: Votes whose no takes the consent back before emission, too: a key that was turned is a new decision, and who has let
+#: go of the lease has left.
+WITHDRAWING = ("key", "lease")
 CONFIRMED = "confirmed, waiting for the votes"
 RESTING_MODES = frozenset({"OFF", "STOWED", "HOLD"})
 
@@ -38,12 +40,13 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Latch:
-    """Where the latch is; `hand` is who armed it."""
+    """Where the latch is; `hand` is who armed it, under `lease`."""
 
     phase: Phase = Phase.LOCKED
     since_s: float = 0.0
     consent_s: float = 0.0  # when it was confirmed
     hand: str = ""
+    lease: Lease | None = None
     reason: str = "not armed"
     mode: str = ""  # the station's mode of the previous turn
     alignment: bool = False  # low power, station at rest, on an enclosed bench
@@ -53,7 +56,16 @@ class RefusedError(Exception):
     """An arm or confirm that is not allowed; the message says why."""
 
 
-def arm(latch: Latch, now_s: float, hand: str, mode: str, locks: tuple[str, ...], *, alignment: bool = False) -> Latch:
+def arm(
+    latch: Latch,
+    now_s: float,
+    hand: str,
+    mode: str,
+    locks: tuple[str, ...],
+    lease: Lease | None,
+    *,
+    alignment: bool = False,
+) -> Latch:
     """First of two steps. Raises RefusedError where emission is locked for good, in SAFE, FAULT and unknown modes."""
     if locks:
         raise RefusedError(f"emission is locked: {'; '.join(locks)}")
@@ -64,7 +76,7 @@ def arm(latch: Latch, now_s: float, hand: str, mode: str, locks: tuple[str, ...]
     if alignment and mode not in RESTING_MODES:
         raise RefusedError(f"the station is in {mode}: alignment needs it at rest, park it first")
     reason = f"armed{' for alignment at low power' if alignment else ''}, not confirmed"
-    return Latch(Phase.ARMED, now_s, 0.0, hand, reason, mode, alignment)
+    return Latch(Phase.ARMED, now_s, 0.0, hand, lease, reason, mode, alignment)
 
 
 def confirm(latch: Latch, now_s: float, hand: str) -> Latch:
@@ -89,7 +101,7 @@ def trip(latch: Latch, now_s: float, reason: str) -> Latch:
     """Off, until armed and confirmed again; the first reason stays."""
     if latch.phase is Phase.LATCHED:
         return latch
-    return Latch(Phase.LATCHED, now_s, reason=reason, mode=latch.mode)
+    return Latch(Phase.LATCHED, now_s, lease=latch.lease, reason=reason, mode=latch.mode)
 
 
 def turn(latch: Latch, now_s: float, mode: str, ballot: Ballot) -> Latch:

@@ -48,6 +48,7 @@ class Limits:
     board_age_max_s: float = 0.3  # the board's own watchdog is 0.25 s
     laser_age_max_s: float = 0.35
     heartbeat_age_max_s: float = 0.5
+    lease_age_max_s: float = 1.25  # told twice a second, and at once when one ends
     traffic_age_max_s: float = 10.0
     time_age_max_s: float = 5.0
     time_error_max_s: float = 1e-3  # 13.8 µrad at the 0.79 deg/s of a 550 km pass overhead

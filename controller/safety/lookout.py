@@ -6,10 +6,12 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from controller.bus.envelope import Lease
 from controller.bus.port import Port
 from controller.bus.topics import (
     POINTING_STATE,
     SERVICE_HEARTBEAT,
+    STATION_LEASE,
     STATION_MODE,
     TRACKING_COARSE,
     TRACKING_FINE,
@@ -57,7 +59,9 @@ class Lookout:
         self._time: tuple[int, TimeQuality] | None = None
         self._time_due_ns = 0
 
-    def inputs(self, laser: LaserStatus | None, enabled_ns: int | None, commanded_ns: int | None) -> Inputs:
+    def inputs(
+        self, laser: LaserStatus | None, enabled_ns: int | None, commanded_ns: int | None, armed_by: Lease | None
+    ) -> Inputs:
         """What is known now; the times are those since which emission is enabled and the laser commanded on."""
         now_ns = self._clock.now_ns()
         self._look_around(now_ns)
@@ -78,6 +82,8 @@ class Lookout:
             heartbeats={name: beat for name, beat in heartbeats.items() if beat is not None},
             cleared=self._cleared(pointing, now_ns),
             traffic=self._traffic_reading(pointing, now_ns),
+            leases=self._reading(STATION_LEASE),
+            armed_by=armed_by,
             enabled_s=_since(enabled_ns, now_ns),
             commanded_s=_since(commanded_ns, now_ns),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from controller.bus.envelope import Lease
 from controller.bus.port import Port, Reply, Request
 from controller.bus.topics import (
     SAFETY_STATE,
@@ -114,7 +115,7 @@ class SafetyService(Service):
                 case "safety.arm":
                     mode = self.port.fresh(STATION_MODE)
                     name = mode.mode if mode is not None else ""
-                    self._arm(now_s, hand, name, request.body.get("alignment") is True)
+                    self._arm(now_s, hand, name, request.body.get("alignment") is True, request.lease)
                 case "safety.confirm":
                     self._latch = steps.confirm(self._latch, now_s, hand)
                 case "safety.disarm" | "stop":
@@ -132,11 +133,11 @@ class SafetyService(Service):
         body = {"phase": str(self._latch.phase), "confirm_within_s": steps.CONFIRM_WINDOW_S}
         return Reply("", f"emission is {self._latch.phase}", body=body)
 
-    def _arm(self, now_s: float, hand: str, mode: str, alignment: bool) -> None:
+    def _arm(self, now_s: float, hand: str, mode: str, alignment: bool, lease: Lease | None) -> None:
         """Raises RefusedError, and HalError when the laser does not take the current."""
         if alignment and (why := self._limits.alignment_refusal):
             raise RefusedError(why)
-        latch = steps.arm(self._latch, now_s, hand, mode, self._locks, alignment=alignment)
+        latch = steps.arm(self._latch, now_s, hand, mode, self._locks, lease, alignment=alignment)
         self._emitter.use(self._limits.alignment_current_a if alignment else self._limits.current_a)
         self._latch = latch
         self._trips.answer()
@@ -150,7 +151,7 @@ class SafetyService(Service):
 
     def _inputs(self) -> Inputs:
         emitter = self._emitter
-        return self._lookout.inputs(emitter.status, emitter.enabled_ns, emitter.commanded_ns)
+        return self._lookout.inputs(emitter.status, emitter.enabled_ns, emitter.commanded_ns, self._latch.lease)
 
     def _hear_of_deaths(self) -> None:
         """The supervisor sees a process die within 20 ms, long before its heartbeat is stale."""

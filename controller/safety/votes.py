@@ -52,6 +52,7 @@ VOTERS: dict[str, Voter] = {
     "ephemeris": Voter(votes_station.ephemeris, "`station/mode`", "mode_age_max_s"),
     "frames": Voter(votes_station.frames, "`tracking/coarse`", "frame_age_max_s"),
     "heartbeats": Voter(votes_station.heartbeats, "`service/heartbeat`", "heartbeat_age_max_s"),
+    "lease": Voter(votes_station.lease, "`station/lease`", "lease_age_max_s"),
     "clearinghouse": Voter(votes_outside.clearinghouse, "the message, `pointing/state`", "pointing_age_max_s"),
     "aircraft": Voter(votes_outside.aircraft, "the feed", "traffic_age_max_s"),
     "real_or_emulated": Voter(votes_outside.real_or_emulated, "all of them"),
@@ -65,7 +66,7 @@ ALIGNMENT_VOTERS: dict[str, Voter] = {
         name: VOTERS[name]
         for name in (
             "interlock", "beam_board", "read_back", "power", "key", "shutter", "divergence", "time", "heartbeats",
-            "real_or_emulated",
+            "lease", "real_or_emulated",
         )
     },
 }  # fmt: skip

@@ -63,6 +63,7 @@ def real_or_emulated(inputs: Inputs, limits: Limits) -> Opinion:
         "beam board": inputs.fine,
         "laser": inputs.laser,
         "time": inputs.time,
+        "lease": inputs.leases,
         **{f"heartbeat of {name}": beat for name, beat in inputs.heartbeats.items()},
     }
     emulated = [name for name, reading in named.items() if reading is not None and reading.simulated]

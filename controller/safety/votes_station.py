@@ -102,6 +102,20 @@ def frames(inputs: Inputs, limits: Limits) -> Opinion:
     return yes(reading, told) if age_s <= limits.frame_age_max_s else no(reading, told)
 
 
+def lease(inputs: Inputs, limits: Limits) -> Opinion:
+    """Whoever armed still holds the lease, which nobody holds who does not renew it."""
+    reading = fresh("news of the leases", inputs.leases, limits.lease_age_max_s)
+    if isinstance(reading, Opinion):
+        return reading
+    token = inputs.armed_by
+    if token is None:
+        return no(reading, "nobody has armed")
+    held = next((one for one in reading.body.held if (one.id, one.gen) == (token.id, token.gen)), None)
+    if held is None:
+        return no(reading, f"the lease {token.id} that armed is over")
+    return yes(reading, f"held by {held.holder}")
+
+
 def heartbeats(inputs: Inputs, limits: Limits) -> Opinion:
     """Every service that emission relies on is alive."""
     oldest: Reading[object] | None = None

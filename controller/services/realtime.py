@@ -105,7 +105,7 @@ class Supervisor:
         """Watch, with SCHED_FIFO when allowed, until told to stop; then end the services."""
         try:
             self.start()
-            if warning := take_priority(priority):
+            if warning := take_priority(priority, self._clock):
                 self._event("warning", "PRIORITY", f"the supervisor {warning}")
             due_ns = self._clock.now_ns()
             while not (stop_wanted() or self._stop_told):

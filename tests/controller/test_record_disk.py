@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable
 from pathlib import Path
+from threading import Event
 
 import pytest
 from mcap.reader import make_reader
@@ -139,6 +140,24 @@ def test_a_file_that_is_large_enough_is_followed_by_one_that_opens_by_itself(tmp
 def test_a_file_that_is_old_enough_is_followed_by_another(tmp_path: Path) -> None:
     rotated(tmp_path, Rotation(file_max_ns=10 * FLUSH_NS)).close()
     assert [len(numbers(part)) for part in parts_of(tmp_path / "run.mcap")] == [11, 10, 10, 9]
+
+
+def test_a_file_whose_index_takes_its_time_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk, close = Event(), Recorder.close
+
+    def close_slowly(self: Recorder) -> None:
+        disk.wait()
+        close(self)
+
+    monkeypatch.setattr(Recorder, "close", close_slowly)
+    recorder = rotated(tmp_path, Rotation(file_max_ns=30 * FLUSH_NS))
+    first, second = parts_of(tmp_path / "run.mcap")
+    assert numbers(second) == list(range(31, 40)), "what came meanwhile is on the disk"
+    assert not finished(first)
+    disk.set()
+    recorder.close()
+    assert finished(first)
+    assert finished(second)
 
 
 def test_files_of_other_runs_are_no_parts_of_this_one(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -50,6 +51,8 @@ def test_every_topic_of_every_service_is_recorded_truth_included(
         )
         service.open()
         stack.callback(service.close)
+        names = {thread.name for thread in threading.enumerate()}
+        assert "mender" not in names, "the priority that a service gets once it is open is not for mending"
         (path,) = set(tmp_path.glob("*.mcap")) - {cut_off}
         truth = Truth(1, 1.0, 1.0, 6e5, PAIR, PAIR, PAIR, PAIR, PAIR, 0.0, False, False, False)
         deadline = Deadline(clock, 10)

@@ -9,17 +9,29 @@ from typing import Any
 import pytest
 
 from controller.bus.port import Reply, Request
-from controller.bus.topics import SERVICE_HEARTBEAT, STATION_MODE, Body, Heartbeat, ModeState, Topic
+from controller.bus.topics import (
+    SERVICE_HEARTBEAT,
+    STATION_MODE,
+    STATION_PASS,
+    Body,
+    Heartbeat,
+    ModeState,
+    PassOrder,
+    Topic,
+)
 from controller.station_service import StationService
 
-PASS = {"name": "ISS", "line1": "", "line2": "", "start_utc_ns": 1, "end_utc_ns": 2 * 10**18}
+PASS = {"name": "ISS", "line1": "1 25544U", "line2": "2 25544", "start_utc_ns": 1, "end_utc_ns": 2 * 10**18}
 
 
 class Clock:
     realtime = False
 
+    def __init__(self) -> None:
+        self.t_ns = 10**12
+
     def now_ns(self) -> int:
-        return 10**12
+        return self.t_ns
 
     def utc_ns(self) -> int:
         return 1_390_000_000_000_000_000
@@ -36,12 +48,15 @@ class Port:
     def __init__(self) -> None:
         self.queue: list[Request] = []
         self.modes: list[ModeState] = []
+        self.orders: list[PassOrder] = []
         self.replies: list[Reply] = []
         self.alive = True
 
     def publish(self, topic: Topic, body: Body) -> None:
         if topic is STATION_MODE and isinstance(body, ModeState):
             self.modes.append(body)
+        if topic is STATION_PASS and isinstance(body, PassOrder):
+            self.orders.append(body)
 
     def fresh(self, topic: Topic, source: str = "") -> Any:
         return Heartbeat(1, 1, 0) if topic is SERVICE_HEARTBEAT and self.alive else None
@@ -65,7 +80,8 @@ class Run:
 
     def __init__(self, memory: Path) -> None:
         self.port = Port()
-        self.station = StationService(Clock(), self.port, 20.0, 1e-4, memory)  # type: ignore[arg-type]
+        self.clock = Clock()
+        self.station = StationService(self.clock, self.port, 20.0, 1e-4, memory)  # type: ignore[arg-type]
         self.station.open()
         self.station.cycle()
 
@@ -103,6 +119,24 @@ def test_a_station_that_ends_in_a_pass_comes_back_in_safe_with_the_pass(memory: 
     assert again.tell("station.track", PASS).code == "INTERLOCK", "nothing resumes by itself"
     assert again.tell("station.reset").code == ""
     assert again.tell("station.track", PASS).code == ""
+
+
+def test_the_elements_of_the_pass_are_said_at_once_and_again_and_after_a_restart(memory: Path) -> None:
+    first = Run(memory)
+    assert first.port.orders == []
+    first.tell("station.track", PASS)
+    said = PassOrder(1_390_000_000_000_000_000, "ISS", "1 25544U", "2 25544", 1, 2 * 10**18)
+    assert first.port.orders == [said]
+    first.station.cycle()
+    assert first.port.orders == [said]
+    first.clock.t_ns += 50 * 10**9  # each file of a recording has it
+    first.station.cycle()
+    assert first.port.orders == [said, said]
+    assert Run(memory).port.orders == [said]
+    first.tell("station.park")
+    first.clock.t_ns += 50 * 10**9
+    first.station.cycle()
+    assert len(first.port.orders) == 2, "and no more when it is over"
 
 
 @pytest.mark.parametrize("method", ["station.park", "stop", "station.reset"])

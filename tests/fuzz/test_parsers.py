@@ -21,6 +21,7 @@ from hal.wires.usbip_link import RETURN
 COUNT = 100_000
 
 
+@pytest.mark.no_cover  # tracing would cost more than the parsers; their own tests cover them
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
 def test_no_bytes_bring_a_parser_to_more_than_its_documented_error(target: Target) -> None:
     feed = target.make()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from controller.bus.envelope import Lease
 from controller.bus.port import Reply, Request, Sample
 from controller.bus.topics import (
     POINTING_STATE,
@@ -12,6 +13,7 @@ from controller.bus.topics import (
     SAFETY_TRIP,
     SERVICE_HEARTBEAT,
     STATION_EVENT,
+    STATION_LEASE,
     STATION_MODE,
     TRACKING_COARSE,
     TRACKING_FINE,
@@ -156,6 +158,7 @@ class Station:
             "pointing": (POINTING_STATE, self.good.pointing, ""),
             "coarse": (TRACKING_COARSE, self.good.coarse, ""),
             "fine": (TRACKING_FINE, self.good.fine, ""),
+            "leases": (STATION_LEASE, self.good.leases, ""),
             **{f"beat of {name}": (SERVICE_HEARTBEAT, self.good.beat, name) for name in self.good.limits.services},
         }
         for name, (topic, body, source) in spoken.items():
@@ -164,12 +167,13 @@ class Station:
 
     @property
     def enable(self) -> bool:
-        said = [body.enable for name, body in self.port.log if name == SAFETY_ENABLE.name]
-        return bool(said and said[-1])
+        # From the newest backwards: turned for minutes, a log is long, and this is asked every turn.
+        said = (body.enable for name, body in reversed(self.port.log) if name == SAFETY_ENABLE.name)
+        return bool(next(said, False))
 
     @property
     def state(self) -> SafetyState:
-        state: SafetyState = [body for name, body in self.port.log if name == SAFETY_STATE.name][-1]
+        state: SafetyState = next(body for name, body in reversed(self.port.log) if name == SAFETY_STATE.name)
         return state
 
     @property
@@ -184,7 +188,8 @@ class Station:
             self.port.events.append(Sample(STATION_EVENT.name, "supervisor", 0, 0, self.clock.now_ns(), True, event))
 
     def ask(self, method: str, source: str = "operator", **body: Any) -> Reply:
-        self.port.queue.append(Request(b"1", source, method, body, method in ("stop", "safe", "ping")))
+        control = method in ("stop", "safe", "ping")
+        self.port.queue.append(Request(b"1", source, method, body, control, Lease("laser-1", 1)))
         self.turn()
         return self.port.replies[-1]
 

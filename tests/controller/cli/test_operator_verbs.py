@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -98,11 +100,16 @@ class ToyStation:
         self._security = security
         self.told: list[tuple[str, str, dict[str, object]]] = []
         self.leases: list[Lease | None] = []
+        self.on_renewal: Callable[[], None] = self.end_consent
+        self._consent = True
         self._refuse = refuse
         self._clock = clock
         self._stop, self._ready = threading.Event(), threading.Event()
         self._table = static_table(base_port=base_port)
         self._thread = threading.Thread(target=self._run)
+
+    def end_consent(self) -> None:
+        self._consent = False
 
     def __enter__(self) -> ToyStation:
         self._thread.start()
@@ -126,6 +133,8 @@ class ToyStation:
                     for request in port.requests():
                         if request.method in LEASE_METHODS:
                             port.answer(request, desk.obey(request))
+                            if request.method == "lease.renew":
+                                self.on_renewal()
                             continue
                         self.leases.append(request.lease)
                         self.told.append((port.service, request.method, request.body))
@@ -142,7 +151,9 @@ class ToyStation:
         station.publish(STATION_EVENT, StationEvent("warning", "TOY", "the dome is open"))
         station.publish(BUS_GAPS, GapReport({"link/state": 4}))
         votes = [Vote("interlock", False, "the door is open", 0.01, True), Vote("mode", True, "", 0.0)]
-        safety.publish(SAFETY_STATE, SafetyState(now_ns, False, True, True, "the laser is real", votes))
+        safety.publish(
+            SAFETY_STATE, SafetyState(now_ns, False, self._consent, self._consent, "the laser is real", votes)
+        )
         safety.publish(SAFETY_LASER, LaserState(now_ns, True, 1.0, 0.5, True, "over-temperature"))
         angles = dict.fromkeys(
             (
@@ -344,13 +355,27 @@ def test_the_command_line_speaks_with_the_key_that_the_rig_names(
 
 def test_arm_and_confirm_are_sent_under_one_lease(station: Callable[..., ToyStation], rig: Path) -> None:
     served = station()
-    assert run("arm", "--yes", "--rig", str(rig)).stdout.strip() == "safety did safety.confirm"
+    result = run("arm", "--yes", "--rig", str(rig))
+    assert result.stdout.strip() == "safety did safety.confirm"
+    assert result.stderr.splitlines() == [
+        "emission ends when this command does: Ctrl-C disarms",
+        "emission is off: the laser is real",
+    ], "it stays and renews until the consent is over"
     assert [(service, method) for service, method, _ in served.told] == [
         ("safety", "safety.arm"),
         ("safety", "safety.confirm"),
     ]
     assert len({served.leases[-1], served.leases[-2]}) == 1
     assert served.leases[-1] is not None
+
+
+def test_ctrl_c_disarms_under_the_lease_that_armed(station: Callable[..., ToyStation], rig: Path) -> None:
+    served = station()
+    served.on_renewal = lambda: os.kill(os.getpid(), signal.SIGINT)
+    result = run("arm", "--yes", "--rig", str(rig))
+    assert result.stderr.splitlines()[-1] == "emission is off: disarmed"
+    assert [method for _, method, _ in served.told] == ["safety.arm", "safety.confirm", "safety.disarm"]
+    assert len(set(served.leases)) == 1
 
 
 def test_track_sends_the_next_pass_by_the_stations_own_time(station: Callable[..., ToyStation], rig: Path) -> None:

@@ -150,6 +150,6 @@ def test_without_pyarrow_the_extra_is_named(
 
 def test_a_format_that_does_not_exist_is_wrong_usage(recording: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        main(["export", str(recording), "--to", "sigmf"])
+        main(["export", str(recording), "--to", "hdf5"])
     assert ended.value.code == 2
-    assert "'csv', 'parquet', 'tdm'" in capsys.readouterr().err
+    assert "'csv', 'parquet', 'sigmf', 'tdm'" in capsys.readouterr().err

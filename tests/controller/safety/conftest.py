@@ -7,11 +7,14 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from controller.bus.envelope import Lease
 from controller.bus.topics import (
     Body,
     CoarseState,
     FineState,
     Heartbeat,
+    HeldLease,
+    LeaseState,
     ModeState,
     PointingState,
 )
@@ -22,6 +25,7 @@ from hal.traits import LaserStatus
 
 UTC_NS = 1_760_000_000_000_000_000  # 2025-10-09
 DEG = math.pi / 180
+LEASE = Lease("laser-1", 1)
 
 
 def changed(body: Body, **fields: object) -> Body:
@@ -79,6 +83,9 @@ class Good:
     )
     laser: LaserStatus = field(default_factory=lambda: LaserStatus(0, False, 0.0, 0.0, False, ""))
     beat: Heartbeat = field(default_factory=lambda: Heartbeat(UTC_NS, 10, 0))
+    leases: LeaseState = field(
+        default_factory=lambda: LeaseState(UTC_NS, 1, [HeldLease("laser", "operator", "laser-1", 1, 0, "arms")])
+    )
     time: TimeQuality = field(default_factory=lambda: TimeQuality(True, 1e-4))
     sun: Place = field(default_factory=lambda: Place(-2.0, 30 * DEG))
     moon: Place = field(default_factory=lambda: Place(-1.0, 10 * DEG))
@@ -101,6 +108,8 @@ class Good:
             sun=self.sun,
             moon=self.moon,
             heartbeats={name: read(self.beat) for name in self.limits.services},
+            leases=read(self.leases),
+            armed_by=LEASE,
         )
 
     changed = staticmethod(changed)

@@ -18,13 +18,13 @@ def emitting() -> Latch:
 
 
 def confirmed() -> Latch:
-    return confirm(arm(Latch(), 0.0, "operator", "POINT", ()), 1.0, "operator")
+    return confirm(arm(Latch(), 0.0, "operator", "POINT", (), None), 1.0, "operator")
 
 
 def test_emission_needs_arm_confirm_and_every_vote() -> None:
     latch = Latch()
     assert turn(latch, 0.0, "FINE", YES).phase is Phase.LOCKED
-    latch = arm(latch, 1.0, "operator", "FINE", ())
+    latch = arm(latch, 1.0, "operator", "FINE", (), None)
     assert turn(latch, 1.1, "FINE", YES).phase is Phase.ARMED
     latch = confirm(latch, 2.0, "operator")
     assert turn(latch, 2.1, "POINT", PAUSE).phase is Phase.CONFIRMED
@@ -38,7 +38,7 @@ def test_any_lost_vote_latches_and_its_return_does_not_resume() -> None:
     assert turn(latch, 4.0, "FINE", YES).phase is Phase.LATCHED
     with pytest.raises(RefusedError, match="not armed"):
         confirm(latch, 5.0, "operator")
-    again = confirm(arm(latch, 5.0, "operator", "FINE", ()), 6.0, "operator")
+    again = confirm(arm(latch, 5.0, "operator", "FINE", (), None), 6.0, "operator")
     assert turn(again, 6.1, "FINE", YES).phase is Phase.EMITTING
 
 
@@ -50,7 +50,7 @@ def test_an_orderly_end_pauses_and_the_same_consent_goes_on() -> None:
 
 def test_a_key_that_is_turned_takes_the_consent_back_before_emission_too() -> None:
     key = Ballot({"mode": Opinion(False, "POINT", orderly=True), "key": Opinion(False, "off")})
-    for latch in (arm(Latch(), 0.0, "operator", "POINT", ()), confirmed(), emitting()):
+    for latch in (arm(Latch(), 0.0, "operator", "POINT", (), None), confirmed(), emitting()):
         ended = turn(latch, 2.0, "POINT", key)
         assert (ended.phase, "key: off" in ended.reason) == (Phase.LATCHED, True)
         assert turn(ended, 3.0, "FINE", YES).phase is Phase.LATCHED
@@ -58,14 +58,14 @@ def test_a_key_that_is_turned_takes_the_consent_back_before_emission_too() -> No
 
 @pytest.mark.parametrize("mode", ["STOWED", "HOLD", "OFF"])
 def test_stowing_or_holding_takes_the_consent_back(mode: str) -> None:
-    for latch in (emitting(), confirmed(), arm(Latch(), 0.0, "operator", "FINE", ())):
+    for latch in (emitting(), confirmed(), arm(Latch(), 0.0, "operator", "FINE", (), None)):
         ended = turn(latch, 3.0, mode, PAUSE)
         assert ended.phase is Phase.LOCKED
         assert turn(ended, 4.0, "FINE", YES).phase is Phase.LOCKED
 
 
 def test_a_station_that_rests_may_be_armed_for_the_pass_to_come() -> None:
-    latch = confirm(arm(Latch(), 0.0, "operator", "STOWED", ()), 1.0, "operator")
+    latch = confirm(arm(Latch(), 0.0, "operator", "STOWED", (), None), 1.0, "operator")
     latch = turn(latch, 2.0, "STOWED", PAUSE)
     latch = turn(latch, 3.0, "SLEW", PAUSE)
     assert turn(latch, 4.0, "ACQUIRE", YES).phase is Phase.EMITTING
@@ -76,16 +76,16 @@ def test_safe_and_fault_latch_and_refuse_to_arm(mode: str) -> None:
     for latch in (emitting(), confirmed()):
         assert turn(latch, 3.0, mode, PAUSE).phase is Phase.LATCHED
     with pytest.raises(RefusedError, match=f"the station is in {mode}"):
-        arm(Latch(), 0.0, "operator", mode, ())
+        arm(Latch(), 0.0, "operator", mode, (), None)
 
 
 def test_an_unknown_mode_refuses_to_arm() -> None:
     with pytest.raises(RefusedError, match="no known mode"):
-        arm(Latch(), 0.0, "operator", "", ())
+        arm(Latch(), 0.0, "operator", "", (), None)
 
 
 def test_a_confirmation_comes_from_the_same_hand_and_in_time() -> None:
-    latch = arm(Latch(), 0.0, "operator", "POINT", ())
+    latch = arm(Latch(), 0.0, "operator", "POINT", (), None)
     with pytest.raises(RefusedError, match="armed by operator"):
         confirm(latch, 1.0, "somebody")
     with pytest.raises(RefusedError, match="arm again"):
@@ -100,12 +100,12 @@ def test_a_consent_grows_old() -> None:
 
 def test_a_locked_rig_is_never_armed() -> None:
     with pytest.raises(RefusedError, match="emission is locked: a real laser with an emulated gimbal"):
-        arm(Latch(), 0.0, "operator", "FINE", ("a real laser with an emulated gimbal",))
+        arm(Latch(), 0.0, "operator", "FINE", ("a real laser with an emulated gimbal",), None)
 
 
 def test_arming_while_emitting_is_refused() -> None:
     with pytest.raises(RefusedError, match="emitting"):
-        arm(emitting(), 3.0, "operator", "FINE", ())
+        arm(emitting(), 3.0, "operator", "FINE", (), None)
 
 
 def test_disarming_locks_and_leaves_a_trip_as_it_is() -> None:

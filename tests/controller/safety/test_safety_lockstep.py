@@ -20,6 +20,7 @@ from controller.bus.topics import (
     SAFETY_ENABLE,
     SAFETY_TRIP,
     SERVICE_HEARTBEAT,
+    STATION_LEASE,
     STATION_MODE,
     TRACKING_COARSE,
     TRACKING_FINE,
@@ -59,6 +60,7 @@ class Bench:
         self.emulator = itc4000.Itc4000(self.timeline, self)
         self.backend.plug("laser", self.emulator.usb())
         self.silent_from: dict[Topic, int] = {}
+        self.lease_ttl_s = 10.0
         self.replies: list[str] = []
         self.heard: dict[str, list[bytes]] = {}
         self.bus.tap(self._hear)
@@ -87,9 +89,10 @@ class Bench:
             self.say(ports["station"], STATION_MODE, self.good.mode)
             self.say(ports["pointing"], POINTING_STATE, self.good.pointing)
             self.say(ports["tracking"], TRACKING_COARSE, self.good.coarse)
-            desk.turn()
+            if self.clock.now_ns() < self.silent_from.get(STATION_LEASE, 10**18):
+                desk.turn()
             if self.clock.now_ns() == NS:
-                lease = grant(desk, "operator", "laser")
+                lease = grant(desk, "operator", "laser", self.lease_ttl_s)
                 for method in ("safety.arm", "safety.confirm"):
                     self.replies.append(ports["operator"].call("safety", method, {}, 1.0, lease=lease).code)
             due_ns += NS // 20
@@ -173,6 +176,22 @@ def test_a_lost_mode_switches_the_laser_off_within_its_age_and_two_cycles(bench:
     # the last word was 50 ms before; it is stale 0.5 s after it
     assert 450_000_000 <= bench.off_ns() - 2 * NS <= 540_000_000
     assert [amps for t, amps in bench.changes if t > bench.off_ns() and amps > 0] == []
+
+
+def test_emission_ends_with_the_lease_of_an_operator_who_is_gone(bench: Bench) -> None:
+    bench.lease_ttl_s = 1.5
+    bench.run(4)
+    assert 0 <= bench.off_ns() - (NS + bench.lease_ttl_s * NS) <= 120_000_000, "a cycle of station, safety and laser"
+    assert bench.changes[-1][1] == 0.0
+    record = msgspec.msgpack.decode(bench.heard[SAFETY_TRIP.name][0], type=TripRecord)
+    assert [vote.reason for vote in record.after if not vote.ok] == [record.first_cause.removeprefix("lease: ")]
+    assert record.first_cause.endswith("that armed is over")
+
+
+def test_a_station_that_tells_of_no_lease_any_more_ends_emission_within_its_age(bench: Bench) -> None:
+    bench.silent_from[STATION_LEASE] = 2 * NS
+    bench.run(5)
+    assert bench.off_ns() - 2 * NS <= 1_300_000_000
 
 
 def test_lost_frames_switch_the_laser_off_and_their_return_does_not_switch_it_on(bench: Bench) -> None:

@@ -14,9 +14,12 @@ from controller.bus.topics import (
     SAFETY_LASER,
     SAFETY_STATE,
     STATION_EVENT,
+    HeldLease,
     StationEvent,
 )
 from controller.safety.inputs import TimeQuality
+from controller.safety.opinion import Opinion
+from controller.safety.votes import VOTERS, Voter
 from hal.errors import DeviceError, WireError
 
 DEG = 3.141592653589793 / 180
@@ -31,12 +34,32 @@ def test_opening_switches_off_first_and_then_sets_current_and_limit(station: Sta
     assert station.port.log[:2] == [("output", False), ("configure", (1.0, 1.2))]
 
 
+@pytest.mark.parametrize("emits", [True, False])
+def test_a_lease_that_ends_takes_the_consent_back_before_emission_too(station: Station, emits: bool) -> None:
+    if not emits:
+        station.good.mode = station.good.changed(station.good.mode, mode="POINT")
+    station.turn()
+    station.ask("safety.arm")
+    station.ask("safety.confirm")
+    station.turn(10)
+    assert station.enable is emits
+    station.good.leases = station.good.changed(station.good.leases, held=[])
+    station.turn()
+    assert not station.enable
+    assert not station.laser.on
+    assert station.state.latched
+    assert station.state.locked_reason == "lease: the lease laser-1 that armed is over"
+    station.good.restore()
+    station.turn(10)
+    assert not station.enable, "its return resumes nothing"
+
+
 def test_nothing_emits_before_arm_and_confirm(station: Station) -> None:
     station.turn(100)
     assert not station.enable
     assert ("output", True) not in station.port.log
     assert not station.state.armed
-    assert all(vote.ok for vote in station.state.votes)
+    assert [vote.name for vote in station.state.votes if not vote.ok] == ["lease"], "nobody has armed"
     assert station.ask("safety.confirm").code == "INTERLOCK"
     assert station.ask("safety.arm").code == ""
     station.turn(50)
@@ -121,6 +144,19 @@ def test_each_loss_switches_off_latches_and_never_resumes(station: Station, name
     assert station.state.latched
     # and a new arm and confirm bring it back
     station.emit()
+
+
+@pytest.mark.parametrize("name", list(VOTERS))
+def test_the_no_of_any_vote_takes_emission_away_in_one_cycle(
+    station: Station, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    station.emit()
+    monkeypatch.setitem(VOTERS, name, Voter(lambda inputs, limits: Opinion(False, "spoiled"), "nothing"))
+    station.turn()
+    assert not station.enable
+    assert not station.laser.on
+    assert station.state.latched
+    assert station.state.locked_reason == f"{name}: spoiled"
 
 
 def test_a_laser_that_is_lost_while_emitting_is_named_in_the_trip(station: Station) -> None:
@@ -213,7 +249,7 @@ def test_a_lost_laser_is_told_once_and_is_set_again_when_it_is_back(station: Sta
     station.laser.broken = None
     station.turn(60)
     assert ("configure", (1.0, 1.2)) in station.port.log
-    assert all(vote.ok for vote in station.state.votes)
+    assert [vote.name for vote in station.state.votes if not vote.ok] == ["lease"], "nobody has armed"
 
 
 def test_a_locked_rig_refuses_to_arm_and_says_why(good: Any) -> None:
@@ -238,6 +274,8 @@ def test_the_same_person_under_another_lease_cannot_confirm(station: Station) ->
         station.turn()
         return station.port.replies[-1].code
 
+    held = [HeldLease("laser", "anna", "laser-7", 7, 0, "arms")]
+    station.good.leases = station.good.changed(station.good.leases, held=held)
     station.turn()
     assert ask("safety.arm", 7) == ""
     assert ask("safety.confirm", 8) == "INTERLOCK", "it was lost and taken again in between"

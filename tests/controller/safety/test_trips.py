@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from safety_station import Station
 
+from controller.bus.envelope import Lease
 from controller.bus.port import Request
 from controller.bus.topics import SAFETY_STATE, STATION_EVENT, TripRecord, Vote
 from controller.safety.inputs import TimeQuality
@@ -60,7 +61,7 @@ def test_an_operator_s_safe_is_a_trip_and_a_new_arm_in_the_same_cycle_does_not_h
     station.emit()
     station.port.queue += [
         Request(b"1", "operator", "safe", {}, True),
-        Request(b"2", "operator", "safety.arm", {}, False),
+        Request(b"2", "operator", "safety.arm", {}, False, Lease("laser-1", 1)),
     ]
     station.turn()
     assert [(record.number, record.cause) for record in station.trips] == [(1, "safe by operator")]

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from controller.bus.topics import HeldLease
 from controller.geometry.bodies import Place
 from controller.safety.inputs import Inputs, Reading, TimeQuality
 from controller.safety.limits import Limits
@@ -35,6 +36,7 @@ SOURCES = [
     ("power", "laser", 0.35),
     ("time", "time", 5.0),
     ("ephemeris", "mode", 0.5),
+    ("lease", "leases", 1.25),
     ("frames", "coarse", 0.49),  # the frame's own 10 ms are counted, too
 ]
 
@@ -63,6 +65,23 @@ def test_all_is_well_is_unanimous(good: Any) -> None:
 def test_every_vote_has_a_source_in_these_tests() -> None:
     elsewhere = {"heartbeats", "key", "shutter", "divergence", "clearinghouse", "aircraft", "real_or_emulated"}
     assert {name for name, _, _ in SOURCES} | elsewhere == set(VOTERS)
+
+
+@pytest.mark.parametrize(
+    ("held", "why"),
+    [
+        ([], "the lease laser-1 that armed is over"),
+        ([HeldLease("laser", "bob", "laser-2", 2, 0, "took it")], "the lease laser-1 that armed is over"),
+        ([HeldLease("laser", "operator", "laser-1", 2, 0, "came back")], "the lease laser-1 that armed is over"),
+    ],
+)
+def test_a_lease_that_is_gone_or_another_is_a_no_and_a_trip(good: Any, held: list[HeldLease], why: str) -> None:
+    opinion = vote("lease", spoiled(good.inputs(), "leases", held=held), good.limits)
+    assert (opinion.ok, opinion.orderly, opinion.reason) == (False, False, why)
+
+
+def test_while_nobody_has_armed_the_lease_is_a_no(good: Any) -> None:
+    assert vote("lease", replace(good.inputs(), armed_by=None), good.limits).reason == "nobody has armed"
 
 
 @pytest.mark.parametrize(("name", "source", "age_max_s"), SOURCES)

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -50,11 +51,51 @@ def test_real_time_priority_that_is_not_allowed_is_told(monkeypatch: pytest.Monk
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(os, "sched_setscheduler", refuse)
-    assert take_priority(0) == ""
-    assert "Operation not permitted" in take_priority(10)
+    assert take_priority(0, RealClock()) == ""
+    assert "Operation not permitted" in take_priority(10, RealClock())
     assert asked == [(os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, 10)], "what it starts does not inherit it"
     monkeypatch.setattr(os, "sched_setscheduler", lambda *arguments: None)
-    assert take_priority(10) == ""
+    assert take_priority(10, RealClock()) == ""
+
+
+class Waits:
+    """A clock that passes when somebody waits; at the third wait something happens."""
+
+    realtime = False
+
+    def __init__(self, happens: Callable[[], None]) -> None:
+        self.waits = 0
+        self._happens = happens
+
+    def now_ns(self) -> int:
+        return self.waits * 1_000_000
+
+    utc_ns = now_ns
+
+    def sleep_until(self, t_ns: int) -> None:
+        self.waits += 1
+        if self.waits == 3:
+            self._happens()
+
+
+@pytest.mark.parametrize("takes_name", [True, False])
+def test_a_thread_that_is_starting_is_waited_for_and_else_left_alone(
+    monkeypatch: pytest.MonkeyPatch, takes_name: bool
+) -> None:
+    given: list[int] = []
+    monkeypatch.setattr(os, "sched_setscheduler", lambda thread, *rest: given.append(thread))
+    ends = threading.Event()
+    thread = threading.Thread(target=ends.wait)
+    thread.start()
+    name, first = (Path(f"/proc/self/task/{number}/comm") for number in (thread.native_id, os.getpid()))
+    name.write_text(first.read_text().strip())  # Python gives it one of its own from 3.14 on
+    clock = Waits(lambda: takes_name and name.write_text("zmq"))
+    assert take_priority(10, clock) == ""
+    ends.set()
+    thread.join()
+    assert os.getpid() in given
+    assert (thread.native_id in given) is takes_name
+    assert 3 <= clock.waits <= 100
 
 
 class AfterTurns:

@@ -22,7 +22,9 @@ import pytest
 import sim_hw.scenarios
 from controller.bus.client import Client
 from controller.bus.endpoints import STATION_SERVICES, static_table
-from controller.bus.holder import leased
+from controller.bus.envelope import Lease
+from controller.bus.holder import TTL_S, leased
+from controller.bus.lease import LEASE_KEEPER
 from controller.bus.topics import SERVICE_HEARTBEAT, SIM_TRUTH, STATION_EVENT, STATION_MODE, Truth
 from controller.cli.demo import DEFAULT_RIG, choose_pass
 from controller.cli.factories import REALTIME
@@ -156,6 +158,8 @@ class Station:
         self.client = Client(static_table(base_port=bench.base_port), "operator", bench.clock)
         self.client.subscribe(STATION_MODE, STATION_EVENT, SERVICE_HEARTBEAT, SIM_TRUTH)
         self.seen = Seen()
+        self._lease: Lease | None = None  # under which emission was armed: kept for as long as this listens
+        self._renewal_due_ns = 0
         self.process = boresight(
             "run", "--rig", str(bench.rig_path), "--run-dir", str(bench.run_dir), *options, log=self.log
         )
@@ -169,6 +173,9 @@ class Station:
 
     def listen(self, duration_s: float) -> None:
         """Take what comes for a while."""
+        if self._lease is not None and self.clock.now_ns() >= self._renewal_due_ns:
+            self._renewal_due_ns = self.clock.now_ns() + round(TTL_S / 3 * NS)
+            self.client.send(LEASE_KEEPER, "lease.renew", {"ttl_s": TTL_S}, 2.0, True, self._lease)
         for sample in self.client.samples(duration_s):
             if sample.topic == SIM_TRUTH.name:
                 self.seen.truths.append(sample.body)
@@ -219,7 +226,13 @@ class Station:
             "end_utc_ns": target.set_utc_ns,
         }
         self.ask("station", "station.track", body=body)
-        self.ask("safety", "safety.arm", "safety.confirm")
+        wish = {"scope": "laser", "ttl_s": TTL_S, "reason": "a test"}
+        granted = self.client.call(LEASE_KEEPER, "lease.acquire", wish, 3.0, True)
+        assert granted.body is not None, granted.message
+        self._lease = Lease(granted.body["id"], granted.body["gen"])
+        for method in ("safety.arm", "safety.confirm"):
+            reply = self.client.call("safety", method, timeout_s=3.0, lease=self._lease)
+            assert reply.code == "", f"{method}: {reply.message}\n{self.told()}"
         self.watch(lambda: self.truth.emitting and max(map(abs, self.truth.axis_command_rad_s)) > 0, 45.0, "emission")
 
     def children(self) -> dict[str, int]:

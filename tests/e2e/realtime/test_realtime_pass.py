@@ -72,4 +72,4 @@ def test_emulate_and_run_hold_a_pass_for_a_minute_in_real_time(bench: Any, start
     assert set(gaps) == set(REALTIME), "everybody counts what it missed"
     recording = max(bench.run_dir.glob("*.mcap"))
     topics = {message.topic for message in read_messages(recording)}
-    assert {"station/mode", "tracking/fine", "link/state", "sim/truth/line_of_sight"} <= topics
+    assert {"station/mode", "station/pass", "tracking/fine", "link/state", "sim/truth/line_of_sight"} <= topics
