@@ -18,8 +18,10 @@ from controller.errors import BoresightError
 from controller.geometry.stars import Star, observed
 from controller.pointing.calibration import Visit, choose_stars, visits
 from controller.pointing.mount import MountModel, Signs
-from controller.pointing.mount_fit import Fit, Observation, fit, sky_offset
+from controller.pointing.mount_fit import Fit, fit
+from controller.pointing.observation import Observation, sky_offset
 from controller.pointing.prediction import Observer
+from controller.pointing.setting_up import mistake
 from controller.tracking.camera_model import CameraModel, poke_offsets
 from controller.tracking.camera_model import fit as fit_camera
 from hal.clock import NS, Clock
@@ -48,7 +50,13 @@ class Calibrated:
 
     fit: Fit
     camera: CameraModel
-    stars: int
+    sightings: tuple[Observation, ...]
+    suspicion: str  # a mistake of setting up that would explain the model, or nothing
+
+    @property
+    def stars(self) -> int:
+        """How many different ones were seen."""
+        return len({o.star for o in self.sightings})
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +102,8 @@ class Calibration:
             self._call("pointing", "pointing.model", before)
             raise
         self._call("pointing", "pointing.model", fitted.model.to_body())
-        return Calibrated(fitted, self._camera, len({o.star for o in observations}))
+        suspicion = mistake(observations, observer.site, self._clock.utc_ns())
+        return Calibrated(fitted, self._camera, tuple(observations), suspicion)
 
     def _poke(self, star: Star) -> CameraModel:
         """Where one star appears while the gimbal stands off by known angles."""

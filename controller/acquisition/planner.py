@@ -26,7 +26,7 @@ class Planner:
     success: float
     mirror_range_rad: float
     mirror_speed_rad_s: float = 0.5
-    mount_rad: float = 30e-6  # one axis: worm 18, wind 10, what a calibration on twelve stars leaves 20 µrad
+    mount_rad: float = 30e-6  # one axis: worm and wind, and what the calibration leaves
     jitter_rad: float = 17e-6  # line of sight and tilt, one axis
     clock_s: float = 1e-3
     detection_s: float = 0.28  # enable line up and first set-point 0.11, camera frame and the station's belief 0.17

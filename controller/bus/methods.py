@@ -40,6 +40,15 @@ class Slew(msgspec.Struct, frozen=True, kw_only=True):
     approach: Pair = ZERO
 
 
+class Offset(msgspec.Struct, frozen=True, kw_only=True):
+    """What is added to the prediction of an object; what a command leaves out stays as it is."""
+
+    name: str = ""  # none: the object that is tracked
+    time_s: float = 0.0  # by which it is ahead of its prediction
+    in_track_rad: float = 0.0
+    cross_track_rad: float = 0.0  # to the right of a target that goes up
+
+
 class Look(msgspec.Struct, frozen=True, kw_only=True):
     """What the camera shows."""
 
@@ -103,6 +112,7 @@ METHODS: Final = (
         dict[str, float],
         dict[str, float],
     ),
+    Method("pointing.offset", ("pointing",), "cmd", "shifts a target against its prediction", Offset, Offset),
     Method("tracking.look", ("tracking",), "cmd", "sets what the camera shows, at rest", Look),
     Method("tracking.camera", ("tracking",), "cmd", "uses a camera model, at rest", CameraMap),
     Method("tracking.model", ("tracking",), "cmd", "answers with the camera model in use", Empty, CameraMap),

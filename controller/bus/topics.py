@@ -77,6 +77,11 @@ class PointingState(Body, frozen=True):
     correction_rad: Pair
     command_latency_s: float
     settled: bool
+    time_bias_s: float = 0.0  # what the operator added to the prediction
+    track_offset_rad: Pair = ZERO  # likewise, onwards and to the right
+    earth_age_days: float = 0.0  # since the Earth-orientation table was measured
+    ut1_error_s: float = 0.0  # what tables of that age have been off by
+    degraded: bool = False  # the table is so old that a narrow beam may miss
 
 
 class CoarseState(Body, frozen=True):

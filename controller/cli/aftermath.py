@@ -31,7 +31,7 @@ def write_aftermath(run_dir: Path, bench: Bench, coming: Pass, seed: int) -> Pat
         raise BoresightError(f"{run_dir} holds no recording: no station has run against this bench.")
     recording = rename_run(recordings[-1], "recording")
     rig = bench.rig
-    limits = AxisLimits(rig.gimbal.rate_max_rad_s, rig.gimbal.acceleration_max_rad_s2)
+    limits = AxisLimits.of(rig.gimbal)
     flown = heard(recording, bench, plan(coming, observer_of(rig), limits))
     summary = summarise(flown, seed, rig.link.received_power_threshold_w)
     np.savez_compressed(run_dir / "truth.npz", fine_10khz_rad=bench.world.fine_capture_rad().astype(np.float32))

@@ -42,7 +42,8 @@ def calibrate(
 def run_calibration(operator: Operator, rig: Rig, clock: Clock, port: Port, run_dir: Path) -> None:
     """Calibrate, tell, keep the model. Raises CalibrationError and what the fit raises."""
     from controller.calibrate import Calibration
-    from controller.cli.factories import MODEL_FILE, observer_of
+    from controller.cli.factories import MODEL_FILE, STARS_FILE, observer_of
+    from controller.pointing.star_log import save_stars
 
     def tell(what: str, share: float) -> None:
         typer.echo(f"calibrating {share:4.0%}  {what}", err=True)
@@ -50,7 +51,10 @@ def run_calibration(operator: Operator, rig: Rig, clock: Clock, port: Port, run_
     beacon_um = rig.optics.beacon_wavelength_nm * 1e-3
     found = operator.calibrate(Calibration(clock, port, observer_of(rig), beacon_um, tell))
     run_dir.mkdir(parents=True, exist_ok=True)
-    found.fit.model.save(run_dir / MODEL_FILE, _name(rig))
+    found.fit.model.save(run_dir / MODEL_FILE, _name(rig), found.fit.sky_sigma_rad())
+    save_stars(found.sightings, run_dir / STARS_FILE)
+    if found.suspicion:
+        typer.echo(f"boresight: {found.suspicion}", err=True)
     typer.echo(f"calibrated on {found.stars} stars: {run_dir / MODEL_FILE}", err=True)
 
 

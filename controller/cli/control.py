@@ -147,13 +147,17 @@ def next_plan(
         typer.echo(f"boresight: {coming[0].cut}", err=True)
     if not coming:
         raise PassError(never_rises([elements], site, mask_rad))
-    limits = AxisLimits(rig.gimbal.rate_max_rad_s, rig.gimbal.acceleration_max_rad_s2)
+    limits = AxisLimits.of(rig.gimbal)
     planned = plan(coming[0], Observer(site, earth), limits)
     refusal = planned.demand.refusal(limits)
     if refusal and not above_limits:
         raise PassError(
             f"the next pass of {elements.name} is not flown: {refusal}; --above-limits flies it all the same"
         )
+    if old := earth.warning(coming[0].rise_utc_ns):
+        typer.echo(f"boresight: {old}", err=True)
+    if planned.way is not None:
+        typer.echo(f"boresight: {planned.way.sentence}", err=True)
     return planned
 
 

@@ -137,7 +137,7 @@ def choose_pass(rig: Rig, tle: Path | None, name: str, above_limits: bool, ephem
     from controller.pointing.plan import AxisLimits, choose
 
     sets = load_targets(tle, ephemeris, name)
-    limits = AxisLimits(rig.gimbal.rate_max_rad_s, rig.gimbal.acceleration_max_rad_s2)
+    limits = AxisLimits.of(rig.gimbal)
     cones = KeepOut(math.radians(rig.safety.sun_cone_deg), math.radians(rig.safety.moon_cone_deg))
     chosen = choose(sets, observer_of(rig), limits, math.radians(rig.station.elevation_mask_deg), above_limits, cones)
     if ephemeris is not None:

@@ -68,6 +68,7 @@ def _time(at: str) -> int:
 def _row(item: Ephemeris, t_utc_ns: int, rig: Rig, must: bool) -> dict[str, Any]:
     import numpy as np
 
+    from controller.geometry.earth import load_earth_orientation
     from controller.pointing.ephemeris.ephemeris import age_warning, iso
 
     row: dict[str, Any] = {
@@ -84,6 +85,7 @@ def _row(item: Ephemeris, t_utc_ns: int, rig: Rig, must: bool) -> dict[str, Any]
     }
     if must or item.known(np.array([t_utc_ns])).all():
         row["at"] = _look(item, t_utc_ns, rig)
+        row["notes"] += filter(None, [load_earth_orientation().warning(t_utc_ns)])
     else:
         row["notes"].append(f"{iso(t_utc_ns)} (now) is not covered; ask for a time with --at.")
     return row

@@ -17,10 +17,12 @@ from controller.geometry.earth import EarthOrientation, load_earth_orientation
 from controller.geometry.frames import Site
 from controller.geometry.stars import Star, observed
 from controller.link.service import LinkService
-from controller.pointing.mount import MountModel
+from controller.pointing.mount import MountModel, saved_sigma_rad
+from controller.pointing.offsets import OffsetBook
 from controller.pointing.prediction import Observer
 from controller.pointing.service import PointingService
 from controller.pointing.targets import Fixed
+from controller.pointing.wrap_memory import WrapMemory
 from controller.record import Rotation
 from controller.record_service import RecorderService
 from controller.safety.clearance.gates import Expected
@@ -53,6 +55,11 @@ PRIORITIES = {
     "recorder": 20,
 }
 MODEL_FILE = "mount.toml"  # in the run directory: the last calibration
+WRAP_FILE = "wrap.json"  # how far azimuth is wound up
+OFFSETS_FILE = "offsets.json"  # what operators added to predictions
+STARS_FILE = "stars.csv"  # the sightings that it was fitted to
+MOUNT_ITSELF_RAD = 20.6e-6  # one axis: worm 18, wind 10
+UNCALIBRATED_RAD = 30e-6  # the same, and what a calibration on twelve stars usually leaves
 TRIPS_FILE = "trips.jsonl"  # what tripped emission, across the deaths of whoever wrote it
 PLAN_FILE = "pass.json"  # the pass under way, for a station that is cut off in it
 
@@ -85,11 +92,13 @@ def station(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
 
 def pointing(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
     """The gimbal loop, with the last calibration when there is one."""
-    park = Fixed(math.radians(rig.gimbal.park_azimuth_deg), math.radians(rig.gimbal.park_elevation_deg))
+    park = Fixed(math.radians(rig.gimbal.park_azimuth_deg), math.radians(rig.gimbal.park_elevation_deg), unwound=True)
     file = run_dir / MODEL_FILE
     model = MountModel.load(file) if file.exists() else None
     gimbal, sun_cone_rad = partial(open_gimbal, rig, clock), math.radians(rig.safety.sun_cone_deg)
-    return PointingService(clock, port, gimbal, observer_of(rig), park, model, sun_cone_rad)
+    wrap = WrapMemory(run_dir / WRAP_FILE)
+    offsets = OffsetBook(run_dir / OFFSETS_FILE)
+    return PointingService(clock, port, gimbal, observer_of(rig), park, model, sun_cone_rad, wrap, offsets)
 
 
 def recorder(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
@@ -167,6 +176,9 @@ def tracking(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
 
     compiled.load()
     acquisition, optics = rig.acquisition, rig.optics
+    file = run_dir / MODEL_FILE
+    calibration_rad = saved_sigma_rad(file) if file.exists() else None
+    mount_rad = UNCALIBRATED_RAD if calibration_rad is None else math.hypot(MOUNT_ITSELF_RAD, calibration_rad)
     planner = Planner(
         along_track_m=acquisition.ephemeris_along_track_m,
         cross_track_m=acquisition.ephemeris_cross_track_m,
@@ -175,6 +187,7 @@ def tracking(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
         response_s=acquisition.response_s,
         success=acquisition.success_probability,
         mirror_range_rad=optics.mirror_range_urad * 1e-6,
+        mount_rad=mount_rad,
     )
     return TrackingService(
         clock,

@@ -37,11 +37,11 @@ class PassSite:
         from controller.pointing.plan import AxisLimits
         from controller.pointing.prediction import Observer
 
-        s, gimbal = rig.station, rig.gimbal
+        s = rig.station
         air = (s.pressure_hpa, s.temperature_c, s.relative_humidity)
         place = Site(s.latitude_deg, s.longitude_deg, s.height_m, *air, s.name)
-        limits = AxisLimits(math.radians(gimbal.rate_max_deg_s), math.radians(gimbal.acceleration_max_deg_s2))
-        return cls(Observer(place, load_earth_orientation()), math.radians(s.elevation_mask_deg), limits)
+        mask_rad = math.radians(s.elevation_mask_deg)
+        return cls(Observer(place, load_earth_orientation()), mask_rad, AxisLimits.of(rig.gimbal))
 
     @property
     def name(self) -> str:
@@ -80,6 +80,7 @@ def row(planned: Plan, site: PassSite, seen: Circumstances, index: int) -> dict[
         "cut": item.cut,
         "refusal": planned.demand.refusal(site.limits),
         "predicted_outage_s": round(planned.outage_s, 2),
+        "keyhole": planned.way.sentence if planned.way is not None else "",
     }
 
 

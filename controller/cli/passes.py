@@ -74,8 +74,10 @@ def passes(
         typer.echo(json.dumps({**head, "passes": listed.rows}, indent=2))
     else:
         print_table(listed.rows, sites)
-        for cut in (one["cut"] for one in listed.rows if one["cut"]):
-            typer.echo(f"boresight: {cut}", err=True)
+        for one in listed.rows:
+            for word in (one["cut"], one["keyhole"] if target is not None else ""):
+                if word:
+                    typer.echo(f"boresight: {word}", err=True)
         if now:
             typer.echo(f"Take {listed.rows[0]['target']}: it can be followed until {listed.rows[0]['set_utc'][11:19]}.")
 
@@ -143,11 +145,14 @@ class _Search:
     ) -> _Search:
         from controller.pointing.circumstances import circumstances
         from controller.pointing.constellation import Constellation
+        from controller.pointing.constellation_block import compiled_before
         from controller.pointing.elements import Sgp4Orbit
 
         orbits = [s for s in sets if isinstance(s, Sgp4Orbit)]
         if len(orbits) < len(sets):
             return cls._of_positions(sets, sites, begin, round(hours * HOUR_NS), now)
+        if not compiled_before():
+            typer.echo("compiling SGP4 for this machine, this once; it takes the better part of a minute ...", err=True)
         constellation = Constellation.of(orbits)
         span_ns = round(hours * HOUR_NS)
         early_ns = _early_ns(now)

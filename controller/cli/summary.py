@@ -12,7 +12,7 @@ import numpy as np
 from controller.cli.flown import Flown
 from controller.geometry.timescales import Floats
 from controller.pointing.mount import MountModel
-from controller.pointing.mount_fit import sky_offset
+from controller.pointing.observation import sky_offset
 from controller.pointing.plan import LEAD_NS as PATH_LEAD_NS
 from controller.tracking.fine_bound import jitter_psd, predictor_bound_rad, tilt_psd
 from hal.clock import NS

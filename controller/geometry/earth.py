@@ -16,8 +16,12 @@ from controller.errors import BoresightError
 from controller.geometry.timescales import MJD_1970, NS_PER_DAY, Floats, JulianDate, Times, mjd, tai_minus_utc_s
 
 ARCSEC = np.pi / 648000.0
-WARN_AGE_DAYS = 10.0  # dUT1 0.4 ms, 0.4 µrad at 500 km
-DEGRADED_AGE_DAYS = 30.0  # dUT1 2.4 ms, 2.2 µrad at 500 km
+WARN_AGE_DAYS = 10.0
+DEGRADED_AGE_DAYS = 30.0
+# How far the predictions of two real tables (2019-04, 2025-08) were from what was measured later, the worse of them.
+AGE_DAYS = (0.0, 1.0, 5.0, 10.0, 20.0, 30.0, 60.0, 180.0, 360.0)
+UT1_ERROR_S = (0.0, 0.04e-3, 0.3e-3, 0.4e-3, 0.7e-3, 2.4e-3, 16e-3, 39e-3, 133e-3)
+SURFACE_M_S = 465.1  # the Earth's turn at the equator
 
 
 class EarthOrientationError(BoresightError, ValueError):
@@ -68,6 +72,26 @@ class EarthOrientation:
     def age_days(self, t_utc_ns: int) -> float:
         """How far beyond the last measured day a time lies; 0 where the table was measured."""
         return max(0.0, t_utc_ns / NS_PER_DAY + MJD_1970 - self.measured_until_mjd)
+
+    def ut1_error_s(self, t_utc_ns: int) -> float:
+        """What the predictions of such a table have been off by at its age then; the last value goes on."""
+        return float(np.interp(self.age_days(t_utc_ns), AGE_DAYS, UT1_ERROR_S))
+
+    def degraded(self, t_utc_ns: int) -> bool:
+        """Whether UT1 is predicted so far ahead that a narrow beam may miss."""
+        return self.age_days(t_utc_ns) > DEGRADED_AGE_DAYS
+
+    def warning(self, t_utc_ns: int) -> str:
+        """The sentence for an operator when the table is old at a time, or nothing."""
+        age, error_s = self.age_days(t_utc_ns), self.ut1_error_s(t_utc_ns)
+        if age <= WARN_AGE_DAYS:
+            return ""
+        off_urad = error_s * SURFACE_M_S / 500e3 * 1e6
+        return (
+            f"the Earth-orientation table (IERS) was measured until {age:.0f} days before: UT1 is predicted and may be "
+            f"off by {error_s * 1e3:.1f} ms, {off_urad:.1f} urad for a satellite at 500 km"
+            f"{'; pointing is degraded' if self.degraded(t_utc_ns) else ''}; update the package astropy-iers-data"
+        )
 
 
 def load_earth_orientation(path: str | Path | None = None) -> EarthOrientation:

@@ -14,6 +14,7 @@ what it writes is never what it reads.
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 from numba import njit
@@ -488,3 +489,10 @@ def search(coefficients, first, epochs, starts, span, earth, knot, sites, sin_ma
         for k in range(2, 5):
             found[row, k] += epoch
     return satellite, count
+
+
+def compiled_before() -> bool:
+    """Whether this machine holds all of it ready; else the first call compiles for the better part of a minute."""
+    folder = Path(search.stats.cache_path or "")  # one file, one folder
+    names = ("initialise", "propagate", "search")
+    return all(any(folder.glob(f"constellation_block.{name}-*.nbi")) for name in names)

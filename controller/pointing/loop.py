@@ -25,7 +25,9 @@ from controller.bus.topics import Correction, Pair, PointingState
 from controller.geometry.trajectory import Look, Trajectory
 from controller.pointing.axis import NS, Axis, closing_rate, near
 from controller.pointing.correction import correction_at
+from controller.pointing.keyhole import Way, way_over
 from controller.pointing.mount import MountModel, Play, Signs
+from controller.pointing.offsets import NONE
 from controller.pointing.targets import Fixed, Target
 from hal.traits import AxisPosition, GimbalCapabilities
 
@@ -60,22 +62,36 @@ class GimbalLoop:
         self._settled_rad, self._still_rad = SETTLED_RAD, STILL_RAD
         self._axes = (Axis(), Axis())
         self._plays = (Play(), Play())
+        self._way: Way | None = None  # through a keyhole
+        self.offsets = NONE
+        self.unwinds = False  # the path fits between the stops in no turn
         self._goal: Fixed | None = None  # the real goal while a way-point is the target
         self._sample: tuple[int, float, float] | None = None
+        self._wound_rad = 0.0  # azimuth with its turns before the first sample
         self._turn_s = TURN_S
         self._last_step_ns = 0
         self._path_azimuth: float | None = None
         self._near_since_ns: int | None = None
         self._arrived = False
 
-    def follow(self, target: Target | None) -> None:
-        """Take a new target, or none; azimuth will go by the turn that suits its whole path."""
-        self._goal = None
+    def follow(self, target: Target | None, way: Way | None = None) -> None:
+        """Take a new target, or none; azimuth will go by the turn that suits its whole path, and its way if any."""
+        self._goal, self._way, self.unwinds = None, way, False
+        self.offsets = NONE
         if isinstance(target, Fixed) and any(target.approach) and self.capabilities.best == "rate":
             self._goal, target = target, target.before(APPROACH_RAD)
         self._begin(target)
         if target is not None and self._sample is not None:
             self._path_azimuth = self._first_azimuth(target, self._sample[1])
+
+    def wind(self, azimuth_rad: float) -> None:
+        """Azimuth with its turns, as it was known before this loop began."""
+        self._wound_rad = azimuth_rad
+
+    @property
+    def wound_rad(self) -> float | None:
+        """Azimuth with its turns as last seen, of a mount that does not tell them; None before."""
+        return self._sample[1] if self._sample is not None and self._travel_rad is None else None
 
     def use(self, model: MountModel) -> None:
         """Change the mount model; the way to the new aim is driven, not jumped."""
@@ -96,7 +112,7 @@ class GimbalLoop:
         self._last_step_ns = now_ns
         encoder = self._unwrapped(sample)
         motion = self._motion(encoder)
-        boresight = self.model.direction(*encoder, motion)
+        boresight = self._upright(self.model.direction(*encoder, motion))
         if self.target is None:
             self._path_azimuth = None
             here = Look(*boresight, 0.0, 0.0, 0.0, 0.0)
@@ -104,7 +120,7 @@ class GimbalLoop:
         if self._path_azimuth is None:
             self._path_azimuth = self._first_azimuth(self.target, encoder[0])
         t_utc_ns = sample.t_ns + utc_offset_ns
-        look = self.target.receive(t_utc_ns)
+        look = self.offsets.look(self.target, t_utc_ns)
         # By the turn that the path takes: a whole turn of azimuth away is not there yet.
         look = look._replace(azimuth_rad=near(look.azimuth_rad, self._path_azimuth))
         turn = (boresight[0] - look.azimuth_rad) * math.cos(look.elevation_rad)
@@ -140,6 +156,13 @@ class GimbalLoop:
             axis.aim = None
 
     @property
+    def notice(self) -> str:
+        """What an operator should know of the path before it is flown, or nothing."""
+        if self.unwinds:
+            return "azimuth has to unwind in the middle of the pass: no turn of it fits between the stops"
+        return self._way.sentence if self._way is not None else ""
+
+    @property
     def at_rest(self) -> bool:
         """No axis has been told to move."""
         return all(axis.rate == 0.0 for axis in self._axes)
@@ -155,7 +178,7 @@ class GimbalLoop:
 
     def _unwrapped(self, sample: AxisPosition) -> Pair:
         azimuth, elevation = sample.azimuth_rad, sample.elevation_rad
-        last = self._sample[1] if self._sample is not None else 0.0
+        last = self._sample[1] if self._sample is not None else self._wound_rad
         if self._travel_rad is None:  # else it is told with its turn
             azimuth = near(azimuth, last)
         elevation = math.remainder(elevation, math.tau)
@@ -225,12 +248,23 @@ class GimbalLoop:
     ) -> Pair:
         """Encoder angles that put the boresight on the corrected target at a moment."""
         t_utc_ns = t_ns + utc_offset_ns
-        look = target.receive(t_utc_ns)
+        look = self.offsets.look(target, t_utc_ns)
         x, y = correction_at(correction, age_s, t_utc_ns)
         azimuth = look.azimuth_rad + x / max(0.05, math.cos(look.elevation_rad))
         elevation = look.elevation_rad + y
-        self._path_azimuth = self._reachable(near(azimuth, self._path_azimuth))
-        return self.model.encoder(self._path_azimuth, elevation, self._sides(target, t_utc_ns))
+        azimuth = near(azimuth, self._path_azimuth)
+        on_path_ns = t_utc_ns + round(self.offsets.time_s * NS)
+        axes = self._way.axes(on_path_ns, azimuth, elevation) if self._way is not None else (azimuth, elevation)
+        reached = self._reachable(axes[0])
+        self._path_azimuth = azimuth + reached - axes[0]
+        return self.model.encoder(reached, axes[1], self._sides(target, t_utc_ns))
+
+    def _upright(self, direction: Pair) -> Pair:
+        """The same direction with elevation up to 90 degrees: a mount may stand over the top."""
+        azimuth, elevation = direction
+        if elevation <= math.pi / 2:
+            return direction
+        return near(azimuth + math.pi, self._path_azimuth), math.pi - elevation
 
     def _sides(self, target: Target, t_utc_ns: int) -> Signs:
         """Where in its play each axis should stand: on the side of the target's motion, else where it is.
@@ -251,21 +285,42 @@ class GimbalLoop:
                 axis.side = (first + last) / (abs(first) + abs(last))
             elif axis.side == 0.0:
                 axis.side = math.copysign(1.0, play.state)
-        return self._axes[0].side, self._axes[1].side
+        over = self._way is not None and self._way.turned_over(t_utc_ns)
+        return self._axes[0].side, -self._axes[1].side if over else self._axes[1].side
 
     def _first_azimuth(self, target: Target, encoder_azimuth: float) -> float:
-        """The turn of azimuth that is near, and whose whole path stays inside the limits where one does."""
-        if isinstance(target, Trajectory):
-            span = target.end_utc_ns - target.start_utc_ns
-            path = target.sample(target.start_utc_ns + np.arange(61, dtype=np.int64) * (span // 60))[:, 0]
-            first, low, high = float(path[0]), float(path.min()), float(path.max())
-        else:
-            first = low = high = target.receive(0).azimuth_rad
+        """The turn of azimuth that is near, and whose whole path stays inside the limits where one does.
+
+        Where none does, a mount that can fly the whole path over the top does that.
+        """
+        if not isinstance(target, Trajectory):
+            first = target.receive(0).azimuth_rad
+            if isinstance(target, Fixed) and target.unwound and self._travel_rad is None:
+                encoder_azimuth = sum(self._azimuth_limits_rad) / 2
+            return self._nearest_turn(first, first, first, encoder_azimuth) or near(first, encoder_azimuth)
+        span = target.end_utc_ns - target.start_utc_ns
+        times = target.start_utc_ns + np.arange(121, dtype=np.int64) * (span // 120)
+        path = target.sample(times)[:, :2]
+        first = float(path[0, 0])
+        ways = [self._way]
+        travel = self.capabilities.travel_rad
+        if self._way is None and travel is not None and math.pi - float(path[:, 1].min()) <= travel[1][1]:
+            ways.append(way_over(target))
+        for self._way in ways:
+            turned = path[:, 0]
+            if self._way is not None:
+                turned = np.array([self._way.axes(int(t), *look)[0] for t, look in zip(times, path, strict=True)])
+            turn = self._nearest_turn(first, float(turned.min()), float(turned.max()), encoder_azimuth)
+            if turn is not None:
+                return turn
+        self._way, self.unwinds = ways[0], True
+        return near(first, encoder_azimuth)
+
+    def _nearest_turn(self, first: float, low: float, high: float, encoder_azimuth: float) -> float | None:
+        """`first` by as many turns as bring all between `low` and `high` inside the limits, and it near."""
         below, above = (limit - self._zero_rad for limit in self._azimuth_limits_rad)
-        turns = [
-            first + math.tau * k for k in range(-2, 3) if low + math.tau * k >= below and high + math.tau * k <= above
-        ]
-        return min(turns or [near(first, encoder_azimuth)], key=lambda a: abs(a - encoder_azimuth))
+        turns = [math.tau * k for k in range(-2, 3) if low + math.tau * k >= below and high + math.tau * k <= above]
+        return first + min(turns, key=lambda t: abs(low + t - encoder_azimuth)) if turns else None
 
     @property
     def _zero_rad(self) -> float:
@@ -315,4 +370,6 @@ class GimbalLoop:
             correction_rad=wanted,
             command_latency_s=until_sent_s + self.capabilities.command_latency_s,
             settled=self.target is not None and self._settled(sample.t_ns),
+            time_bias_s=self.offsets.time_s,
+            track_offset_rad=(self.offsets.in_track_rad, self.offsets.cross_track_rad),
         )

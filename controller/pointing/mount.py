@@ -1,6 +1,7 @@
 """Mount model: from a direction in the sky to the encoder angles that point there, and back.
 
-Eight terms, all radians (names after TPOINT's, Wallace 1994, for an alt-azimuth mount; signs as defined here):
+All terms in radians but PEE1, named after TPOINT's (P. T. Wallace, "TPOINT, a telescope pointing analysis system";
+"A rigorous algorithm for telescope pointing", SPIE 4848, 2002) for an alt-azimuth mount; signs as defined here:
 
     IA, IE   encoder minus axis angle of azimuth and elevation
     AN, AW   tilt of the azimuth axis towards north and towards west
@@ -8,8 +9,16 @@ Eight terms, all radians (names after TPOINT's, Wallace 1994, for an alt-azimuth
     CA       collimation: the boresight looks this far to the right of square to the elevation axis
     BA, BE   half the backlash: the encoder leads the axis by this in the direction of motion
 
+and, where a fit finds that they are there, what the encoder shows more than the axis angles A and E:
+
+    TF, TX   flexure of the tube, which sinks: TF cos E and TX cot E, in elevation
+    PEE1     scale of the elevation encoder: PEE1 times E, without unit
+    HASA ... harmonics, H, encoder, function, angle, order: HASA2 is in azimuth, sin 2A; HESE in elevation, sin E
+
 The geometry is a chain of exact rotations, not the small-angle series, so there and back agree to rounding. To first
 order the boresight lies right of the azimuth that the axis reads by CA/cos E + NPAE tan E, and so on.
+
+An elevation beyond 90 degrees is a mount that has gone over the top: the same direction with azimuth turned by half.
 """
 
 from __future__ import annotations
@@ -19,10 +28,14 @@ import tomllib
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from controller.errors import BoresightError
 
-TERMS = ("IA", "IE", "CA", "NPAE", "AN", "AW", "BA", "BE")
+TERMS = ("IA", "IE", "CA", "NPAE", "AN", "AW", "BA", "BE")  # of every mount
+FLEXURE = ("TF", "TX", "PEE1", "HASA", "HACA", "HASA2", "HACA2", "HESE", "HESA2", "HECA2")  # of some
+FLEXURE_ROUNDS = 7  # terms of half a degree: 1e-14 rad
+COT_E_MIN_RAD = math.radians(5.0)  # below, flexure grows no further
 Vector = tuple[float, float, float]
 Matrix = tuple[Vector, Vector, Vector]
 Signs = tuple[float, float]
@@ -44,6 +57,16 @@ class MountModel:
     AW: float = 0.0
     BA: float = 0.0
     BE: float = 0.0
+    TF: float = 0.0
+    TX: float = 0.0
+    PEE1: float = 0.0
+    HASA: float = 0.0
+    HACA: float = 0.0
+    HASA2: float = 0.0
+    HACA2: float = 0.0
+    HESE: float = 0.0
+    HESA2: float = 0.0
+    HECA2: float = 0.0
 
     def encoder(self, azimuth_rad: float, elevation_rad: float, motion: Signs = (0.0, 0.0)) -> tuple[float, float]:
         """Encoder angles (azimuth near the azimuth given, elevation) that put the boresight on a direction.
@@ -58,10 +81,14 @@ class MountModel:
                 f"Elevation {math.degrees(elevation_rad):.3f} deg cannot be reached: collimation hides the zenith."
             )
         elevation_axis = math.asin(sine)
+        if elevation_rad > math.pi / 2:
+            elevation_axis = math.pi - elevation_axis
         right, forward = self._in_fork(elevation_axis)
         azimuth_axis = math.atan2(x, y) - math.atan2(right, forward)
         azimuth_axis = azimuth_rad + math.remainder(azimuth_axis - azimuth_rad, math.tau)
-        return azimuth_axis + self.IA + motion[0] * self.BA, elevation_axis + self.IE + motion[1] * self.BE
+        more = self._flexure(azimuth_axis, elevation_axis) if self._flexes else (0.0, 0.0)
+        azimuth, elevation = azimuth_axis + more[0], elevation_axis + more[1]
+        return azimuth + self.IA + motion[0] * self.BA, elevation + self.IE + motion[1] * self.BE
 
     def direction(
         self, azimuth_encoder_rad: float, elevation_encoder_rad: float, motion: Signs = (0.0, 0.0)
@@ -69,13 +96,46 @@ class MountModel:
         """Where the boresight looks (azimuth near the encoder's, elevation): the inverse of `encoder`."""
         azimuth_axis = azimuth_encoder_rad - self.IA - motion[0] * self.BA
         elevation_axis = elevation_encoder_rad - self.IE - motion[1] * self.BE
+        if self._flexes:
+            azimuth_axis, elevation_axis = self._axes(azimuth_axis, elevation_axis)
         right, forward = self._in_fork(elevation_axis)
         lift = math.cos(self.CA) * math.sin(elevation_axis)
         up = math.sin(self.CA) * math.sin(self.NPAE) + lift * math.cos(self.NPAE)
         c, s = math.cos(azimuth_axis), math.sin(azimuth_axis)
         x, y, z = _turn(_transpose(self._tilt), (c * right + s * forward, c * forward - s * right, up))
+        elevation = math.atan2(z, math.hypot(x, y))
+        if math.cos(elevation_axis) < 0.0:  # over the top
+            x, y, elevation = -x, -y, math.pi - elevation
         azimuth = azimuth_axis + math.remainder(math.atan2(x, y) - azimuth_axis, math.tau)
-        return azimuth, math.atan2(z, math.hypot(x, y))
+        return azimuth, elevation
+
+    @cached_property
+    def _flexes(self) -> bool:
+        return any(getattr(self, term) for term in FLEXURE)
+
+    def _flexure(self, azimuth: float, elevation: float) -> tuple[float, float]:
+        """What the encoders show more than the axes stand at, zero points and play aside."""
+        lean = max(elevation, COT_E_MIN_RAD)
+        return (
+            self.HASA * math.sin(azimuth)
+            + self.HACA * math.cos(azimuth)
+            + self.HASA2 * math.sin(2 * azimuth)
+            + self.HACA2 * math.cos(2 * azimuth),
+            self.TF * math.cos(elevation)
+            + self.TX / math.tan(lean)
+            + self.PEE1 * elevation
+            + self.HESE * math.sin(elevation)
+            + self.HESA2 * math.sin(2 * azimuth)
+            + self.HECA2 * math.cos(2 * azimuth),
+        )
+
+    def _axes(self, azimuth: float, elevation: float) -> tuple[float, float]:
+        """The axes that show these angles: the inverse of `_flexure`, each round a hundred times nearer."""
+        axes = azimuth, elevation
+        for _ in range(FLEXURE_ROUNDS):
+            more = self._flexure(*axes)
+            axes = azimuth - more[0], elevation - more[1]
+        return axes
 
     def _in_fork(self, elevation_axis: float) -> tuple[float, float]:
         """The boresight's horizontal components (right, forward) in the frame that turns in azimuth."""
@@ -104,20 +164,17 @@ class MountModel:
         """The same model with some terms replaced."""
         return replace(self, **terms)
 
-    def save(self, path: str | Path, note: str = "") -> None:
-        """Write the terms as TOML."""
+    def save(self, path: str | Path, note: str = "", sigma_rad: float | None = None) -> None:
+        """Write the terms as TOML, with how good they are over the sky (one sigma of one axis) where that is known."""
         lines = ["# Mount model of boresight: terms in radians.", *(f"# {row}" for row in note.splitlines()), "[mount]"]
-        lines += [f"{name} = {value!r}" for name, value in asdict(self).items()]
+        lines += [f"{name} = {value!r}" for name, value in asdict(self).items() if value or name in TERMS]
+        lines += ["[fit]", f"sky_sigma_rad = {sigma_rad!r}"] if sigma_rad is not None else []
         Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: str | Path) -> MountModel:
         """Read what `save` wrote. Raises MountModelError naming file and term."""
-        try:
-            table = tomllib.loads(Path(path).read_text(encoding="utf-8"))["mount"]
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError) as error:
-            raise MountModelError(f"{path}: not a mount model ({error}); calibrate and save one.") from None
-        return cls.from_body(table, str(path))
+        return cls.from_body(_tables(path)["mount"], str(path))
 
     @classmethod
     def from_body(cls, body: dict[str, object], source: str = "mount model") -> MountModel:
@@ -125,7 +182,7 @@ class MountModel:
         known = {f.name for f in fields(cls)}
         for name, value in body.items():
             if name not in known:
-                raise MountModelError(f"{source}: unknown term {name}; a mount model has {', '.join(TERMS)}.")
+                raise MountModelError(f"{source}: unknown term {name}; a mount model has {', '.join(TERMS + FLEXURE)}.")
             if not isinstance(value, (int, float)) or isinstance(value, bool) or not abs(value) < math.tau:
                 raise MountModelError(f"{source}: term {name} is {value!r} and should be an angle in radians.")
         return cls(**{name: float(value) for name, value in body.items()})  # type: ignore[arg-type]
@@ -133,6 +190,14 @@ class MountModel:
     def to_body(self) -> dict[str, float]:
         """Terms as plain data."""
         return asdict(self)
+
+
+def saved_sigma_rad(path: str | Path) -> float | None:
+    """How good the model of a file is over the sky, where the file says. Raises MountModelError."""
+    value = _tables(path).get("fit", {}).get("sky_sigma_rad")
+    if value is not None and (not isinstance(value, float) or not 0.0 <= value < 1.0):
+        raise MountModelError(f"{path}: sky_sigma_rad is {value!r} and should be an angle in radians.")
+    return value
 
 
 class Play:
@@ -152,6 +217,16 @@ class Play:
             self.state = self._lead / width
         self._encoder = encoder_rad
         return self.state
+
+
+def _tables(path: str | Path) -> dict[str, Any]:
+    try:
+        tables = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise MountModelError(f"{path}: not a mount model ({error}); calibrate and save one.") from None
+    if "mount" not in tables:
+        raise MountModelError(f"{path}: not a mount model (no table [mount]); calibrate and save one.")
+    return tables
 
 
 def _vector(azimuth_rad: float, elevation_rad: float) -> Vector:

@@ -2,7 +2,14 @@
 
 Each observation says: with the encoders at these angles, reached in these directions, the camera saw this star that
 far from the boresight. The residual is (star minus boresight) as the model has it, minus what the camera measured.
-Gauss-Newton with Huber weights; the covariance comes from the noise that the residuals themselves show.
+
+Robust: Gauss-Newton, first with Huber's weights, then with Tukey's, which give a star that was mistaken for another
+no weight at all (Huber, "Robust Statistics", 1981). A star's weight goes by the length of its residual.
+
+Terms beyond the common ones are taken one by one, as long as the best of them improves the fit by more than the
+extended Bayesian information criterion asks (Chen and Chen, Biometrika 95, 2008): ln(numbers) for one more term, and
+2 ln(candidates) for having chosen it among many. Without the second, every other fit to twelve stars takes a term that
+is not there, and is worse for it.
 """
 
 from __future__ import annotations
@@ -14,46 +21,56 @@ from dataclasses import dataclass
 import numpy as np
 
 from controller.geometry.timescales import Floats
-from controller.pointing.mount import TERMS, MountModel, MountModelError, Signs
+from controller.pointing.mount import FLEXURE, TERMS, MountModel, MountModelError
+from controller.pointing.mount_place import placed
+from controller.pointing.observation import Observation, Pair, sky_offset
 
-Pair = tuple[float, float]
-HUBER = 1.5  # residuals beyond this many sigma count linearly
+HUBER = 1.5  # a residual longer than this many sigma counts linearly
+TUKEY = 5.0  # one longer than this counts nothing; 95 % of the efficiency of least squares on clean stars
+REJECTED = 0.1  # a star with less weight than this
+RAYLEIGH_MEDIAN = 1.1774  # of the length of a residual, in sigma of one axis
 STEP_RAD = 1e-6
-ITERATIONS = 30
+HUBER_ROUNDS = 15
+TUKEY_ROUNDS = 25
+ROUNDS = 10
+CONDITION_MAX = 1e4
 STARS_MIN = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Observation:
-    """A star seen: its observed place, the encoders, their directions of motion, and the camera's offset.
-
-    `offset_rad` is star minus boresight as (cross-elevation, elevation).
-    """
-
-    star: str
-    azimuth_rad: float
-    elevation_rad: float
-    azimuth_encoder_rad: float
-    elevation_encoder_rad: float
-    motion: Signs
-    offset_rad: Pair
-
-
-@dataclass(frozen=True, slots=True)
 class Fit:
-    """A fitted model, its covariance (terms in the order of `terms`), and residuals per axis in radians."""
+    """A fitted model, its covariance (terms in the order of `terms`), and what is left, per axis in radians.
+
+    `noise_rad` is one sigma of one axis of a sighting, as the stars that were believed show it.
+    """
 
     model: MountModel
     terms: tuple[str, ...]
     covariance: Floats
-    residual_rms_rad: Pair
     residuals_rad: Floats  # (n, 2)
-    rejected: int
+    weights: Floats  # (n)
+    noise_rad: float
+
+    @property
+    def residual_rms_rad(self) -> Pair:
+        """Of the stars that were believed."""
+        x, y = np.sqrt((self.residuals_rad[self.weights >= REJECTED] ** 2).mean(axis=0))
+        return float(x), float(y)
+
+    @property
+    def rejected(self) -> int:
+        """How many sightings were not believed."""
+        return int(np.count_nonzero(self.weights < REJECTED))
 
     def sigma_rad(self, term: str) -> float:
         """One sigma of a term."""
         index = self.terms.index(term)
         return float(np.sqrt(self.covariance[index, index]))
+
+    def sky_sigma_rad(self) -> float:
+        """One sigma of one axis that the terms' uncertainty makes, rms over the sky from 20 to 80 degrees."""
+        places = [(a, e) for e in np.radians([20.0, 40.0, 60.0, 80.0]) for a in np.arange(0.0, 6.2, math.tau / 6)]
+        return float(np.sqrt(np.mean(np.square([self.pointing_sigma_rad(*place) for place in places]))))
 
     def pointing_sigma_rad(self, azimuth_rad: float, elevation_rad: float) -> Pair:
         """One sigma of the boresight that the terms' uncertainty makes at a direction, both axes."""
@@ -64,48 +81,117 @@ class Fit:
         return float(sigma[0]), float(sigma[1])
 
 
-def fit(observations: Sequence[Observation], start: MountModel | None = None) -> Fit:
-    """Fit all terms; backlash only for axes that were approached from both sides.
+@dataclass(frozen=True, slots=True)
+class _Solution:
+    model: MountModel
+    terms: tuple[str, ...]
+    residual: Floats  # (n, 2)
+    slope: Floats  # (2 n, terms)
+    sigma: float
 
-    Raises MountModelError with fewer than eight stars, or when they do not determine the terms.
+
+def fit(
+    observations: Sequence[Observation], start: MountModel | None = None, candidates: Sequence[str] = FLEXURE
+) -> Fit:
+    """Fit the common terms, backlash only for axes approached from both sides, and those `candidates` that are there.
+
+    From `start`, or from a mount that stands as the stars say. Raises MountModelError with fewer than eight stars, or
+    when they do not determine the terms.
     """
     stars = {o.star for o in observations}
     if len(stars) < STARS_MIN:
         raise MountModelError(f"Calibration saw {len(stars)} stars and needs {STARS_MIN}; check focus, cloud and mask.")
-    terms = tuple(t for t in TERMS if not t.startswith("B") or _both_ways(observations, ["BA", "BE"].index(t)))
-    model = start or MountModel()
-    weights = np.ones(2 * len(observations))
-    for _ in range(ITERATIONS):
-        residual = _residuals(model, observations)
-        slope = _slopes(model, terms, observations)
-        weights = _huber(residual)
-        normal = slope.T @ (weights[:, None] * slope)
-        scale = np.sqrt(np.diag(normal))
-        if np.any(scale == 0) or np.linalg.cond(normal / np.outer(scale, scale)) > 1e8:
-            raise MountModelError("The stars do not determine the mount model; spread them in azimuth and elevation.")
-        step = np.linalg.solve(normal, slope.T @ (weights * residual))
-        model = model.changed(**{t: getattr(model, t) - float(s) for t, s in zip(terms, step, strict=True)})
-        if np.abs(step).max() < 1e-10:
+    common = tuple(t for t in TERMS if not t.startswith("B") or _both_ways(observations, ["BA", "BE"].index(t)))
+    best = _solve(start or placed(observations), common, observations)
+    while (trial := _one_more(best, candidates, observations)) is not None:
+        best = trial
+    for term in best.terms[len(common) :]:  # what was taken first was chosen while others were missing
+        fewer = tuple(t for t in best.terms if t != term)
+        again = _one_more(_solve(best.model.changed(**{term: 0.0}), fewer, observations), candidates, observations)
+        best = again or best
+    return _fitted(best)
+
+
+def _one_more(best: _Solution, candidates: Sequence[str], observations: Sequence[Observation]) -> _Solution | None:
+    """The same with the best of the candidates, when that is worth a term more."""
+    open_ = [t for t in candidates if t not in best.terms]
+    if not open_ or 2 * len(observations) <= len(best.terms) + 2:
+        return None
+    columns = _slopes(best.model, open_, observations)
+    gains = {}
+    freedom = 2 * len(observations) - len(best.terms) - 1
+    for index, term in enumerate(open_):
+        try:
+            left = _robust(np.column_stack([best.slope, columns[:, index]]), best.residual)[1]
+        except MountModelError:
+            continue  # these stars cannot tell it from the others
+        noise = _noise(left, len(best.terms) + 1)
+        # Of a likelihood whose variance is estimated, too: with few stars a term looks better than it is.
+        gains[term] = freedom * math.log1p(max(0.0, _misfit(best.residual, noise) - _misfit(left, noise)) / freedom)
+    if not gains:
+        return None
+    first = max(gains, key=lambda term: gains[term])
+    if gains[first] <= math.log(2 * len(observations)) + 2 * math.log(len(candidates)):
+        return None
+    return _solve(best.model, (*best.terms, first), observations)
+
+
+def _solve(model: MountModel, terms: tuple[str, ...], observations: Sequence[Observation]) -> _Solution:
+    for _ in range(ROUNDS):
+        residual, slope = _residuals(model, observations), _slopes(model, terms, observations)
+        step, _ = _robust(slope, residual)
+        model = model.changed(**{t: getattr(model, t) + float(s) for t, s in zip(terms, step, strict=True)})
+        if np.abs(step).max() < 1e-9:
             break
     residual = _residuals(model, observations)
-    freedom = max(1.0, float(weights.sum()) - len(terms))
-    variance = float((weights * residual**2).sum()) / freedom
-    pairs = residual.reshape(-1, 2)
-    rms = np.sqrt((pairs**2).mean(axis=0))
-    return Fit(
-        model,
-        terms,
-        np.asarray(variance * np.linalg.inv(normal), dtype=np.float64),
-        (float(rms[0]), float(rms[1])),
-        pairs,
-        int(np.count_nonzero(weights < 0.5)),
+    return _Solution(model, terms, residual, slope, _sigma(residual, len(terms)))
+
+
+def _robust(slope: Floats, residual: Floats) -> tuple[Floats, Floats]:
+    """The change of the terms that is best where the slopes are straight, and the residuals (n, 2) that it leaves."""
+    scale = np.sqrt((slope**2).sum(axis=0))
+    if np.any(scale == 0) or np.linalg.cond(slope / scale) > CONDITION_MAX:
+        raise MountModelError("The stars do not determine the mount model; spread them in azimuth and elevation.")
+    columns = slope / scale
+    step = np.zeros(len(scale))
+    left = residual
+    for round_ in range(HUBER_ROUNDS + TUKEY_ROUNDS):
+        sigma = _sigma(left, len(scale))
+        weights = _huber(left, sigma) if round_ < HUBER_ROUNDS else _tukey(left, sigma)
+        root = np.repeat(np.sqrt(weights), 2)
+        last, step = step, np.linalg.lstsq(columns * root[:, None], -residual.ravel() * root, rcond=None)[0]
+        left = residual + (columns @ step).reshape(-1, 2)
+        if round_ > HUBER_ROUNDS and np.abs(step - last).max() < 1e-10:
+            break
+    return step / scale, left
+
+
+def _fitted(found: _Solution) -> Fit:
+    """The covariance of an estimate with Tukey's weights (Huber 1981, 7.6), from the stars that count."""
+    weights = _tukey(found.residual, found.sigma)
+    noise_rad = _noise(found.residual, len(found.terms))
+    slope = found.slope[np.repeat(weights >= REJECTED, 2)]
+    covariance = np.asarray(noise_rad**2 * np.linalg.inv(slope.T @ slope), dtype=np.float64)
+    return Fit(found.model, found.terms, covariance, found.residual, weights, noise_rad)
+
+
+def _noise(residual: Floats, terms: int) -> float:
+    """Sigma of one axis of a sighting, from the stars that count."""
+    sigma = _sigma(residual, terms)
+    weights = _tukey(residual, sigma)
+    good = weights >= REJECTED
+    squares = (residual[good] ** 2).sum(axis=1)
+    v = squares / (TUKEY * sigma) ** 2
+    freedom = max(1.0, 2.0 * np.count_nonzero(good) - terms)
+    return max(
+        1e-9, math.sqrt(float((weights[good] ** 2 * squares).sum()) / freedom) / float(((1 - v) * (1 - 3 * v)).mean())
     )
 
 
-def sky_offset(from_: Pair, to: Pair) -> Pair:
-    """(cross-elevation, elevation) from one direction to another near it."""
-    middle = (from_[1] + to[1]) / 2
-    return math.remainder(to[0] - from_[0], math.tau) * math.cos(middle), to[1] - from_[1]
+def _misfit(residual: Floats, sigma: float) -> float:
+    """Twice the negative logarithm of a likelihood in which one star may say only so much."""
+    v = np.minimum(1.0, (residual**2).sum(axis=1) / (TUKEY * sigma) ** 2)
+    return float((TUKEY**2 / 3 * (1 - (1 - v) ** 3)).sum())
 
 
 def _residuals(model: MountModel, observations: Sequence[Observation]) -> Floats:
@@ -113,7 +199,7 @@ def _residuals(model: MountModel, observations: Sequence[Observation]) -> Floats
     for o in observations:
         boresight = model.direction(o.azimuth_encoder_rad, o.elevation_encoder_rad, o.motion)
         x, y = sky_offset(boresight, (o.azimuth_rad, o.elevation_rad))
-        rows += [x - o.offset_rad[0], y - o.offset_rad[1]]
+        rows.append((x - o.offset_rad[0], y - o.offset_rad[1]))
     return np.array(rows)
 
 
@@ -123,14 +209,24 @@ def _slopes(model: MountModel, terms: Sequence[str], observations: Sequence[Obse
         value = getattr(model, term)
         up = _residuals(model.changed(**{term: value + STEP_RAD}), observations)
         down = _residuals(model.changed(**{term: value - STEP_RAD}), observations)
-        columns.append((up - down) / (2 * STEP_RAD))
+        columns.append(((up - down) / (2 * STEP_RAD)).ravel())
     return np.array(columns).T
 
 
-def _huber(residual: Floats) -> Floats:
-    spread = 1.4826 * float(np.median(np.abs(residual)))  # sigma of a Gaussian from its median
-    limit = HUBER * max(spread, 1e-9)
-    result: Floats = np.minimum(1.0, limit / np.maximum(np.abs(residual), 1e-12))
+def _sigma(residual: Floats, terms: int) -> float:
+    """Of one axis, from the median length, which half the stars being wrong does not move far."""
+    numbers = residual.size
+    lengths = np.hypot(*residual.T)
+    return max(1e-9, float(np.median(lengths)) / RAYLEIGH_MEDIAN * math.sqrt(numbers / max(1, numbers - terms)))
+
+
+def _huber(residual: Floats, sigma: float) -> Floats:
+    result: Floats = np.minimum(1.0, HUBER * sigma / np.maximum(np.hypot(*residual.T), 1e-12))
+    return result
+
+
+def _tukey(residual: Floats, sigma: float) -> Floats:
+    result: Floats = np.maximum(0.0, 1 - (residual**2).sum(axis=1) / (TUKEY * sigma) ** 2) ** 2
     return result
 
 

@@ -16,8 +16,10 @@ from controller.pointing.elements import ElementSet, Sgp4Orbit
 from controller.pointing.ephemeris.ephemeris import Ephemeris
 from controller.pointing.ephemeris_passes import search_window
 from controller.pointing.keepout import KeepOut
+from controller.pointing.keyhole import Way, way_through
 from controller.pointing.passes import NS, Pass, PassError, find_passes
 from controller.pointing.prediction import Observer, predict
+from hal.rig_sections import GimbalSection
 
 MARGIN = 0.8  # share of the gimbal's limits that a plan may use; the rest is for corrections
 LEAD_NS = 20 * NS  # a trajectory begins before the mask, so that the mount moves when the pass starts
@@ -27,10 +29,17 @@ SMALL_CATALOGUE = 50  # up to here every pass is refined
 
 @dataclass(frozen=True, slots=True)
 class AxisLimits:
-    """What a gimbal can do, each axis."""
+    """What a gimbal can do, each axis, and how far elevation goes: beyond 90 degrees is over the top."""
 
     rate_max_rad_s: float
     acceleration_max_rad_s2: float
+    elevation_max_rad: float = math.pi / 2
+
+    @classmethod
+    def of(cls, gimbal: GimbalSection) -> AxisLimits:
+        """What a rig's gimbal can do."""
+        elevation_max_rad = math.radians(gimbal.elevation_max_deg)
+        return cls(gimbal.rate_max_rad_s, gimbal.acceleration_max_rad_s2, elevation_max_rad)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +72,7 @@ class Plan:
     trajectory: Trajectory
     demand: Demand
     outage_s: float
+    way: Way | None = None  # through the keyhole
 
 
 def plan(target: Pass, observer: Observer, limits: AxisLimits) -> Plan:
@@ -70,7 +80,12 @@ def plan(target: Pass, observer: Observer, limits: AxisLimits) -> Plan:
     path = _path(target, observer)
     asked = demand(path)
     fast = max(asked.rate_max_rad_s) > MARGIN * limits.rate_max_rad_s
-    return Plan(target, path, asked, outage_s(path, limits) if fast else 0.0)
+    return Plan(target, path, asked, outage_s(path, limits) if fast else 0.0, way(path, limits) if fast else None)
+
+
+def way(path: Trajectory, limits: AxisLimits) -> Way | None:
+    """The way of the axes through the keyhole of a path, where it has one."""
+    return way_through(path, limits.rate_max_rad_s, limits.acceleration_max_rad_s2, limits.elevation_max_rad)
 
 
 def _path(target: Pass, observer: Observer) -> Trajectory:
@@ -132,7 +147,7 @@ def choose(
         asked = demand(path)
         why = ("" if above_limits else asked.refusal(limits)) or cones.refusal(path, site, earth)
         if not why:
-            return Plan(candidate, path, asked, outage_s(path, limits))
+            return Plan(candidate, path, asked, outage_s(path, limits), way(path, limits))
         peak_deg = np.degrees(candidate.elevation_max_rad)
         refusal = refusal or f"{candidate.elements.name} peaks at {peak_deg:.1f} deg: {why}"
     if refusal:
@@ -164,8 +179,11 @@ def demand(path: Trajectory) -> Demand:
 def outage_s(path: Trajectory, limits: AxisLimits, error_max_rad: float = 1e-3) -> float:
     """How long a mount that does its best is further than `error_max_rad` from the target, on the sky.
 
-    A keyhole: azimuth falls behind while the target passes the zenith and catches up afterwards.
+    Through a keyhole as it is planned; where nothing is planned, azimuth falls behind and catches up afterwards.
     """
+    planned = way(path, limits)
+    if planned is not None:
+        return planned.outage_s
     from controller.pointing.lag import lag  # here: numba takes a while to load
 
     step_s = 0.05

@@ -6,8 +6,10 @@ when the mount does not answer; it never begins by itself.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any
 
 from msgspec.structs import replace
@@ -29,14 +31,16 @@ from controller.pointing.implied import implied_error
 from controller.pointing.keepout import SunGuard
 from controller.pointing.loop import GimbalLoop
 from controller.pointing.mount import MountModel
-from controller.pointing.plan import AxisLimits
+from controller.pointing.offsets import OffsetBook, Offsets
+from controller.pointing.plan import AxisLimits, way
 from controller.pointing.prediction import Observer
 from controller.pointing.targets import Fixed, Target
+from controller.pointing.wrap_memory import WrapMemory
 from controller.services.deaths import deaths
 from controller.services.service import Service
 from hal.clock import NS, Clock
 from hal.errors import HalError
-from hal.traits import Gimbal, Identity
+from hal.traits import Gimbal, GimbalCapabilities, Identity
 
 STILL_MODES = frozenset({"HOLD", "SAFE", "FAULT"})
 LOCKED_MODES = frozenset({"SAFE", "FAULT"})
@@ -62,11 +66,16 @@ class PointingService(Service):
         park: Fixed,
         model: MountModel | None = None,
         sun_cone_rad: float = 0.0,
+        wrap: WrapMemory | None = None,
+        offsets: OffsetBook | None = None,
     ) -> None:
         super().__init__(clock, port)
         self._open_gimbal = open_gimbal
         self._observer = observer
         self._park = park
+        self._wrap = wrap or WrapMemory()
+        self._offsets = offsets or OffsetBook()
+        self._tracked = ""  # the object's name
         self._model = model or MountModel()
         self._sun = SunGuard(sun_cone_rad, observer.site, observer.earth)
         self._sun_due_ns = 0
@@ -78,10 +87,13 @@ class PointingService(Service):
         self._last: PointingState | None = None
 
     def open(self) -> None:
-        """Take the gimbal and bring it to rest. Raises HalError."""
+        """Take the gimbal and bring it to rest. Raises HalError, and BoresightError when its turns are not known."""
         self._gimbal = self._open_gimbal()
         self._gimbal.stop()
         self._loop = loop_for(self._gimbal.capabilities, self._model)
+        wound_rad = self._wrap.recall()
+        if wound_rad is not None:
+            self._loop.wind(wound_rad)
 
     def cycle(self) -> None:
         """Commands, then one turn of the loop."""
@@ -141,15 +153,38 @@ class PointingService(Service):
                 return Reply("", "the mount model is in use", body=dict(loop.model.to_body()))
             case "pointing.track":
                 limits = loop.capabilities
-                reach = AxisLimits(limits.rate_max_rad_s, limits.acceleration_max_rad_s2)
-                return self._go(loop, lambda: trajectory_of(body, self._observer, reach, self.clock.utc_ns()))
+                reach = _reach(limits)
+                name = str(body.get("name", body.get("star", "")))
+                return self._go(loop, lambda: trajectory_of(body, self._observer, reach, self.clock.utc_ns()), name)
+            case "pointing.offset":
+                return self._shift(body, loop)
             case "pointing.slew":
                 return self._go(loop, lambda: fixed_of(body))
             case "pointing.park":
                 return self._go(loop, lambda: self._park)
         return Reply("SCHEMA", f"pointing has no method {method!r}", "see docs/protocol.md")
 
-    def _go(self, loop: GimbalLoop, target_of: Callable[[], Target]) -> Reply:
+    def _shift(self, body: dict[str, Any], loop: GimbalLoop) -> Reply:
+        """What the operator adds to a prediction; a body without any only asks."""
+        name = str(body.get("name", "")) or self._tracked
+        if not name:
+            return Reply("LIMIT", "nothing is tracked", "name the object: boresight offset --target NAME")
+        offsets = Offsets.from_body(body, self._offsets.of(name))
+        try:
+            self._offsets.keep(name, offsets)
+        except OSError as error:
+            return Reply("DEVICE", f"the offsets of {name} cannot be kept: {error.strerror}")
+        if name == self._tracked:
+            loop.offsets = offsets
+        told = (
+            f"{name}: {offsets.time_s:+g} s, {math.degrees(offsets.in_track_rad):+.4f} deg onwards, "
+            f"{math.degrees(offsets.cross_track_rad):+.4f} deg to the right"
+        )
+        if body.keys() - {"name"}:
+            self._tell("info", "OFFSET", told)
+        return Reply("", told, body={"name": name, **asdict(offsets)})
+
+    def _go(self, loop: GimbalLoop, target_of: Callable[[], Target], name: str = "") -> Reply:
         mode = self.port.fresh(STATION_MODE)
         if mode is not None and mode.mode in LOCKED_MODES:
             return Reply("INTERLOCK", f"the station is in {mode.mode}: {mode.reason}", "boresight reset first")
@@ -160,7 +195,15 @@ class PointingService(Service):
             return Reply("LIMIT", "that pass is over", "choose a later one: boresight passes")
         if why := self._sun.refusal(target, self.clock.utc_ns()):
             return Reply("LIMIT", f"that is {why}")
-        loop.follow(target)
+        through = way(target, _reach(loop.capabilities)) if isinstance(target, Trajectory) else None
+        loop.follow(target, through)
+        self._tracked = name
+        if name:
+            loop.offsets = self._offsets.of(name)
+        if loop.notice:
+            self._tell("warning", "AXES", loop.notice)
+        if isinstance(target, Trajectory) and (old := self._observer.earth.warning(self.clock.utc_ns())):
+            self._tell("warning", "EARTH", old)
         self._fault = ""
         self._accepted_utc_ns = self.clock.utc_ns()
         implied = implied_error(target, loop.capabilities).sentence(loop.capabilities)
@@ -202,6 +245,7 @@ class PointingService(Service):
         correction = self.port.latest(TRACKING_CORRECTION)
         body, age_s = (correction.body, correction.age_s(begin_ns)) if correction else (None, 0.0)
         rates, state = loop.step(begin_ns, offset_ns, sample, body, age_s)
+        self._remember(loop.wound_rad)
         if begin_ns >= self._sun_due_ns:
             self._sun_due_ns = begin_ns + SUN_PERIOD_NS
             why = self._sun.entering(state.t_utc_ns, state.azimuth_rad, state.elevation_rad)
@@ -218,11 +262,32 @@ class PointingService(Service):
         if not said:
             self.clock.sleep_until(begin_ns + IDLE_NS)
 
+    def _remember(self, wound_rad: float | None) -> None:
+        if wound_rad is None:
+            return
+        try:
+            self._wrap.note(wound_rad)
+        except OSError as error:
+            self._wrap = WrapMemory()  # said once; motion does not wait for a disk
+            self._tell("warning", "AXES", f"how far azimuth is wound up cannot be kept ({error.strerror}); park it")
+
     def _publish(self, state: PointingState) -> None:
         if self._fault:
             state = replace(state, activity="fault")
+        if self._observer.earth.age_days(state.t_utc_ns) > 0:
+            state = self._aged(state)
         self._last = state
         self.port.publish(POINTING_STATE, state)
+
+    def _aged(self, state: PointingState) -> PointingState:
+        """With how old the Earth's orientation is known: predictions go wrong slowly, and nobody sees it."""
+        earth, t_utc_ns = self._observer.earth, state.t_utc_ns
+        return replace(
+            state,
+            earth_age_days=earth.age_days(t_utc_ns),
+            ut1_error_s=earth.ut1_error_s(t_utc_ns),
+            degraded=earth.degraded(t_utc_ns),
+        )
 
     def _strike(self, why: str, gimbal: Gimbal, loop: GimbalLoop) -> None:
         self._strikes += 1
@@ -240,3 +305,8 @@ class PointingService(Service):
 
     def _tell(self, level: Any, code: str, message: str) -> None:
         self.port.publish(STATION_EVENT, StationEvent(level, code, message))
+
+
+def _reach(limits: GimbalCapabilities) -> AxisLimits:
+    elevation_max_rad = limits.travel_rad[1][1] if limits.travel_rad is not None else math.pi / 2
+    return AxisLimits(limits.rate_max_rad_s, limits.acceleration_max_rad_s2, elevation_max_rad)

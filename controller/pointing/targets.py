@@ -23,11 +23,15 @@ class Target(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Fixed:
-    """A direction that stands still; `approach` is the side from which each axis must arrive (0: any)."""
+    """A direction that stands still; `approach` is the side from which each axis must arrive (0: any).
+
+    With `unwound` azimuth goes there by the turn in which the cables of a mount without stops hang freely.
+    """
 
     azimuth_rad: float
     elevation_rad: float
     approach: Signs = (0.0, 0.0)
+    unwound: bool = False
 
     def receive(self, t_utc_ns: int) -> Look:
         """The same direction at any time, at no particular range."""
@@ -40,5 +44,7 @@ class Fixed:
     def before(self, distance_rad: float) -> Fixed:
         """The way-point from which a straight move arrives from the chosen side."""
         return Fixed(
-            self.azimuth_rad - self.approach[0] * distance_rad, self.elevation_rad - self.approach[1] * distance_rad
+            self.azimuth_rad - self.approach[0] * distance_rad,
+            self.elevation_rad - self.approach[1] * distance_rad,
+            unwound=self.unwound,
         )

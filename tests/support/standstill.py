@@ -34,6 +34,7 @@ def main(base_port: int) -> None:
         clock.sleep_until(clock.now_ns() + round(STANDSTILL_S * NS))
         caught_up = Deadline(clock, 20.0)
         while client.store.latest(SERVICE_HEARTBEAT, "link").body.t_utc_ns != LAST and not caught_up.expired:
+            server.publish(STATION_EVENT, StationEvent("info", "next", "by which the loss is seen"))
             server.publish(SERVICE_HEARTBEAT, Heartbeat(LAST, 0, 0))
             client.pause(0.01)
         newest = client.store.latest(SERVICE_HEARTBEAT, "link").body.t_utc_ns

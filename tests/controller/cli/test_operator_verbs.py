@@ -55,6 +55,7 @@ from controller.bus.topics import (
 from controller.cli import control
 from controller.cli.arm import arm
 from controller.cli.connect import DEFAULT_RIG, connect, read_rig
+from controller.cli.offset import offset
 from controller.cli.snapshot import render, snapshot
 from controller.cli.status import status
 from controller.cli.watch import watch
@@ -190,7 +191,7 @@ def station(base_port: int) -> Iterator[Callable[..., ToyStation]]:
 
 def run(*arguments: str) -> Result:
     app = typer.Typer()
-    for name, verb in {"status": status, "watch": watch, "arm": arm}.items():
+    for name, verb in {"status": status, "watch": watch, "arm": arm, "offset": offset}.items():
         app.command(name)(verb)
     for name in ("track", "stop", "park", "reset"):
         app.command(name)(getattr(control, name))
@@ -289,6 +290,16 @@ def test_stop_tells_which_service_did_not(station: Callable[..., ToyStation], ri
     result = run("stop", "--rig", str(rig))
     assert result.exit_code == 1
     assert "pointing did not stop: gimbal: the cable is out" in result.stderr
+
+
+def test_an_offset_says_only_what_it_changes_in_the_units_of_the_bus(
+    station: Callable[..., ToyStation], rig: Path
+) -> None:
+    toy = station()
+    result = run("offset", "--time", "-0.4", "--cross-track", "0.5", "--target", "ISS", "--rig", str(rig))
+    assert result.exit_code == 0, result.output
+    (told,) = [body for service, method, body in toy.told if (service, method) == ("pointing", "pointing.offset")]
+    assert told == {"name": "ISS", "time_s": -0.4, "cross_track_rad": pytest.approx(0.0087266, abs=1e-6)}
 
 
 def test_a_refusal_is_a_sentence_and_a_failure(station: Callable[..., ToyStation], rig: Path) -> None:

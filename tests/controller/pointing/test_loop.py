@@ -204,7 +204,7 @@ def test_a_keyhole_pass_is_flown_with_the_outage_that_was_predicted(observer, li
     start = model.encoder(look.azimuth_rad, look.elevation_rad)
     mount = simulated_mount(clock, np.random.default_rng(3), start=start)
     loop = GimbalLoop(mount.capabilities, model, WIDE)
-    loop.follow(path)
+    loop.follow(path, planned.way)
     states = fly(clock, mount, loop, 110)
     errors = sky_errors(mount, path, clock, model, top - 35 * NS)
     lost_s = np.count_nonzero(np.hypot(errors[:, 1], errors[:, 2]) > 1e-3) * 0.01

@@ -11,7 +11,8 @@ from controller.geometry.earth import load_earth_orientation
 from controller.geometry.frames import Site, azel_to_enu
 from controller.pointing.calibration import choose_stars, visits
 from controller.pointing.mount import MountModel, MountModelError, Play
-from controller.pointing.mount_fit import Observation, fit, sky_offset
+from controller.pointing.mount_fit import fit
+from controller.pointing.observation import Observation, sky_offset
 
 SITE = Site(28.2995, -16.5118, 2393.0, 770.0, 12.0, 0.3, "ogs")
 EVENING = int(np.datetime64("2025-10-04T21:00:00", "ns").astype(np.int64))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import math
 
 import numpy as np
@@ -18,8 +20,11 @@ from controller.bus.topics import (
     ModeState,
     StationEvent,
 )
+from controller.errors import BoresightError
+from controller.pointing.offsets import OffsetBook
 from controller.pointing.service import MODE_STALE_S, PointingService
 from controller.pointing.targets import Fixed
+from controller.pointing.wrap_memory import WrapMemory
 from hal.clock import NS
 from hal.errors import DeviceError, WireError, WireTimeout
 
@@ -29,10 +34,10 @@ EVENING = int(np.datetime64("2025-10-04T21:00:00", "ns").astype(np.int64))
 class Bench:
     """A service, its mount and its port; `turn` runs cycles while a station tells its mode at 10 Hz."""
 
-    def __init__(self, clock, mount, port, observer):
+    def __init__(self, clock, mount, port, observer, wrap=None):
         self.clock, self.mount, self.port = clock, mount, port
-        park, cone = Fixed(0.0, math.radians(30)), math.radians(30)
-        self.service = PointingService(clock, port, lambda: mount, observer, park, sun_cone_rad=cone)
+        park, cone = Fixed(0.0, math.radians(30), unwound=True), math.radians(30)
+        self.service = PointingService(clock, port, lambda: mount, observer, park, sun_cone_rad=cone, wrap=wrap)
         self.mode: str | None = "SLEW"
         self.service.open()
 
@@ -67,10 +72,10 @@ class Bench:
 
 @pytest.fixture
 def make_bench(fake_clock, simulated_mount, recording_port, observer):
-    def make(utc_ns=EVENING, start=(0.0, 0.5)):
+    def make(utc_ns=EVENING, start=(0.0, 0.5), wrap=None):
         clock = fake_clock(utc_ns)
         mount = simulated_mount(clock, np.random.default_rng(7), start=start)
-        return Bench(clock, mount, recording_port(clock), observer)
+        return Bench(clock, mount, recording_port(clock), observer, wrap)
 
     return make
 
@@ -360,3 +365,97 @@ def test_closing_stops_the_axes_and_tries_again_when_it_must(tracking):
 def test_closing_before_opening_is_harmless(fake_clock, recording_port, observer):
     clock = fake_clock(0)
     PointingService(clock, recording_port(clock), lambda: None, observer, Fixed(0.0, 0.5)).close()
+
+
+@pytest.mark.parametrize("way_deg", [[150, 250], [-150, -250]])
+def test_a_mount_without_stops_unwinds_the_way_it_was_wound_after_a_restart(way_deg, make_bench, tmp_path):
+    file = tmp_path / "wrap.json"
+    before = make_bench(wrap=WrapMemory(file))
+    for azimuth_deg in way_deg:
+        before.ask("pointing.slew", {"azimuth_rad": math.radians(azimuth_deg), "elevation_rad": 0.5})
+        before.turn(60)
+    stands = before.mount.angle[0]
+    assert math.degrees(stands) == pytest.approx(way_deg[-1], abs=0.1)
+    after = make_bench(start=(stands, 0.5), wrap=WrapMemory(file))  # the mount shows its angle without the turns
+    after.ask("pointing.park")
+    after.turn(100)
+    assert after.mount.angle[0] == pytest.approx(0.0, abs=1e-3)
+    forgets = make_bench(start=(stands, 0.5))
+    forgets.ask("pointing.park")
+    forgets.turn(100)
+    assert abs(forgets.mount.angle[0]) == pytest.approx(math.tau, abs=1e-3)  # wound up further, for ever
+
+
+def test_where_the_cables_are_is_written_while_the_mount_turns_and_not_at_every_turn_of_the_loop(make_bench, tmp_path):
+    file = tmp_path / "wrap.json"
+    writes = []
+
+    class Counted(WrapMemory):
+        def note(self, azimuth_rad):
+            before = self._written_rad
+            super().note(azimuth_rad)
+            writes.extend([azimuth_rad] if self._written_rad != before else [])
+
+    bench = make_bench(wrap=Counted(file))
+    bench.ask("pointing.slew", {"azimuth_rad": math.radians(100), "elevation_rad": 0.5})
+    bench.turn(20)  # sixty degrees
+    assert math.degrees(json.loads(file.read_text())["azimuth_rad"]) == pytest.approx(50, abs=15)
+    bench.turn(30)
+    assert 4 <= len(writes) <= 6
+
+
+def test_turns_that_nobody_knows_stop_the_start(make_bench, tmp_path):
+    file = tmp_path / "wrap.json"
+    file.write_text("{}")
+    with pytest.raises(BoresightError, match="unwind the mount by hand and delete the file"):
+        make_bench(wrap=WrapMemory(file))
+
+
+def test_a_full_disk_does_not_stop_the_mount_and_is_told_once(make_bench, tmp_path):
+    (tmp_path / "wrap.json").mkdir()  # nothing can be put in its place
+    bench = make_bench()
+    bench.service._wrap = WrapMemory(tmp_path / "wrap.json")
+    bench.ask("pointing.slew", {"azimuth_rad": 1.0, "elevation_rad": 0.5})
+    bench.turn(2)
+    assert bench.states[-1].activity == "slew"
+    assert [event.code for event in bench.events].count("AXES") == 1
+
+
+def test_an_operators_time_bias_moves_the_mount_and_is_there_again_in_the_next_pass(make_bench, pass_70, tmp_path):
+    body = track_body(pass_70.target)
+    path, at = pass_70.trajectory, pass_70.target.rise_utc_ns + 20 * NS
+    look = path.receive(at)
+    flown = []
+    for session in range(2):
+        bench = make_bench(at, (look.azimuth_rad + math.tau, look.elevation_rad))
+        bench.service._loop._azimuth_limits_rad = (-9.0, 9.0)
+        bench.service._offsets = OffsetBook(tmp_path / "offsets.json")
+        assert bench.ask("pointing.track", body).code == ""
+        if session == 0:
+            assert bench.ask("pointing.offset", {"time_s": 0.5}).body["name"] == pass_70.target.elements.name
+        state = bench.turn(12)
+        wanted = path.receive(state.t_utc_ns + NS // 2)
+        assert state.time_bias_s == 0.5
+        assert math.remainder(state.azimuth_rad - wanted.azimuth_rad, math.tau) == pytest.approx(0.0, abs=1e-4)
+        assert state.elevation_rad == pytest.approx(wanted.elevation_rad, abs=1e-4)
+        assert abs(wanted.elevation_rad - path.receive(state.t_utc_ns).elevation_rad) > 1e-3
+        flown.append(bench)
+    assert [e.code for e in flown[0].events].count("OFFSET") == 1
+    assert flown[1].ask("pointing.slew", {"azimuth_rad": 1.0, "elevation_rad": 1.0}).code == ""
+    assert flown[1].turn(0.3).time_bias_s == 0.0, "an offset belongs to its object"
+    assert flown[1].ask("pointing.offset", {"time_s": 1.0}).message == "nothing is tracked"
+
+
+def test_a_stale_earth_orientation_is_told_with_the_pass_and_shown_in_the_telemetry(tracking, make_bench, pass_70):
+    assert not tracking.states[-1].degraded
+    bench = make_bench(pass_70.target.rise_utc_ns)
+    earth = bench.service._observer.earth
+    old = dataclasses.replace(earth, measured_until_mjd=pass_70.target.rise_utc_ns / 86_400e9 + 40587 - 45)
+    bench.service._observer = dataclasses.replace(bench.service._observer, earth=old)
+    bench.ask("pointing.track", track_body(pass_70.target))
+    (told,) = [event.message for event in bench.events if event.code == "EARTH"]
+    assert "measured until 45 days before" in told
+    state = bench.states[-1]
+    assert state.degraded
+    assert state.earth_age_days == pytest.approx(45.0, abs=0.01)
+    assert state.ut1_error_s == pytest.approx(9.2e-3, abs=1e-4)
