@@ -141,6 +141,13 @@ class LocalPort:
         refuse_truth(self.service, topic)
         return self.store.drain(topic)
 
+    def listen(self, topics: tuple[Topic, ...], until_ns: int) -> bool:
+        """Block until a message of these topics comes (True), or until monotonic `until_ns` (False)."""
+        bell = self.store.bell(topics)
+        self._bus.wait(lambda: 0 if bell.rung else None, until_ns)
+        heard, bell.rung = bell.rung, False
+        return heard
+
     def requests(self) -> list[Request]:
         """Commands that arrived since the previous call; control requests first."""
         return self._fence.passed(self.inbox.take())

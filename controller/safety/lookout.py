@@ -25,6 +25,8 @@ from hal.traits import LaserStatus
 
 BODIES_NS = 10 * NS  # the sky turns 0.04 deg
 TIME_NS = NS
+HEARD = (STATION_MODE, POINTING_STATE, TRACKING_COARSE, TRACKING_FINE)
+LASER_STATUS = "laser status"
 
 Bodies = Callable[[int], tuple[Place, Place]]
 TimeSource = Callable[[], TimeQuality | None]
@@ -52,6 +54,7 @@ class Lookout:
         self._time_simulated = time_simulated
         self._clearance = clearance
         self._traffic = traffic
+        self._seen: dict[str, object] = {}
         self._places: tuple[Place, Place] | None = None
         self._places_due_ns = 0
         self._time: tuple[int, TimeQuality] | None = None
@@ -81,6 +84,12 @@ class Lookout:
             enabled_s=_since(enabled_ns, now_ns),
             commanded_s=_since(commanded_ns, now_ns),
         )
+
+    def news(self, laser: LaserStatus | None) -> tuple[str, ...]:
+        """What votes rest on and has come since the previous call: topics, and `laser status`."""
+        now = {topic.name: self._port.latest(topic) for topic in HEARD} | {LASER_STATUS: laser}
+        before, self._seen = self._seen, now
+        return tuple(name for name, what in now.items() if what is not before.get(name))
 
     def close(self) -> None:
         """Let go of the aircraft feed."""

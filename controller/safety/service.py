@@ -1,4 +1,7 @@
-"""The safety service owns the laser: it asks the votes fifty times a second and enables emission while all say yes."""
+"""The safety service owns the laser: it asks the votes and enables emission while all say yes.
+
+All of them fifty times a second; while it emits also those that rest on a message, when the message comes.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +22,11 @@ from controller.safety.emitter import Emitter
 from controller.safety.inputs import Inputs
 from controller.safety.latch import Latch, Phase, RefusedError
 from controller.safety.limits import Limits
-from controller.safety.lookout import Bodies, Lookout, TimeSource
+from controller.safety.lookout import HEARD, Bodies, Lookout, TimeSource
 from controller.safety.traffic.live import Traffic
 from controller.safety.trips import TripLog
-from controller.safety.votes import Ballot, ballot
-from controller.services.deaths import deaths
+from controller.safety.votes import ALIGNMENT_VOTERS, VOTERS, Ballot, ballot
+from controller.services.deaths import SUPERVISOR, deaths
 from controller.services.service import Service
 from hal.clock import NS, Clock
 from hal.errors import HalError
@@ -32,6 +35,8 @@ from hal.traits import Identity, Laser
 CONSENTED = frozenset({Phase.ARMED, Phase.CONFIRMED, Phase.EMITTING})
 
 STATE_NS = NS // 20
+SOON_NS = NS // 500  # a ballot of which a vote is about to change is not repeated sooner
+SAID = (*HEARD, STATION_EVENT)  # what votes rest on, and what the supervisor says
 
 
 class SafetyService(Service):
@@ -71,6 +76,8 @@ class SafetyService(Service):
             self._latch = Latch(Phase.LATCHED, reason=f"before this start: {self._trips.standing}")
         self._votes: Ballot | None = None  # of the previous cycle
         self._state_due_ns = 0
+        self._holds_until_ns = 0
+        self._told: object = None  # what the supervisor said last
 
     def open(self) -> None:
         """Switch the laser off, whatever it was doing, and set its limits. Raises HalError."""
@@ -82,7 +89,7 @@ class SafetyService(Service):
         for request in self.port.requests():
             self.port.answer(request, self._obey(request))
         self._hear_of_deaths()
-        inputs = self._inputs()
+        inputs_ns, inputs = self.clock.now_ns(), self._inputs()
         votes = ballot(inputs, self._in_force, self._latch.alignment)
         self._turn(inputs, votes)
         self._emitter.allow(self._latch.phase is Phase.EMITTING)
@@ -93,6 +100,18 @@ class SafetyService(Service):
         self._log_trips(votes)
         self._tell(before, votes)
         self._votes = votes
+        self._holds_until_ns = inputs_ns + max(SOON_NS, round(votes.holds_s(self._in_force) * NS) + 1)
+
+    def rest(self, until_ns: int) -> None:
+        """Listen until the next turn; a no while it emits is acted on when it comes, not when the turn does."""
+        while self._latch.phase is Phase.EMITTING and self.clock.now_ns() < until_ns:
+            if self._objection():
+                self.cycle()
+            elif not self.port.listen(SAID, min(until_ns, self._holds_until_ns)):
+                if self.clock.now_ns() >= until_ns:
+                    return
+                self.cycle()  # what was a yes is too old now
+        self.clock.sleep_until(until_ns)
 
     def close(self) -> None:
         """Emission off on every way out."""
@@ -157,6 +176,20 @@ class SafetyService(Service):
         for name, sentence in deaths(self.port).items():
             if name in self._limits.services and (self._latch.phase in CONSENTED or self._trips.standing):
                 self._trip(sentence)
+
+    def _objection(self) -> bool:
+        """A vote that rests on what has just come says no, or a process has died."""
+        told = self.port.latest(STATION_EVENT, SUPERVISOR)
+        if told is not self._told:
+            self._told = told
+            return True
+        news = self._lookout.news(self._emitter.status)
+        voters = ALIGNMENT_VOTERS if self._latch.alignment else VOTERS
+        asked = [voter for voter in voters.values() if any(what in voter.rests_on for what in news)]
+        if not asked:
+            return False
+        inputs = self._inputs()
+        return not all(voter(inputs, self._in_force).ok for voter in asked)
 
     def _trip(self, cause: str) -> None:
         """Off and latched; the cause is noted beside that of a trip that stands."""

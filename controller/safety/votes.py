@@ -84,6 +84,16 @@ class Ballot:
             for name, o in self.opinions.items()
         ]
 
+    def holds_s(self, limits: Limits) -> float:
+        """How long every yes stays one if nothing new comes: until an input is too old, or what is foreseen is there."""
+        left_s = [limits.mode_age_max_s]
+        for name, opinion in self.opinions.items():
+            if limit_s := VOTERS[name].age_limit_s(limits):
+                left_s.append(limit_s - opinion.age_s)
+            if opinion.changes_in_s is not None:
+                left_s.append(opinion.changes_in_s)
+        return max(0.0, min(left_s))
+
     @property
     def orderly(self) -> bool:
         """True when every no is the station's or the schedule's own doing."""

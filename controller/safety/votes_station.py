@@ -99,7 +99,7 @@ def frames(inputs: Inputs, limits: Limits) -> Opinion:
         return reading
     age_s = reading.age_s + reading.body.frame_age_s
     told = f"frame {age_s:.3f} s old, {limits.frame_age_max_s:g} s allowed"
-    return yes(reading, told) if age_s <= limits.frame_age_max_s else no(reading, told)
+    return Opinion(age_s <= limits.frame_age_max_s, told, age_s, reading.simulated)
 
 
 def heartbeats(inputs: Inputs, limits: Limits) -> Opinion:

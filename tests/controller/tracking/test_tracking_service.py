@@ -58,6 +58,7 @@ class FakeCamera:
     views: list[tuple[Region, float]] = field(default_factory=list)
     sensor: Region = field(default_factory=lambda: Region(0, 0, 1024, 1024))
     closed: int = 0
+    taken_ns: int = 0
     identity: dict = field(default_factory=lambda: {"serial": "C1"})
 
     def configure(self, exposure_s: float, frame_rate_hz: float, region: Region) -> None:
@@ -71,7 +72,7 @@ class FakeCamera:
 
     def read(self, timeout_s: float) -> Frame:
         region, rate_hz = self.views[-1]
-        self.clock.t_ns += round(NS / rate_hz)
+        self.clock.t_ns = self.taken_ns = max(self.clock.t_ns, self.taken_ns + round(NS / rate_hz))
         if self.fail is not None:
             raise self.fail
         rng = np.random.default_rng(self.clock.t_ns)
