@@ -24,6 +24,7 @@ VERBS = {
     "ephemeris": "ephemeris",
     "emulate": "emulate",
     "fault": "fault",
+    "faults": "faults",
     "run": "run",
     "fly": "fly",
     "status": "status",

@@ -19,6 +19,7 @@ from controller.geometry.bodies import Place
 from controller.safety.clearance.live import Clearance, Cleared
 from controller.safety.inputs import Inputs, Reading, TimeQuality
 from controller.safety.limits import Limits
+from controller.safety.timesync import UtcWatch
 from controller.safety.traffic.live import Traffic, TrafficWord
 from hal.clock import NS, Clock
 from hal.traits import LaserStatus
@@ -59,6 +60,7 @@ class Lookout:
         self._places_due_ns = 0
         self._time: tuple[int, TimeQuality] | None = None
         self._time_due_ns = 0
+        self._utc_watch = UtcWatch(clock)
 
     def inputs(self, laser: LaserStatus | None, enabled_ns: int | None, commanded_ns: int | None) -> Inputs:
         """What is known now; the times are those since which emission is enabled and the laser commanded on."""
@@ -85,9 +87,18 @@ class Lookout:
             commanded_s=_since(commanded_ns, now_ns),
         )
 
+    def utc_stepped(self) -> bool:
+        """UTC was set since the previous look: for a second that is what is known of the time."""
+        stepped_ns = self._utc_watch.stepped_ns()
+        if stepped_ns:
+            now_ns = self._clock.now_ns()
+            self._time_due_ns = now_ns + TIME_NS
+            self._time = (now_ns, TimeQuality(False, math.inf, stepped_ns / NS))
+        return stepped_ns != 0
+
     def news(self, laser: LaserStatus | None) -> tuple[str, ...]:
         """What votes rest on and has come since the previous call: topics, and `laser status`."""
-        now = {topic.name: self._port.latest(topic) for topic in HEARD} | {LASER_STATUS: laser}
+        now: dict[str, object] = {topic.name: self._port.latest(topic) for topic in HEARD} | {LASER_STATUS: laser}
         before, self._seen = self._seen, now
         return tuple(name for name, what in now.items() if what is not before.get(name))
 
@@ -100,6 +111,7 @@ class Lookout:
         if now_ns >= self._places_due_ns:
             self._places_due_ns = now_ns + BODIES_NS
             self._places = self._bodies(self._clock.utc_ns())
+        self.utc_stepped()
         if now_ns >= self._time_due_ns:
             self._time_due_ns = now_ns + TIME_NS
             quality = self._time_source()

@@ -35,6 +35,7 @@ from hal.traits import Identity, Laser
 CONSENTED = frozenset({Phase.ARMED, Phase.CONFIRMED, Phase.EMITTING})
 
 STATE_NS = NS // 20
+GLANCE_NS = NS // 125  # how often the clock is looked at, whether or not a message comes
 SOON_NS = NS // 500  # a ballot of which a vote is about to change is not repeated sooner
 SAID = (*HEARD, STATION_EVENT)  # what votes rest on, and what the supervisor says
 
@@ -77,6 +78,7 @@ class SafetyService(Service):
         self._votes: Ballot | None = None  # of the previous cycle
         self._state_due_ns = 0
         self._holds_until_ns = 0
+        self._lost_utc_ns: int | None = None  # of the vote that tripped in this cycle
         self._told: object = None  # what the supervisor said last
 
     def open(self) -> None:
@@ -105,12 +107,9 @@ class SafetyService(Service):
     def rest(self, until_ns: int) -> None:
         """Listen until the next turn; a no while it emits is acted on when it comes, not when the turn does."""
         while self._latch.phase is Phase.EMITTING and self.clock.now_ns() < until_ns:
-            if self._objection():
+            if self._objection() or self.clock.now_ns() >= self._holds_until_ns:
                 self.cycle()
-            elif not self.port.listen(SAID, min(until_ns, self._holds_until_ns)):
-                if self.clock.now_ns() >= until_ns:
-                    return
-                self.cycle()  # what was a yes is too old now
+            self.port.listen(SAID, min(until_ns, self._holds_until_ns, self.clock.now_ns() + GLANCE_NS))
         self.clock.sleep_until(until_ns)
 
     def close(self) -> None:
@@ -183,6 +182,8 @@ class SafetyService(Service):
         if told is not self._told:
             self._told = told
             return True
+        if self._lookout.utc_stepped():
+            return True
         news = self._lookout.news(self._emitter.status)
         voters = ALIGNMENT_VOTERS if self._latch.alignment else VOTERS
         asked = [voter for voter in voters.values() if any(what in voter.rests_on for what in news)]
@@ -206,6 +207,8 @@ class SafetyService(Service):
         self._latch = steps.turn(self._latch, self.clock.now_ns() * 1e-9, self._mode(inputs), votes)
         if self._latch.phase is Phase.LATCHED and before is not Phase.LATCHED:
             self._trips.note(self._latch.reason)
+            lost_s = votes.lost_s(self._in_force)
+            self._lost_utc_ns = None if lost_s is None else self.clock.utc_ns() - round(lost_s * NS)
 
     def _mode(self, inputs: Inputs) -> str:
         """The station's mode, empty when it is not known or old."""
@@ -220,8 +223,9 @@ class SafetyService(Service):
             return
         after = ballot(self._inputs(), self._in_force, self._latch.alignment)
         before = (self._votes or votes).votes(self._limits)
-        for record in self._trips.take(self.clock.utc_ns(), before, after.votes(self._limits)):
+        for record in self._trips.take(self.clock.utc_ns(), before, after.votes(self._limits), self._lost_utc_ns):
             self.port.publish(SAFETY_TRIP, record)
+        self._lost_utc_ns = None
 
     def _tell(self, before: Latch, votes: Ballot) -> None:
         latch, now_ns = self._latch, self.clock.now_ns()

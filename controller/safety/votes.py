@@ -85,7 +85,7 @@ class Ballot:
         ]
 
     def holds_s(self, limits: Limits) -> float:
-        """How long every yes stays one if nothing new comes: until an input is too old, or what is foreseen is there."""
+        """How long every yes lasts if nothing new comes: until an input is too old, or what is foreseen is there."""
         left_s = [limits.mode_age_max_s]
         for name, opinion in self.opinions.items():
             if limit_s := VOTERS[name].age_limit_s(limits):
@@ -93,6 +93,14 @@ class Ballot:
             if opinion.changes_in_s is not None:
                 left_s.append(opinion.changes_in_s)
         return max(0.0, min(left_s))
+
+    def lost_s(self, limits: Limits) -> float | None:
+        """For how long a no has been there to be seen: since its message came, or the last one grew too old."""
+        ages = {name: o.age_s for name, o in self.opinions.items() if not o.ok and o.age_s >= 0.0}
+        since_s = [
+            age - limit if age > (limit := VOTERS[name].age_limit_s(limits)) else age for name, age in ages.items()
+        ]
+        return max(since_s, default=None)
 
     @property
     def orderly(self) -> bool:
