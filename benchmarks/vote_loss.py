@@ -13,10 +13,8 @@ import json
 import os
 import platform
 import signal
-import subprocess
 import sys
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +22,7 @@ import numpy as np
 
 from controller.bus.port import Sample
 from controller.bus.topics import SAFETY_STATE, SAFETY_TRIP, SIM_TRUTH, Truth
+from controller.cli.faults_page import commit, now, put
 from controller.cli.faults_processes import ProcessError, RunningBench, RunningStation
 
 TARGET = "STARLINK-1281"
@@ -148,9 +147,6 @@ def measure(repeats: int, kills: int) -> dict[str, Any]:
             deaths += [kill(bench, watch) for _ in range(kills)]
         finally:
             bench.close()
-    commit = ""
-    with suppress(OSError, subprocess.CalledProcessError):
-        commit = subprocess.check_output(["git", "rev-parse", "--short", "HEAD"], text=True).strip()
     return {
         "vote_to_line": figures(votes),
         "safety_killed_to_line": figures(deaths),
@@ -158,17 +154,44 @@ def measure(repeats: int, kills: int) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "load_1_min": os.getloadavg()[0],
         "machine": platform.machine(),
-        "commit": commit,
+        "commit": commit(),
     }
+
+
+def section(result: dict[str, Any]) -> str:
+    """The part of docs/fault-campaign.md."""
+    lines = [
+        f"{now()} UTC, commit {result['commit']}, {result['machine']} with {result['cores']} cores under a load of",
+        f"{result['load_1_min']:.1f}, services with {result['scheduling']}, by `python -m benchmarks.vote_loss`.",
+        "",
+        "| from | to the falling edge | n | p50 | p99 | maximum |",
+        "|---|---|---|---|---|---|",
+    ]
+    names = {
+        "vote_to_line": "a vote lost in the safety process",
+        "safety_killed_to_line": "SIGKILL of the safety process",
+    }
+    for key, name in names.items():
+        if (found := result[key])["n"]:
+            times = " | ".join(f"{found[f'{figure}_ms']:.1f} ms" for figure in ("p50", "p99", "max"))
+            lines.append(f"| {name} | enable line of the beam board | {found['n']} | {times} |")
+    for key, name in names.items():
+        if (found := result[key])["n"]:
+            bins = ", ".join(f"{low} ms: {count}" for low, count in found["histogram_from_ms"].items())
+            lines += ["", f"How many from so many milliseconds on, {name}: {bins}."]
+    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=200)
     parser.add_argument("--kills", type=int, default=5)
+    parser.add_argument("--page", type=Path, help="also write the part of docs/fault-campaign.md")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     result = measure(options.repeats, options.kills)
+    if options.page is not None:
+        put(options.page, "## From a lost vote to the enable line", section(result))
     if options.json:
         print(json.dumps(result))
         return

@@ -30,11 +30,14 @@ Where a cut wire is the only way to a mount, the mount keeps its last rate: the 
 
 def write(path: Path, results: list[tuple[Row, Found]], place: Place) -> None:
     """Replace the part of that place, and leave the rest of the page as it is."""
-    parts = _parts(path)
-    parts[HEADS[place]] = _part(results, place)
-    body = "\n".join(
-        f"{head}\n\n{parts[head]}" for head in (*HEADS.values(), *(set(parts) - set(HEADS.values()))) if head in parts
-    )
+    put(path, HEADS[place], _part(results, place))
+
+
+def put(path: Path, head: str, text: str) -> None:
+    """Replace what stands under a second-level head, or add it."""
+    parts = _parts(path) | {head: text}
+    heads = [*(known for known in HEADS.values() if known in parts), *(set(parts) - set(HEADS.values()))]
+    body = "\n".join(f"{name}\n\n{parts[name]}" for name in heads)
     path.write_text(f"{PREFACE}\n{body}", encoding="utf-8")
 
 
@@ -47,11 +50,10 @@ def _parts(path: Path) -> dict[str, str]:
 
 
 def _part(results: list[tuple[Row, Found]], place: Place) -> str:
-    when = datetime.fromtimestamp(RealClock().utc_ns() * 1e-9, UTC).strftime("%Y-%m-%d %H:%M")
     failed = sum(not found.passed for _, found in results)
     kind = "Simulated time, every wire in memory." if place == "lockstep" else "Real time, a process a service."
     lines = [
-        f"{when} UTC, commit {commit()}. {kind} {len(results)} rows, {failed} of them failed.",
+        f"{now()} UTC, commit {commit()}. {kind} {len(results)} rows, {failed} of them failed.",
         "",
         "| fault | ends in | emission | off | bound | vote to off | axes at rest | told |",
         "|---|---|---|---|---|---|---|---|",
@@ -71,6 +73,11 @@ def _part(results: list[tuple[Row, Found]], place: Place) -> str:
 
 def _ms(value: float | None, digits: int = 0) -> str:
     return "-" if value is None else f"{value:.{digits}f} ms"
+
+
+def now() -> str:
+    """For the head of a part."""
+    return datetime.fromtimestamp(RealClock().utc_ns() * 1e-9, UTC).strftime("%Y-%m-%d %H:%M")
 
 
 def commit() -> str:
