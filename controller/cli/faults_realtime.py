@@ -80,9 +80,9 @@ def _on_bench(bench: RunningBench, plan: Plan, rows: list[Row]) -> Iterator[tupl
         for row in rows:
             if station is None:
                 station = RunningStation(bench, heard)
-            if not _up(station, heard, plan, EMITTING[-1:] if row.linked else EMITTING):
+            if not _up(station, heard, plan):
                 return
-            yield row, _play(station, heard, row)
+            yield row, _play(station, heard, _climbing(row))
             if row.cause.kind == "kill":
                 station.close()
                 station = None
@@ -91,8 +91,13 @@ def _on_bench(bench: RunningBench, plan: Plan, rows: list[Row]) -> Iterator[tupl
             station.close()
 
 
-def _up(station: RunningStation, heard: Heard, plan: Plan, modes: tuple[str, ...]) -> bool:
-    """An emitting station on a moving mount, in one of the modes; False when the pass has no time for a row."""
+def _climbing(row: Row) -> Row:
+    """The row for a station that is not waited for until it is in LINK: what holds, holds in any mode that emits."""
+    return replace(row, ends=(*row.ends, *EMITTING)) if "LINK" in row.ends else row
+
+
+def _up(station: RunningStation, heard: Heard, plan: Plan) -> bool:
+    """An emitting station on a moving mount; False when the pass has no time for a row."""
 
     def late() -> bool:
         return station.clock.utc_ns() > plan.target.set_utc_ns - RESERVE_S * NS
@@ -103,7 +108,7 @@ def _up(station: RunningStation, heard: Heard, plan: Plan, modes: tuple[str, ...
         if not (station.alive() and heard.truths):
             return False
         truth = heard.truths[-1]
-        if station.mode in modes and truth.emitting and any(truth.axis_command_rad_s):
+        if station.mode in EMITTING and truth.emitting and any(truth.axis_command_rad_s):
             return True
         station.bring_up(plan)
         return False
