@@ -89,6 +89,7 @@ class World:
         self.on_enable_change: list[Callable[[bool], None]] = []
         self._lags = False
         self._reported = False
+        self._enable_changed_ns: int | None = None
         link = scenario.link
         wavelengths = Wavelengths(
             1e-9 * link.beacon_wavelength_nm, 1e-9 * link.receive_wavelength_nm, 1e-9 * link.transmit_wavelength_nm
@@ -200,7 +201,7 @@ class World:
         log = self.log
         row = log.last
         step = max(log.count - 1, 0) % STEPS
-        flags = int(row[FLAGS])
+        flags, changed_ns = int(row[FLAGS]), self._enable_changed_ns
         return {
             "t_utc_ns": self.timeline.utc0_ns + log.count * MS_NS,
             "target_azimuth_rad": float(self._tape.target_rad[step, 0]),
@@ -216,6 +217,7 @@ class World:
             "emitting": bool(flags & EMITTING),
             "illuminated": bool(flags & ILLUMINATED),
             "enable_line": self._chain.enable_line,
+            "enable_changed_utc_ns": changed_ns if changed_ns is None else self.timeline.utc0_ns + changed_ns,
             "axis_command_rad_s": _pair(self.gimbal.state[:, COMMAND], 0),
             "axis_rate_rad_s": _pair(self.gimbal.state[:, MOTOR_RATE], 0),
         }
@@ -288,6 +290,7 @@ class World:
         self.timeline.schedule(self.now_ns + GRID_TICKS * TICK_NS, self._watch_enable_line)
         if (up := self.enable_line) != self._reported:
             self._reported = up
+            self._enable_changed_ns = self._chain.enable_changed_ns()
             for tell in self.on_enable_change:
                 tell(up)
 

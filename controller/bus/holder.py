@@ -96,6 +96,10 @@ class HeldPort:
         """All samples since the previous call."""
         return self._kept().drain(topic)
 
+    def listen(self, topics: tuple[Topic, ...], until_ns: int) -> bool:
+        """Block until a message of these topics comes (True), or until monotonic `until_ns` (False)."""
+        return self._kept().listen(topics, until_ns)
+
     def requests(self) -> list[Request]:
         """Commands that arrived since the previous call; control requests first."""
         return self._kept().requests()

@@ -14,6 +14,7 @@ from controller.bus.fence import Fence
 from controller.bus.inbox import Inbox, Writer, reply_of
 from controller.bus.lease import LEASE_KEEPER
 from controller.bus.port import Reply, Request, Sample
+from controller.bus.roles import Principal
 from controller.bus.store import Newest, Numbering, Store, refuse_truth
 from controller.bus.topics import STATION_LEASE, Body, Topic
 from hal.clock import NS, Clock
@@ -47,6 +48,7 @@ class LocalBus:
         self._newest = Newest()
         self._taps: list[Tap] = []
         self._stopped = False
+        self.principals: dict[str, Principal] = {}  # who has which key, where a bus with keys is played
 
     def port(self, service: str) -> LocalPort:
         """The port of a service; made on first use, which is its start on the bus."""
@@ -59,6 +61,10 @@ class LocalBus:
     def tap(self, listener: Tap) -> None:
         """Call `listener(topic, envelope)` with every telemetry message, truth included: recorder and bench."""
         self._taps.append(listener)
+
+    def untap(self, listener: Tap) -> None:
+        """Call it no more."""
+        self._taps.remove(listener)
 
     @property
     def stopped(self) -> bool:
@@ -86,7 +92,8 @@ class LocalBus:
         server, client = self._ports.get(envelope.dst), self._ports[envelope.src]
         if server is None:
             return False
-        server.inbox.admit(envelope, control, lambda answer: client.answered(decode(encode(answer))))
+        principal = self.principals.get(envelope.src)
+        server.inbox.admit(envelope, control, lambda answer: client.answered(decode(encode(answer))), principal)
         return True
 
     def boot_of(self, service: str) -> bytes:
@@ -140,6 +147,13 @@ class LocalPort:
         """All samples since the previous call (of a topic that is no event: from the first call on)."""
         refuse_truth(self.service, topic)
         return self.store.drain(topic)
+
+    def listen(self, topics: tuple[Topic, ...], until_ns: int) -> bool:
+        """Block until a message of these topics comes (True), or until monotonic `until_ns` (False)."""
+        bell = self.store.bell(topics)
+        self._bus.wait(lambda: 0 if bell.rung else None, until_ns)
+        heard, bell.rung = bell.rung, False
+        return heard
 
     def requests(self) -> list[Request]:
         """Commands that arrived since the previous call; control requests first."""

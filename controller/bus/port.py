@@ -79,6 +79,13 @@ class Port(Protocol):
         """All samples of an event topic since the previous call, in order."""
         ...
 
+    def listen(self, topics: tuple[Topic, ...], until_ns: int) -> bool:
+        """Block until a message of these topics comes (True), or until monotonic `until_ns` (False).
+
+        What came since the previous call with the same topics counts, too.
+        """
+        ...
+
     def requests(self) -> list[Request]:
         """Commands that arrived since the previous call; control requests first."""
         ...

@@ -36,6 +36,7 @@ from hal.clock import NS, Clock
 
 REPORT_NS: Final = NS
 WAIT_MS: Final = 20
+MS_NS: Final = NS // 1000
 SAME_CLOCK_NS: Final = 5 * NS  # a smaller delay is a delay, a larger one another clock
 
 
@@ -206,6 +207,20 @@ class SocketPort:
         """All samples since the previous call (of a topic that is no event: from the first call on)."""
         self._listen(topic)
         return self.store.drain(topic)
+
+    def listen(self, topics: tuple[Topic, ...], until_ns: int) -> bool:
+        """Block until a message of these topics comes (True), or until monotonic `until_ns` (False)."""
+        bell = self.store.bell(topics)
+        for topic in topics:
+            self._listen(topic)
+        while not bell.rung and (left_ns := until_ns - self._clock.now_ns()) > 0:
+            if left_ns < MS_NS:  # the poll knows milliseconds only
+                self._clock.sleep_until(until_ns)
+            else:
+                wait([self._listener.socket], left_ns // MS_NS)
+            self._listener.turn()
+        heard, bell.rung = bell.rung, False
+        return heard
 
     def _listen(self, topic: Topic) -> None:
         refuse_truth(self.service, topic)

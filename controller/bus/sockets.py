@@ -14,9 +14,10 @@ from controller.bus.inbox import Inbox, Writer
 from controller.bus.port import Reply
 from controller.bus.roles import Principal
 from controller.bus.topics import TOPICS
-from controller.bus.transport import BATCH, Socket, Transport, receive
+from controller.bus.transport import Socket, Transport, receive
 
 COMMAND_BYTES_MAX: Final = 1 << 16
+COMMANDS_AT_ONCE: Final = 50  # of a channel in one turn: each costs 0.3 ms, and the beam board waits 250 ms at most
 BUFFER_BYTES: Final = 1 << 16
 KEPT: Final = {"state": 1, "event": 64}  # messages of a topic that a new subscriber gets
 TELEMETRY_LINGER_MS: Final = 200
@@ -105,7 +106,7 @@ class Server:
         """Admit what has arrived, control first."""
         for socket, control in ((self._ctl, True), (self._cmd, False)):
             if self._security is None:  # frames cost more than bytes, and say nothing here
-                for parts in receive(socket):
+                for parts in receive(socket, COMMANDS_AT_ONCE):
                     self._admit(socket, parts, control, None, "this machine")
             else:
                 for frames in receive_frames(socket):
@@ -185,7 +186,7 @@ class Dialler:
 
 def receive_frames(socket: Socket) -> Iterator[list[zmq.Frame]]:
     """As `receive`, with the frames, which know whose key they came with."""
-    for _ in range(BATCH):
+    for _ in range(COMMANDS_AT_ONCE):
         try:
             yield socket.recv_multipart(zmq.NOBLOCK, copy=False)
         except zmq.Again:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -53,6 +54,15 @@ def refuse_truth(service: str, topic: Topic) -> None:
         raise BusError(f"service {service!r} may not subscribe to {topic.name}: truth is for recordings alone")
 
 
+class Bell:
+    """Rung by whatever it was hung for; whoever hears it silences it."""
+
+    __slots__ = ("rung",)
+
+    def __init__(self) -> None:
+        self.rung = False
+
+
 class Newest:
     """The newest message of every topic and source; gaps in the sequence numbers are counted by topic."""
 
@@ -60,6 +70,7 @@ class Newest:
         self._items: dict[tuple[str, str], Item] = {}
         self._last: dict[str, Item] = {}
         self._queues: defaultdict[str, list[deque[Item]]] = defaultdict(list)
+        self._bells: defaultdict[str, list[Bell]] = defaultdict(list)
         self.gaps: Counter[str] = Counter()
         self.received = 0
 
@@ -80,6 +91,8 @@ class Newest:
         item = Item(envelope, received_ns)
         self._items[key] = self._last[name] = item
         self.received += 1
+        for bell in self._bells.get(name, ()):
+            bell.rung = True
         for queue in self._queues.get(name, ()):
             if len(queue) >= QUEUE_LENGTH:
                 queue.popleft()
@@ -90,6 +103,13 @@ class Newest:
     def feed(self, topic: Topic, queue: deque[Item]) -> None:
         """From now on put every new message of the topic into `queue`, too."""
         self._queues[topic.name].append(queue)
+
+    def hang(self, topics: Iterable[Topic]) -> Bell:
+        """A bell that every new message of these topics rings."""
+        bell = Bell()
+        for topic in topics:
+            self._bells[topic.name].append(bell)
+        return bell
 
     def find(self, topic: Topic, source: str = "") -> Item | None:
         """The newest of a source, or of whichever source sent last."""
@@ -114,6 +134,7 @@ class Store:
     def __init__(self, newest: Newest | None = None) -> None:
         self._newest = newest or Newest()
         self._queues: dict[str, deque[Item]] = {}
+        self._bells: dict[tuple[str, ...], Bell] = {}
         for topic in TOPICS.values():
             if topic.kind == "event" and not topic.name.startswith(TRUTH):
                 self.keep(topic)
@@ -133,6 +154,13 @@ class Store:
         if topic.name not in self._queues:
             self._queues[topic.name] = deque()
             self._newest.feed(topic, self._queues[topic.name])
+
+    def bell(self, topics: tuple[Topic, ...]) -> Bell:
+        """The bell of these topics, hung on first use."""
+        names = tuple(topic.name for topic in topics)
+        if names not in self._bells:
+            self._bells[names] = self._newest.hang(topics)
+        return self._bells[names]
 
     def accept(self, envelope: Envelope, received_ns: int) -> bool:
         """Take a message; False when it had come before (a replayed last value)."""

@@ -169,6 +169,7 @@ class TripRecord(Body, frozen=True):
     first_cause: str  # of this number; nothing that follows replaces it
     before: list[Vote]
     after: list[Vote]
+    lost_utc_ns: int | None = None  # when its vote was lost: a message came, or one grew too old; None: by no vote
 
 
 class EnableState(Body, frozen=True):
@@ -294,6 +295,7 @@ class Truth(Body, frozen=True):
     enable_line: bool = False  # of the beam board
     axis_command_rad_s: Pair = ZERO  # (azimuth, elevation): what the mount's motors are told
     axis_rate_rad_s: Pair = ZERO  # and what they do
+    enable_changed_utc_ns: int | None = None  # when the enable line rose or fell last, to 0.1 ms
 
 
 @dataclass(frozen=True, slots=True)

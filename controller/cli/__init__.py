@@ -25,6 +25,7 @@ VERBS = {
     "elements": "elements",
     "emulate": "emulate",
     "fault": "fault",
+    "faults": "faults",
     "run": "run",
     "fly": "fly",
     "status": "status",

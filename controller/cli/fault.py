@@ -34,7 +34,7 @@ def fault(
         wish = {"start": device, "word": word, "for_s": for_s, "parameters": _parameters(settings or [])}
     else:
         wish = {"table": True}
-    answer = _ask(run_dir, wish)
+    answer = tell_bench(run_dir, wish)
     if "error" in answer:
         raise BoresightError(str(answer["error"]))
     typer.echo(json.dumps(answer, indent=2) if json_output else _text(answer))
@@ -55,7 +55,8 @@ def _parameters(settings: list[str]) -> dict[str, float]:
     return parameters
 
 
-def _ask(run_dir: Path, wish: dict[str, Any]) -> dict[str, Any]:
+def tell_bench(run_dir: Path, wish: dict[str, Any]) -> dict[str, Any]:
+    """Ask the fault panel of a running bench. Raises BoresightError when none answers."""
     path = run_dir / DOOR
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as door:

@@ -31,6 +31,7 @@ class TimeQuality:
 
     synchronised: bool
     error_s: float  # estimated maximum
+    stepped_s: float = 0.0  # what UTC was set by while we looked, a leap second among it
 
 
 @dataclass(frozen=True, slots=True)

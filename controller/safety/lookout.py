@@ -21,12 +21,15 @@ from controller.geometry.bodies import Place
 from controller.safety.clearance.live import Clearance, Cleared
 from controller.safety.inputs import Inputs, Reading, TimeQuality
 from controller.safety.limits import Limits
+from controller.safety.timesync import UtcWatch
 from controller.safety.traffic.live import Traffic, TrafficWord
 from hal.clock import NS, Clock
 from hal.traits import LaserStatus
 
 BODIES_NS = 10 * NS  # the sky turns 0.04 deg
 TIME_NS = NS
+HEARD = (STATION_MODE, POINTING_STATE, TRACKING_COARSE, TRACKING_FINE)
+LASER_STATUS = "laser status"
 
 Bodies = Callable[[int], tuple[Place, Place]]
 TimeSource = Callable[[], TimeQuality | None]
@@ -54,10 +57,12 @@ class Lookout:
         self._time_simulated = time_simulated
         self._clearance = clearance
         self._traffic = traffic
+        self._seen: dict[str, object] = {}
         self._places: tuple[Place, Place] | None = None
         self._places_due_ns = 0
         self._time: tuple[int, TimeQuality] | None = None
         self._time_due_ns = 0
+        self._utc_watch = UtcWatch(clock)
 
     def inputs(
         self, laser: LaserStatus | None, enabled_ns: int | None, commanded_ns: int | None, armed_by: Lease | None
@@ -88,6 +93,21 @@ class Lookout:
             commanded_s=_since(commanded_ns, now_ns),
         )
 
+    def utc_stepped(self) -> bool:
+        """UTC was set since the previous look: for a second that is what is known of the time."""
+        stepped_ns = self._utc_watch.stepped_ns()
+        if stepped_ns:
+            now_ns = self._clock.now_ns()
+            self._time_due_ns = now_ns + TIME_NS
+            self._time = (now_ns, TimeQuality(False, math.inf, stepped_ns / NS))
+        return stepped_ns != 0
+
+    def news(self, laser: LaserStatus | None) -> tuple[str, ...]:
+        """What votes rest on and has come since the previous call: topics, and `laser status`."""
+        now: dict[str, object] = {topic.name: self._port.latest(topic) for topic in HEARD} | {LASER_STATUS: laser}
+        before, self._seen = self._seen, now
+        return tuple(name for name, what in now.items() if what is not before.get(name))
+
     def close(self) -> None:
         """Let go of the aircraft feed."""
         if self._traffic is not None:
@@ -97,6 +117,7 @@ class Lookout:
         if now_ns >= self._places_due_ns:
             self._places_due_ns = now_ns + BODIES_NS
             self._places = self._bodies(self._clock.utc_ns())
+        self.utc_stepped()
         if now_ns >= self._time_due_ns:
             self._time_due_ns = now_ns + TIME_NS
             quality = self._time_source()

@@ -1,4 +1,7 @@
-"""The safety service owns the laser: it asks the votes fifty times a second and enables emission while all say yes."""
+"""The safety service owns the laser: it asks the votes and enables emission while all say yes.
+
+All of them fifty times a second; while it emits also those that rest on a message, when the message comes.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +23,11 @@ from controller.safety.emitter import Emitter
 from controller.safety.inputs import Inputs
 from controller.safety.latch import Latch, Phase, RefusedError
 from controller.safety.limits import Limits
-from controller.safety.lookout import Bodies, Lookout, TimeSource
+from controller.safety.lookout import HEARD, Bodies, Lookout, TimeSource
 from controller.safety.traffic.live import Traffic
 from controller.safety.trips import TripLog
-from controller.safety.votes import Ballot, ballot
-from controller.services.deaths import deaths
+from controller.safety.votes import ALIGNMENT_VOTERS, VOTERS, Ballot, ballot
+from controller.services.deaths import SUPERVISOR, deaths
 from controller.services.service import Service
 from hal.clock import NS, Clock
 from hal.errors import HalError
@@ -33,6 +36,9 @@ from hal.traits import Identity, Laser
 CONSENTED = frozenset({Phase.ARMED, Phase.CONFIRMED, Phase.EMITTING})
 
 STATE_NS = NS // 20
+GLANCE_NS = NS // 125  # how often the clock is looked at, whether or not a message comes
+SOON_NS = NS // 500  # a ballot of which a vote is about to change is not repeated sooner
+SAID = (*HEARD, STATION_EVENT)  # what votes rest on, and what the supervisor says
 
 
 class SafetyService(Service):
@@ -72,6 +78,9 @@ class SafetyService(Service):
             self._latch = Latch(Phase.LATCHED, reason=f"before this start: {self._trips.standing}")
         self._votes: Ballot | None = None  # of the previous cycle
         self._state_due_ns = 0
+        self._holds_until_ns = 0
+        self._lost_utc_ns: int | None = None  # of the vote that tripped in this cycle
+        self._told: object = None  # what the supervisor said last
 
     def open(self) -> None:
         """Switch the laser off, whatever it was doing, and set its limits. Raises HalError."""
@@ -83,7 +92,7 @@ class SafetyService(Service):
         for request in self.port.requests():
             self.port.answer(request, self._obey(request))
         self._hear_of_deaths()
-        inputs = self._inputs()
+        inputs_ns, inputs = self.clock.now_ns(), self._inputs()
         votes = ballot(inputs, self._in_force, self._latch.alignment)
         self._turn(inputs, votes)
         self._emitter.allow(self._latch.phase is Phase.EMITTING)
@@ -94,6 +103,15 @@ class SafetyService(Service):
         self._log_trips(votes)
         self._tell(before, votes)
         self._votes = votes
+        self._holds_until_ns = inputs_ns + max(SOON_NS, round(votes.holds_s(self._in_force) * NS) + 1)
+
+    def rest(self, until_ns: int) -> None:
+        """Listen until the next turn; a no while it emits is acted on when it comes, not when the turn does."""
+        while self._latch.phase is Phase.EMITTING and self.clock.now_ns() < until_ns:
+            if self._objection() or self.clock.now_ns() >= self._holds_until_ns:
+                self.cycle()
+            self.port.listen(SAID, min(until_ns, self._holds_until_ns, self.clock.now_ns() + GLANCE_NS))
+        self.clock.sleep_until(until_ns)
 
     def close(self) -> None:
         """Emission off on every way out."""
@@ -159,6 +177,22 @@ class SafetyService(Service):
             if name in self._limits.services and (self._latch.phase in CONSENTED or self._trips.standing):
                 self._trip(sentence)
 
+    def _objection(self) -> bool:
+        """A vote that rests on what has just come says no, or a process has died."""
+        told = self.port.latest(STATION_EVENT, SUPERVISOR)
+        if told is not self._told:
+            self._told = told
+            return True
+        if self._lookout.utc_stepped():
+            return True
+        news = self._lookout.news(self._emitter.status)
+        voters = ALIGNMENT_VOTERS if self._latch.alignment else VOTERS
+        asked = [voter for voter in voters.values() if any(what in voter.rests_on for what in news)]
+        if not asked:
+            return False
+        inputs = self._inputs()
+        return not all(voter(inputs, self._in_force).ok for voter in asked)
+
     def _trip(self, cause: str) -> None:
         """Off and latched; the cause is noted beside that of a trip that stands."""
         self._latch = steps.trip(self._latch, self.clock.now_ns() * 1e-9, cause)
@@ -174,6 +208,8 @@ class SafetyService(Service):
         self._latch = steps.turn(self._latch, self.clock.now_ns() * 1e-9, self._mode(inputs), votes)
         if self._latch.phase is Phase.LATCHED and before is not Phase.LATCHED:
             self._trips.note(self._latch.reason)
+            lost_s = votes.lost_s(self._in_force)
+            self._lost_utc_ns = None if lost_s is None else self.clock.utc_ns() - round(lost_s * NS)
 
     def _mode(self, inputs: Inputs) -> str:
         """The station's mode, empty when it is not known or old."""
@@ -188,8 +224,9 @@ class SafetyService(Service):
             return
         after = ballot(self._inputs(), self._in_force, self._latch.alignment)
         before = (self._votes or votes).votes(self._limits)
-        for record in self._trips.take(self.clock.utc_ns(), before, after.votes(self._limits)):
+        for record in self._trips.take(self.clock.utc_ns(), before, after.votes(self._limits), self._lost_utc_ns):
             self.port.publish(SAFETY_TRIP, record)
+        self._lost_utc_ns = None
 
     def _tell(self, before: Latch, votes: Ballot) -> None:
         latch, now_ns = self._latch, self.clock.now_ns()

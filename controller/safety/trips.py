@@ -59,10 +59,14 @@ class TripLog:
         """True when something was noted since the records were taken last."""
         return bool(self._noted)
 
-    def take(self, t_utc_ns: int, before: list[Vote], after: list[Vote]) -> list[TripRecord]:
+    def take(
+        self, t_utc_ns: int, before: list[Vote], after: list[Vote], lost_utc_ns: int | None = None
+    ) -> list[TripRecord]:
         """What was noted since the last time, as records; they are in the file before they are anywhere else."""
         noted, self._noted = self._noted, []
-        records = [TripRecord(t_utc_ns, number, cause, first, before, after) for number, cause, first in noted]
+        records = [
+            TripRecord(t_utc_ns, number, cause, first, before, after, lost_utc_ns) for number, cause, first in noted
+        ]
         for record in records:
             self._write(_JSON.encode(record))
         return records

@@ -85,6 +85,24 @@ class Ballot:
             for name, o in self.opinions.items()
         ]
 
+    def holds_s(self, limits: Limits) -> float:
+        """How long every yes lasts if nothing new comes: until an input is too old, or what is foreseen is there."""
+        left_s = [limits.mode_age_max_s]
+        for name, opinion in self.opinions.items():
+            if limit_s := VOTERS[name].age_limit_s(limits):
+                left_s.append(limit_s - opinion.age_s)
+            if opinion.changes_in_s is not None:
+                left_s.append(opinion.changes_in_s)
+        return max(0.0, min(left_s))
+
+    def lost_s(self, limits: Limits) -> float | None:
+        """For how long a no has been there to be seen: since its message came, or the last one grew too old."""
+        ages = {name: o.age_s for name, o in self.opinions.items() if not o.ok and o.age_s >= 0.0}
+        since_s = [
+            age - limit if age > (limit := VOTERS[name].age_limit_s(limits)) else age for name, age in ages.items()
+        ]
+        return max(since_s, default=None)
+
     @property
     def orderly(self) -> bool:
         """True when every no is the station's or the schedule's own doing."""

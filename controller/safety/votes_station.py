@@ -11,6 +11,7 @@ from controller.safety.opinion import Opinion, fresh, no, yes
 EMITTING_MODES = frozenset({"ACQUIRE", "COARSE", "FINE", "LINK"})
 RESTING_MODES = frozenset({"OFF", "STOWED", "HOLD"})
 PASSING_MODES = frozenset({"SLEW", "POINT", "OFF", "STOWED", "HOLD"})
+EARLY_S = 0.05  # a frame is no younger than that: the error of a camera's clock that is mapped to ours
 RATE_MARGIN = 1.02  # a measured rate has noise
 
 
@@ -71,6 +72,8 @@ def time(inputs: Inputs, limits: Limits) -> Opinion:
     if isinstance(reading, Opinion):
         return reading
     quality = reading.body
+    if quality.stepped_s:
+        return no(reading, f"UTC was stepped by {quality.stepped_s:+.3f} s; look at the clock, then arm again")
     if not quality.synchronised:
         return no(reading, "the clock is not synchronised; start chrony or ntpd")
     told = f"UTC within {quality.error_s * 1e3:.3f} ms, {limits.time_error_max_s * 1e3:g} ms allowed"
@@ -97,9 +100,14 @@ def frames(inputs: Inputs, limits: Limits) -> Opinion:
     reading = fresh("camera frame", inputs.coarse, limits.frame_age_max_s)
     if isinstance(reading, Opinion):
         return reading
-    age_s = reading.age_s + reading.body.frame_age_s
-    told = f"frame {age_s:.3f} s old, {limits.frame_age_max_s:g} s allowed"
-    return yes(reading, told) if age_s <= limits.frame_age_max_s else no(reading, told)
+    came_s, limit_s = reading.body.frame_age_s, limits.frame_age_max_s
+    if came_s < -EARLY_S:
+        return no(reading, f"frame of {-came_s:.3f} s from now: the camera's clock is wrong")
+    age_s = reading.age_s + came_s
+    told = f"frame {age_s:.3f} s old, {limit_s:g} s allowed"
+    if not came_s <= limit_s:
+        return no(reading, told)
+    return Opinion(age_s <= limit_s, told, age_s, reading.simulated)
 
 
 def lease(inputs: Inputs, limits: Limits) -> Opinion:

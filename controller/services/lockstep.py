@@ -39,6 +39,10 @@ class LockstepError(RuntimeError):
     """The executor cannot go on: every service waits for ever, or one blocks outside of simulated time."""
 
 
+class _KilledError(BaseException):
+    """The way out of a killed service's thread."""
+
+
 @dataclass(eq=False)
 class _Turn:
     """One service and what it is blocked on."""
@@ -47,6 +51,9 @@ class _Turn:
     baton: threading.Lock = field(default_factory=threading.Lock)
     deadline_ns: int | None = 0
     ready: Ready | None = None
+    killed: bool = False
+    not_before_ns: int = 0  # a suspended process has no turn until then
+    pause_ns: int = 0  # what a starved process waits after each of its turns
 
     def due_ns(self) -> int | None:
         """When this service may go on, as far as is known now."""
@@ -68,6 +75,7 @@ class Lockstep:
         self._turns: list[_Turn] = []
         self._running: _Turn | None = None
         self._threads: list[threading.Thread] = []
+        self._killed: list[_Turn] = []
         self._done = threading.Event()
         self._local = threading.local()
         self._steps = 0
@@ -99,6 +107,32 @@ class Lockstep:
             at_ns = ready()
         return at_ns is not None and at_ns <= self._world.now_ns
 
+    # Processes that do not run as they should
+
+    def kill(self, name: str) -> None:
+        """A service never has a turn again and closes nothing, as a process after SIGKILL. Raises KeyError.
+
+        Its thread ends with the run, when nobody sees any more what it does on its way out.
+        """
+        turn = self._named(name)
+        self._turns.remove(turn)
+        self._killed.append(turn)
+
+    def suspend(self, name: str, for_s: float) -> None:
+        """A service has no turn for a while, as a process after SIGSTOP. Raises KeyError."""
+        self._named(name).not_before_ns = self.now_ns() + round(for_s * 1e9)
+
+    def starve(self, name: str, pause_s: float) -> None:
+        """A service waits so long after each of its turns, as on a machine that is too busy. Raises KeyError."""
+        self._named(name).pause_ns = round(pause_s * 1e9)
+
+    def step_utc(self, step_s: float) -> None:
+        """UTC as services see it is set, and the world's is not; monotonic time goes on."""
+        self._utc0_ns += round(step_s * 1e9)
+
+    def _named(self, name: str) -> _Turn:
+        return {turn.name: turn for turn in self._turns}[name]
+
     # Scheduler
 
     def spawn(self, name: str, run: Callable[[], None]) -> None:
@@ -127,6 +161,9 @@ class Lockstep:
             self._watch()
         if self._broken is not None:
             raise self._broken
+        for turn in self._killed:
+            turn.killed = True
+            turn.baton.release()
         for thread in self._threads:
             thread.join()
         self._threads.clear()
@@ -150,19 +187,25 @@ class Lockstep:
         try:
             run()
         except BaseException as error:  # a service that dies must not take the executor with it
-            self.failures[turn.name] = error
+            if not turn.killed:
+                self.failures[turn.name] = error
         finally:
-            self._turns.remove(turn)
-            self._pass_baton()
+            if not turn.killed:
+                self._turns.remove(turn)
+                self._pass_baton()
 
     def _block(self, ready: Ready | None, deadline_ns: int | None) -> None:
         turn: _Turn | None = getattr(self._local, "turn", None)
         if turn is None:
             self._alone(ready, deadline_ns)
             return
+        if turn.killed:
+            raise _KilledError
         turn.ready, turn.deadline_ns = ready, deadline_ns
         if self._pass_baton() is not turn:
             turn.baton.acquire()
+            if turn.killed:
+                raise _KilledError
         turn.ready = None
 
     def _alone(self, ready: Ready | None, deadline_ns: int | None) -> None:
@@ -195,9 +238,13 @@ class Lockstep:
             best, best_ns = None, None
             for turn in self._turns:  # in the order of names
                 due_ns = turn.deadline_ns if turn.ready is None else turn.due_ns()
+                if due_ns is not None and due_ns < turn.not_before_ns:
+                    due_ns = turn.not_before_ns
                 if due_ns is not None and (best_ns is None or due_ns < best_ns):
                     best, best_ns = turn, due_ns
             if self._reached(best_ns):
+                if best is not None and best.pause_ns:
+                    best.not_before_ns = self.now_ns() + best.pause_ns
                 return best
         return None
 

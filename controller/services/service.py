@@ -49,6 +49,10 @@ class Service(ABC):
     def cycle(self) -> None:
         """One turn: read, step, write."""
 
+    def rest(self, until_ns: int) -> None:
+        """What is done between two cycles: nothing, unless a subclass has somebody to listen to."""
+        self.clock.sleep_until(until_ns)
+
     def close(self) -> None:  # noqa: B027
         """Leave the devices safe and close them; called on every way out."""
 
@@ -76,7 +80,7 @@ class Service(ABC):
         if now_ns > due_ns:
             self.late_steps += 1
             return now_ns
-        self.clock.sleep_until(due_ns)
+        self.rest(due_ns)
         return due_ns
 
     def _beat(self) -> None:

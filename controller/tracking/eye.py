@@ -50,6 +50,11 @@ class Eye:
         self.model = model or CameraModel(((1.0, 0.0), (0.0, 1.0)), (0.0, 0.0))
 
     @property
+    def period_s(self) -> float:
+        """From one frame to the next."""
+        return 1 / (self._view[1] if self._view is not None else self._settings.frame_rate_hz)
+
+    @property
     def identity(self) -> Identity:
         """What the camera says of itself."""
         return self._opened().identity
@@ -82,9 +87,8 @@ class Eye:
 
     def read(self) -> Sight | None:
         """The next frame, or None when none came in the time of two, at most PATIENCE_S."""
-        rate_hz = self._view[1] if self._view is not None else self._settings.frame_rate_hz
         try:
-            frame = self._opened().read(min(2 / rate_hz, PATIENCE_S))
+            frame = self._opened().read(min(2 * self.period_s, PATIENCE_S))
         except WireTimeout:
             return None
         return self._judge(frame)

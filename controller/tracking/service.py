@@ -49,6 +49,8 @@ Plan = Callable[[PointingState, Array | None, int, bool], scan.ScanPath]
 SILENT_NS = NS  # a camera that sends nothing for this long is lost
 REOPEN_NS = NS
 SCAN_NS = NS // 10
+EARLY_NS = 3 * NS // 1000  # before the next frame is due the camera has our whole attention
+WORDS = (SAFETY_ENABLE, STATION_EVENT)  # the safety service's word, and the supervisor's that it has died
 LOOP_MODES = frozenset({"FINE", "LINK"})
 TRACKING_MODES = LOOP_MODES | {"ACQUIRE", "COARSE"}
 
@@ -82,6 +84,7 @@ class TrackingService(Service):
         self._mode = ""
         self._frame_ns = 0
         self._safety_died = False
+        self._enabled = False
         self._track = Track(self._settings)
         self._scan = scan.Scan()
         self._scan_phase = ""  # as published
@@ -124,6 +127,7 @@ class TrackingService(Service):
             self.port.answer(request, self._obey(request))
         self._enter_mode(mirror)
         status = mirror.heartbeat(self._emission_enabled())
+        self._listen(mirror)
         sight = self._look()
         pointing: PointingState | None = self.port.fresh(POINTING_STATE)
         if pointing is not None:
@@ -137,7 +141,15 @@ class TrackingService(Service):
         """What the safety service says now; a no for good once its process has died."""
         self._safety_died = self._safety_died or "safety" in deaths(self.port)
         enable = self.port.fresh(SAFETY_ENABLE)
-        return enable is not None and enable.enable and not self._safety_died
+        self._enabled = enable is not None and enable.enable and not self._safety_died
+        return self._enabled
+
+    def _listen(self, mirror: Mirror) -> None:
+        """Until the next frame is due: a no of the safety service is with the board at once, and not a frame later."""
+        due_ns = self._frame_ns + round(self._eye.period_s * NS) - EARLY_NS
+        while self._enabled and self.port.listen(WORDS, due_ns):
+            if not self._emission_enabled():
+                mirror.heartbeat(False)
 
     def _look(self) -> Sight | None:
         sight = self._eye.read()

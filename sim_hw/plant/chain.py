@@ -90,6 +90,13 @@ class Chain:
         """The emission enable line, as of the last tick."""
         return bool(self._tape.enable[(self.ticks - 1) % RING])
 
+    def enable_changed_ns(self) -> int:
+        """When the line changed last, to a tick, of the last two grids; now when it did not."""
+        count = min(2 * GRID_TICKS, self.ticks)
+        line = np.take(self._tape.enable, np.arange(self.ticks - count, self.ticks), mode="wrap")
+        edges = np.flatnonzero(line[1:] != line[:-1])
+        return (self.ticks - (len(line) - 1 - int(edges[-1])) if len(edges) else self.ticks) * TICK_NS
+
     @property
     def received_w(self) -> float:
         """Power at the meter, as of the last tick."""

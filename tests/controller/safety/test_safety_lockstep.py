@@ -257,3 +257,46 @@ def test_a_key_that_is_turned_off_and_on_again_ends_emission_for_good(bench: Ben
     assert bench.changes[-1][1] == 0.0
     record = msgspec.msgpack.decode(bench.heard[SAFETY_TRIP.name][0], type=TripRecord)
     assert "key" in [vote.name for vote in record.after if not vote.ok]
+
+
+@pytest.mark.parametrize("topic", ["frames", "pointing", "mode"])
+def test_a_message_that_makes_a_vote_a_no_switches_off_in_the_same_millisecond(bench: Bench, topic: str) -> None:
+    """It comes 7 ms after a turn of the safety service, 13 ms before the next."""
+    good, at_ns = bench.good, 2 * NS + 7_000_000
+    sender, what, body = {
+        "frames": ("tracking", TRACKING_COARSE, good.changed(good.coarse, frame_age_s=0.6)),
+        "pointing": ("pointing", POINTING_STATE, good.changed(good.pointing, deviation_rad=(0.01, 0.0))),
+        "mode": ("station", STATION_MODE, good.changed(good.mode, mode="FAULT")),
+    }[topic]
+
+    def spoil() -> None:
+        bench.clock.sleep_until(at_ns)
+        bench.silent_from[what] = at_ns
+        bench.bus.port(sender).publish(what, body)
+
+    bench.clock.spawn("spoiler", spoil)
+    bench.run(3)
+    assert 0 <= bench.off_ns() - at_ns <= 1_000_000
+    (record,) = [msgspec.msgpack.decode(data, type=TripRecord) for data in bench.heard[SAFETY_TRIP.name]]
+    assert record.lost_utc_ns == UTC0_NS + at_ns
+
+
+def test_a_vote_whose_input_grows_too_old_is_lost_in_the_millisecond_in_which_it_does(bench: Bench) -> None:
+    bench.silent_from[STATION_MODE] = 2 * NS
+    bench.run(3)
+    (record,) = [msgspec.msgpack.decode(data, type=TripRecord) for data in bench.heard[SAFETY_TRIP.name]]
+    assert record.lost_utc_ns is not None
+    assert 0 <= bench.off_ns() - (record.lost_utc_ns - UTC0_NS) <= 1_000_000
+
+
+def test_a_clock_that_is_set_while_it_emits_ends_emission_until_somebody_arms_again(bench: Bench) -> None:
+    def step() -> None:
+        bench.clock.sleep_until(2 * NS)
+        bench.clock.step_utc(-1.0)
+
+    bench.clock.spawn("hand", step)
+    bench.run(5)
+    assert bench.off_ns() - 2 * NS <= 21_000_000
+    assert bench.changes[-1][1] == 0.0
+    (record, *_) = [msgspec.msgpack.decode(data, type=TripRecord) for data in bench.heard[SAFETY_TRIP.name]]
+    assert "UTC was stepped by -1.000 s" in record.cause

@@ -215,3 +215,44 @@ def test_a_caller_that_is_no_service_lets_time_pass_alone(bench: Bench) -> None:
     lockstep = Lockstep(bench, utc0_ns=5)
     lockstep.sleep_until(3 * MS)
     assert (lockstep.now_ns(), lockstep.utc_ns()) == (3 * MS, 3 * MS + 5)
+
+
+def steps(bench: Bench, harm: Callable[[Lockstep], None]) -> list[int]:
+    """When a service that steps every 10 ms had its turns, of which `harm` is done to it at 25 ms."""
+    turns: list[int] = []
+
+    def victim(lockstep: Lockstep) -> None:
+        for step in range(1, 8):
+            lockstep.sleep_until(step * 10 * MS)
+            turns.append(lockstep.now_ns() // MS)
+
+    def hand(lockstep: Lockstep) -> None:
+        lockstep.sleep_until(25 * MS)
+        harm(lockstep)
+
+    drive(bench, {"victim": victim, "hand": hand})
+    return turns
+
+
+def test_a_killed_service_has_no_turn_again_and_the_others_go_on(bench: Bench) -> None:
+    assert steps(bench, lambda lockstep: lockstep.kill("victim")) == [10, 20]
+
+
+def test_a_suspended_service_does_what_it_missed_when_it_goes_on(bench: Bench) -> None:
+    assert steps(bench, lambda lockstep: lockstep.suspend("victim", 0.020)) == [10, 20, 45, 45, 50, 60, 70]
+
+
+def test_a_starved_service_waits_after_each_of_its_turns(bench: Bench) -> None:
+    assert steps(bench, lambda lockstep: lockstep.starve("victim", 0.025)) == [10, 20, 30, 55, 55, 80, 80]
+
+
+def test_a_set_clock_moves_utc_and_leaves_monotonic_time_alone(bench: Bench) -> None:
+    seen: list[tuple[int, int]] = []
+
+    def body(lockstep: Lockstep) -> None:
+        lockstep.sleep_until(5 * MS)
+        lockstep.step_utc(-1.0)
+        seen.append((lockstep.now_ns(), lockstep.utc_ns() - 10**18))
+
+    drive(bench, {"service": body})
+    assert seen == [(5 * MS, 5 * MS - 10**9)]

@@ -58,6 +58,7 @@ class FakeCamera:
     views: list[tuple[Region, float]] = field(default_factory=list)
     sensor: Region = field(default_factory=lambda: Region(0, 0, 1024, 1024))
     closed: int = 0
+    taken_ns: int = 0
     identity: dict = field(default_factory=lambda: {"serial": "C1"})
 
     def configure(self, exposure_s: float, frame_rate_hz: float, region: Region) -> None:
@@ -71,7 +72,7 @@ class FakeCamera:
 
     def read(self, timeout_s: float) -> Frame:
         region, rate_hz = self.views[-1]
-        self.clock.t_ns += round(NS / rate_hz)
+        self.clock.t_ns = self.taken_ns = max(self.clock.t_ns, self.taken_ns + round(NS / rate_hz))
         if self.fail is not None:
             raise self.fail
         rng = np.random.default_rng(self.clock.t_ns)
@@ -91,6 +92,7 @@ class FakeBoard:
     clock: HandClock
     mode: str = "idle"
     enables: list[bool] = field(default_factory=list)
+    beat_ns: list[int] = field(default_factory=list)
     points: list[tuple[int, float, float]] = field(default_factory=list)
     ahead: list[tuple[float, float]] = field(default_factory=list)
     resets: int = 0
@@ -103,6 +105,7 @@ class FakeBoard:
 
     def heartbeat(self, enable: bool) -> FineStatus:
         self.enables.append(enable)
+        self.beat_ns.append(self.clock.t_ns)
         return FineStatus(
             self.clock.t_ns, 0, self.mode, enable, True, (0, 0), (1e-6, 1e-6), 1.0, self.mirror, 0, 200, self.lost_ticks
         )
@@ -232,6 +235,23 @@ def test_the_enable_line_follows_a_fresh_word_of_safety_and_nothing_else(bench: 
     assert not bench.board.enables[-1]
     silent = bench.board.enables.index(False)
     assert (len(bench.board.enables) - silent) * 0.02 > 0.08  # dropped within the topic's stale-after
+
+
+def test_a_no_of_the_safety_service_is_with_the_board_before_the_next_frame(bench: Bench) -> None:
+    bench.enable = True
+    bench.run(0.5)
+    before, sent_ns, port = len(bench.board.enables), bench.clock.t_ns + 5_000_000, bench.bus.port("safety")
+
+    def sleep_until(t_ns: int) -> None:
+        if bench.clock.t_ns < sent_ns <= t_ns:
+            bench.clock.t_ns = sent_ns
+            port.publish(SAFETY_ENABLE, EnableState(UTC0_NS + sent_ns, False))
+        bench.clock.t_ns = max(bench.clock.t_ns, t_ns)
+
+    bench.clock.sleep_until = sleep_until
+    bench.service.cycle()
+    assert bench.board.enables[before:] == [True, False]
+    assert bench.board.beat_ns[-1] - sent_ns <= 1_000_000, "it waits by the millisecond on this bus"
 
 
 def test_the_mirror_is_identified_before_there_is_light(bench: Bench) -> None:

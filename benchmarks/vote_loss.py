@@ -1,0 +1,210 @@
+"""From a lost vote to the falling enable line in real time: every service a process, the board's firmware on a pty.
+
+`python -m benchmarks.vote_loss [--repeats N] [--kills N] [--json]`. A vote is lost by a fault of the emulated laser,
+whose current then reads back wrong; the safety process stamps when it read that, the bench the tick (0.1 ms) in which
+the line fell, both on CLOCK_MONOTONIC. A kill is SIGKILL of the safety process, stamped before the signal is sent. The
+station rests and emits at alignment power: the path from the votes to the line is the same, without a pass to wait for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from controller.bus.port import Sample
+from controller.bus.topics import SAFETY_STATE, SAFETY_TRIP, SIM_TRUTH, Truth
+from controller.cli.faults_page import commit, now, put
+from controller.cli.faults_processes import ProcessError, RunningBench, RunningStation
+
+TARGET = "STARLINK-1281"
+ATTEMPTS, SETTLED_S, NOTICED_S = 5, 0.35, 3.0  # the read-back of the current is left alone for 0.3 s
+BINS_MS = (0, 1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 100, 200, 250, 300, 350, 500)
+
+
+class Watch:
+    """The newest truth, and when the last trip's vote was lost (UTC of the bench)."""
+
+    def __init__(self) -> None:
+        self.truth: Truth | None = None
+        self.lost_utc_ns: int | None = None
+        self.why = ""  # emission is off
+
+    def __call__(self, sample: Sample[Any]) -> None:
+        if sample.topic == SIM_TRUTH.name:
+            self.truth = sample.body
+        elif sample.topic == SAFETY_STATE.name:
+            self.why = sample.body.locked_reason
+        elif sample.topic == SAFETY_TRIP.name and self.lost_utc_ns is None:
+            self.lost_utc_ns = sample.body.lost_utc_ns
+
+    @property
+    def line(self) -> bool:
+        return self.truth is not None and self.truth.enable_line
+
+    def fell_utc_ns(self) -> int:
+        if self.truth is None or self.truth.enable_line or self.truth.enable_changed_utc_ns is None:
+            raise ProcessError("the enable line has not fallen")
+        return self.truth.enable_changed_utc_ns
+
+
+def started(bench: RunningBench, watch: Watch) -> RunningStation:
+    station = RunningStation(bench, watch)
+    if not station.until(lambda: station.alive() and station.mode != "" and watch.truth is not None, 120.0):
+        raise ProcessError(f"the station did not start: {station.log.read_text()[-500:]}")
+    return station
+
+
+def emit(station: RunningStation, watch: Watch) -> None:
+    """Arm at alignment power until the line is up; a beam board that has latched is reset with the station."""
+    for number in range(40):
+        if number % 5 == 4:
+            station.client.call("station", "safe", control=True)
+            station.listen(0.2)
+        if station.mode in {"SAFE", "FAULT", "HOLD"}:
+            station.ask("station", "station.reset")
+            station.listen(0.2)
+        if not station.consented:
+            station.ask("safety", "safety.arm", "safety.confirm", body={"alignment": True})
+        if station.until(lambda: watch.line and bool(watch.truth and watch.truth.emitting), 0.5):
+            return
+    raise ProcessError(f"the station does not emit at alignment power: {watch.why}")
+
+
+def vote(bench: RunningBench, station: RunningStation, watch: Watch) -> float:
+    """One lost vote; milliseconds to the edge. On a busy machine the station may trip before: then once more."""
+    for _ in range(ATTEMPTS):
+        emit(station, watch)
+        station.listen(SETTLED_S)
+        watch.lost_utc_ns = None
+        if not watch.line:
+            continue
+        bench.fault({"start": "laser", "word": "wrong", "for_s": None, "parameters": {}})
+        noticed = station.until(lambda: watch.lost_utc_ns is not None and not watch.line, NOTICED_S)
+        bench.fault({"clear": "laser"})
+        if noticed and watch.lost_utc_ns is not None:
+            return (watch.fell_utc_ns() - watch.lost_utc_ns) / 1e6
+    raise ProcessError("a wrong current was not noticed")
+
+
+def kill(bench: RunningBench, watch: Watch) -> float:
+    """SIGKILL of the safety process of a fresh station; milliseconds to the edge."""
+    station = started(bench, watch)
+    try:
+        emit(station, watch)
+        station.listen(0.2)
+        pid = station.children()["safety"]
+        killed_utc_ns = bench.clock.utc_ns()
+        os.kill(pid, signal.SIGKILL)
+        station.until(lambda: not watch.line, 3.0)
+        return (watch.fell_utc_ns() - killed_utc_ns) / 1e6
+    finally:
+        station.close()
+
+
+def figures(times_ms: list[float]) -> dict[str, Any]:
+    if not times_ms:
+        return {"n": 0}
+    counts, _ = np.histogram(times_ms, (*BINS_MS, np.inf))
+    return {
+        "n": len(times_ms),
+        "p50_ms": float(np.percentile(times_ms, 50)),
+        "p99_ms": float(np.percentile(times_ms, 99)),
+        "max_ms": max(times_ms),
+        "histogram_from_ms": {str(low): int(count) for low, count in zip(BINS_MS, counts, strict=True) if count},
+    }
+
+
+def scheduling(station: RunningStation) -> str:
+    """How the safety process is scheduled, as the kernel says."""
+    policy = os.sched_getscheduler(station.children()["safety"])
+    return {os.SCHED_FIFO: "SCHED_FIFO", os.SCHED_FIFO | os.SCHED_RESET_ON_FORK: "SCHED_FIFO"}.get(
+        policy, "SCHED_OTHER"
+    )
+
+
+def measure(repeats: int, kills: int) -> dict[str, Any]:
+    watch, votes, deaths = Watch(), list[float](), list[float]()
+    with tempfile.TemporaryDirectory() as folder:
+        bench = RunningBench(Path(folder), TARGET)
+        try:
+            station = started(bench, watch)
+            try:
+                priority = scheduling(station)
+                for number in range(repeats):
+                    votes.append(vote(bench, station, watch))
+                    print(f"\r{number + 1} of {repeats} votes", end="", file=sys.stderr, flush=True)
+            finally:
+                station.close()
+            for _ in range(kills):
+                try:
+                    deaths.append(kill(bench, watch))
+                except ProcessError as error:  # a machine too busy to start a station: fewer kills, and n says so
+                    print(f"\n{error}", file=sys.stderr)
+        finally:
+            bench.close()
+    return {
+        "vote_to_line": figures(votes),
+        "safety_killed_to_line": figures(deaths),
+        "scheduling": priority,
+        "cores": os.cpu_count(),
+        "load_1_min": os.getloadavg()[0],
+        "machine": platform.machine(),
+        "commit": commit(),
+    }
+
+
+def section(result: dict[str, Any]) -> str:
+    """The part of docs/fault-campaign.md."""
+    lines = [
+        f"{now()} UTC, commit {result['commit']}, {result['machine']} with {result['cores']} cores under a load of",
+        f"{result['load_1_min']:.1f}, services with {result['scheduling']}, by `python -m benchmarks.vote_loss`.",
+        "",
+        "| from | to the falling edge | n | p50 | p99 | maximum |",
+        "|---|---|---|---|---|---|",
+    ]
+    names = {
+        "vote_to_line": "a vote lost in the safety process",
+        "safety_killed_to_line": "SIGKILL of the safety process",
+    }
+    for key, name in names.items():
+        if (found := result[key])["n"]:
+            times = " | ".join(f"{found[f'{figure}_ms']:.1f} ms" for figure in ("p50", "p99", "max"))
+            lines.append(f"| {name} | enable line of the beam board | {found['n']} | {times} |")
+    for key, name in names.items():
+        if (found := result[key])["n"]:
+            bins = ", ".join(f"{low} ms: {count}" for low, count in found["histogram_from_ms"].items())
+            lines += ["", f"How many from so many milliseconds on, {name}: {bins}."]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=200)
+    parser.add_argument("--kills", type=int, default=5)
+    parser.add_argument("--page", type=Path, help="also write the part of docs/fault-campaign.md")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    result = measure(options.repeats, options.kills)
+    if options.page is not None:
+        put(options.page, "## From a lost vote to the enable line", section(result))
+    if options.json:
+        print(json.dumps(result))
+        return
+    for name in ("vote_to_line", "safety_killed_to_line"):
+        if (found := result[name])["n"]:
+            times = ", ".join(f"{key} {found[f'{key}_ms']:.1f} ms" for key in ("p50", "p99", "max"))
+            print(f"{name}: {found['n']} times, {times}")
+    print(f"{result['scheduling']}, {result['cores']} cores, load {result['load_1_min']:.1f}")
+
+
+if __name__ == "__main__":
+    main()

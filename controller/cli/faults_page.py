@@ -1,0 +1,91 @@
+"""docs/fault-campaign.md: what came of the table, dated, with the commit that it was played on."""
+
+from __future__ import annotations
+
+import subprocess
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from controller.cli.faults_table import Place, Row
+from controller.cli.faults_verdict import Found
+from hal.clock import RealClock
+
+HEADS = {"lockstep": "## In lockstep", "realtime": "## In real time"}
+PREFACE = """# Fault campaign
+
+Everything that can go wrong, each on an emulated station that emits and moves: how it ended. `boresight faults list`
+shows what is done and how it must end, `boresight faults run --page docs/fault-campaign.md` plays it and writes this
+page. Every row is in controller/cli/faults_table.py with the reason of its bound; rows of which the wish is that the
+link holds, and those of camera and beam board, begin in LINK, the others as soon as the beacon is seen.
+
+- *off*: emission off after the fault. *bound*: what it may take.
+- *vote to off*: from the moment at which the safety process could know that a vote is lost (a message came, or the last
+  one grew too old) to emission off; 10 ms at most in simulated time. 0 where the beam board had switched off before.
+- A dash: it did not happen, or there was no such vote.
+
+Where a cut wire is the only way to a mount, the mount keeps its last rate: the rig states what cuts its motion then.
+"""
+
+
+def write(path: Path, results: list[tuple[Row, Found]], place: Place) -> None:
+    """Replace the part of that place, and leave the rest of the page as it is."""
+    put(path, HEADS[place], _part(results, place))
+
+
+def put(path: Path, head: str, text: str) -> None:
+    """Replace what stands under a second-level head, or add it."""
+    parts = _parts(path) | {head: text}
+    heads = [*(known for known in HEADS.values() if known in parts), *(set(parts) - set(HEADS.values()))]
+    body = "\n".join(f"{name}\n\n{parts[name]}" for name in heads)
+    path.write_text(f"{PREFACE}\n{body}", encoding="utf-8")
+
+
+def _parts(path: Path) -> dict[str, str]:
+    """Second-level heads of the page as it is, with what stands under them."""
+    if not path.exists():
+        return {}
+    parts = path.read_text(encoding="utf-8").split("\n## ")[1:]
+    return {f"## {head}": text.strip() + "\n" for head, _, text in (part.partition("\n") for part in parts)}
+
+
+def _part(results: list[tuple[Row, Found]], place: Place) -> str:
+    failed = sum(not found.passed for _, found in results)
+    kind = "Simulated time, every wire in memory." if place == "lockstep" else "Real time, a process a service."
+    lines = [
+        f"{now()} UTC, commit {commit()}. {kind} {len(results)} rows, {failed} of them failed.",
+        "",
+        "| fault | ends in | emission | off | bound | vote to off | axes at rest | told |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row, found in results:
+        state = "on" if found.emitting else "off"
+        late = None if found.lost_ms is None or found.off_ms is None else max(0.0, found.off_ms - found.lost_ms)
+        mark = "" if found.passed else " **failed**"
+        bound = _ms(row.off.ms if row.off is not None else None)
+        told = found.told.replace("|", "/")[:90]
+        lines.append(
+            f"| {row.name}{mark} | {found.mode or 'silence'} | {state} | {_ms(found.off_ms)} | {bound} | "
+            f"{_ms(late, 1)} | {_ms(found.still_ms)} | {told} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _ms(value: float | None, digits: int = 0) -> str:
+    return "-" if value is None else f"{value:.{digits}f} ms"
+
+
+def now() -> str:
+    """For the head of a part."""
+    return datetime.fromtimestamp(RealClock().utc_ns() * 1e-9, UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def commit() -> str:
+    """Of the tree that ran; a plus where it had changes."""
+    with suppress(OSError, subprocess.CalledProcessError):
+        folder = Path(__file__).parent
+        words = ["git", "-C", str(folder)]
+        name = subprocess.check_output([*words, "rev-parse", "--short", "HEAD"], text=True, stderr=subprocess.DEVNULL)
+        changed = subprocess.check_output([*words, "status", "--porcelain", "-uno"], text=True)
+        return name.strip() + ("+" if changed.strip() else "")
+    return "unknown"

@@ -1,0 +1,193 @@
+"""A bench and a station as processes of their own, for the rows of the fault table that need them, and benchmarks.
+
+Everything is on loopback, and only what was started here is ended, by its process id.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+from controller.bus.client import Client
+from controller.bus.endpoints import STATION_SERVICES, static_table
+from controller.bus.holder import leased
+from controller.bus.port import Sample
+from controller.bus.topics import (
+    SAFETY_ENABLE,
+    SAFETY_STATE,
+    SAFETY_TRIP,
+    SERVICE_HEARTBEAT,
+    SIM_TRUTH,
+    STATION_EVENT,
+    STATION_MODE,
+)
+from controller.cli.demo import DEFAULT_RIG
+from controller.cli.factories import REALTIME
+from controller.cli.fault import tell_bench
+from controller.cli.rig import ADDRESS_FILE, UTC_OFFSET
+from controller.errors import BoresightError
+from controller.pointing.plan import Plan, order
+from hal.clock import NS, Deadline, ShiftedClock
+
+START_BEFORE_S = 15.0
+START_TIMEOUT_S = 120.0  # imports of eight processes on a busy machine
+END_S = 30.0
+LISTEN_S = 0.02
+
+
+class ProcessError(BoresightError):
+    """A process does not do what it is there for."""
+
+
+def _boresight(*arguments: str, log: Path) -> subprocess.Popen[bytes]:
+    """The command, as the head of a process group of its own."""
+    with log.open("ab") as file:
+        return subprocess.Popen(
+            [sys.executable, "-m", "controller.cli", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+        )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ask a process to end; what does not is killed with the group that it heads."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _free_ports(count: int) -> int:
+    """A base port below the range that the kernel draws from."""
+    for _ in range(1000):
+        base = random.randrange(10_000, 30_000)
+        with ExitStack() as held, suppress(OSError):
+            for port in range(base, base + count):
+                held.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            return base
+    raise ProcessError("no free ports on 127.0.0.1; end what holds them.")
+
+
+class RunningBench:
+    """`boresight emulate`. `clock` has its UTC and the machine's monotonic time."""
+
+    def __init__(self, folder: Path, target: str, scenario: str = "default") -> None:
+        self.folder, self.run_dir = folder, folder / "run"
+        self.base_port = _free_ports(1 + 3 * len(STATION_SERVICES))
+        self.rig = folder / "rig.toml"
+        text = DEFAULT_RIG.read_text(encoding="utf-8")
+        self.rig.write_text(text.replace("base_port = 5560", f"base_port = {self.base_port}"), encoding="utf-8")
+        self.log = folder / "emulate.log"
+        options = ["--rig", str(self.rig), "--run-dir", str(self.run_dir), "--scenario", scenario]
+        options += ["--start-before", str(START_BEFORE_S), "--target", target]
+        self.process = _boresight("emulate", *options, log=self.log)
+        addresses, wall = self.run_dir / ADDRESS_FILE, ShiftedClock(0)
+        deadline = Deadline(wall, START_TIMEOUT_S)
+        while not addresses.exists():
+            if self.process.poll() is not None or deadline.expired:
+                self.close()
+                raise ProcessError(f"the bench did not start: {self.log.read_text(encoding='utf-8')[-500:]}")
+            wall.sleep_until(wall.now_ns() + NS // 20)
+        self.clock = ShiftedClock(json.loads(addresses.read_text(encoding="utf-8"))[UTC_OFFSET])
+
+    def fault(self, wish: dict[str, Any]) -> None:
+        """A wish to its fault panel, as `boresight fault` sends it. Raises BoresightError."""
+        answer = tell_bench(self.run_dir, wish)
+        if "error" in answer:
+            raise ProcessError(str(answer["error"]))
+
+    def close(self) -> None:
+        """Ctrl-C."""
+        _end(self.process)
+
+
+class RunningStation:
+    """`boresight run` on a bench, and an operator's client of it. `heard` is called with every sample that comes."""
+
+    def __init__(self, bench: RunningBench, heard: Callable[[Sample[Any]], None]) -> None:
+        self.bench, self.clock, self._heard = bench, bench.clock, heard
+        self.log = bench.folder / "run.log"
+        self.client = Client(static_table(base_port=bench.base_port), "operator", bench.clock)
+        topics = (STATION_MODE, STATION_EVENT, SERVICE_HEARTBEAT, SIM_TRUTH, SAFETY_ENABLE, SAFETY_STATE, SAFETY_TRIP)
+        self.client.subscribe(*topics)
+        self.process = _boresight("run", "--rig", str(bench.rig), "--run-dir", str(bench.run_dir), log=self.log)
+
+    def listen(self, seconds: float = LISTEN_S) -> None:
+        """Take what comes for a while."""
+        for sample in self.client.samples(seconds):
+            self._heard(sample)
+
+    def until(self, condition: Callable[[], bool], timeout_s: float) -> bool:
+        """Listen until a condition holds; False when it does not come to be."""
+        deadline = Deadline(self.clock, timeout_s)
+        while not (met := condition()) and not deadline.expired:
+            self.listen()
+        return met
+
+    def alive(self) -> bool:
+        """Every service has sent a heartbeat a moment ago."""
+        now_ns = self.clock.now_ns()
+        return all(self.client.store.fresh(SERVICE_HEARTBEAT, name, now_ns) is not None for name in REALTIME)
+
+    @property
+    def mode(self) -> str:
+        """The station's; empty while it is silent."""
+        state = self.client.store.fresh(STATION_MODE, "station", self.clock.now_ns())
+        return "" if state is None else str(state.mode)
+
+    @property
+    def consented(self) -> bool:
+        """Emission is armed or on."""
+        state = self.client.store.fresh(SAFETY_STATE, "safety", self.clock.now_ns())
+        return state is not None and bool(state.armed)
+
+    def ask(self, service: str, *methods: str, body: dict[str, Any] | None = None) -> str:
+        """Commands under one lease of the station; the first refusal, empty when all were obeyed."""
+        with leased(self.client, "station", "a fault campaign") as lease:
+            for method in methods:
+                reply = self.client.call(service, method, body, timeout_s=3.0, lease=lease)
+                if reply.code:
+                    return f"{method}: {reply.message}"
+        return ""
+
+    def bring_up(self, plan: Plan) -> None:
+        """One step towards emission: reset what is latched, track, consent, each when it is its turn."""
+        if self.mode in {"SAFE", "FAULT", "HOLD"}:
+            self.ask("station", "station.reset")
+            self.listen(0.2)
+        elif self.mode == "STOWED":
+            self.ask("station", "station.track", body=order(plan, plan.target.set_utc_ns))
+        elif self.mode and not self.consented:
+            self.ask("safety", "safety.arm", "safety.confirm")
+        self.listen(0.1)
+
+    def children(self) -> dict[str, int]:
+        """Process ids by service, the supervisor among them."""
+        found = {"supervisor": self.process.pid}
+        for entry in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if os.getpgid(int(entry.name)) == self.process.pid:
+                    name = re.search(r'"service":"(\w+)"', (entry / "cmdline").read_text(encoding="utf-8"))
+                    if name is not None:
+                        found[name[1]] = int(entry.name)
+        return found
+
+    def close(self) -> None:
+        """Ctrl-C."""
+        _end(self.process)
+        self.client.close()

@@ -1,0 +1,246 @@
+"""Plays the rows of the fault table that need processes: a bench and a station of their own, SIGKILL, SIGSTOP, sockets.
+
+Times are those of CLOCK_MONOTONIC, which bench and station share. One station plays row after row; only after a killed
+service is it ended and run again.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import zmq
+
+from controller.bus.client import Client
+from controller.bus.endpoints import static_table
+from controller.bus.port import Sample
+from controller.bus.topics import SAFETY_TRIP, SIM_TRUTH, STATION_EVENT, Truth
+from controller.cli.demo import DEFAULT_RIG, choose_pass
+from controller.cli.faults_guests import ASKS, FLOOD, GARBAGE
+from controller.cli.faults_processes import ProcessError, RunningBench, RunningStation
+from controller.cli.faults_table import Row
+from controller.cli.faults_verdict import Found, problems_of
+from controller.cli.rig import emulated_devices
+from controller.pointing.plan import Plan
+from hal.clock import NS
+from hal.rig import load_rig
+
+TARGET = "STARLINK-1281"  # over the north: the mount need not unwind first
+UP_S, START_S = 60.0, 120.0
+RESERVE_S = 20.0  # a row is not begun later than this before the set
+SETTLE_S = 1.0
+NAP_NS = NS // 50
+STARVED_NS = 3 * NS // 10
+EMITTING = ("ACQUIRE", "COARSE", "FINE", "LINK")
+
+
+@dataclass
+class Heard:
+    """What came over the bus since the fault."""
+
+    truths: list[Truth] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    lost_utc_ns: list[int] = field(default_factory=list)
+
+    def __call__(self, sample: Sample[Any]) -> None:
+        """Take one message."""
+        if sample.topic == SIM_TRUTH.name:
+            self.truths.append(sample.body)
+        elif sample.topic == STATION_EVENT.name:
+            self.said.append(str(sample.body.message))
+        elif sample.topic == SAFETY_TRIP.name and sample.body.lost_utc_ns is not None:
+            self.lost_utc_ns.append(sample.body.lost_utc_ns)
+
+
+def play(rows: list[Row], tell: Callable[[Row, Found], None]) -> Iterator[tuple[Row, Found]]:
+    """Play rows, bench after bench: a pass lasts minutes. Raises ProcessError when a station does not come to emit."""
+    rig = load_rig(DEFAULT_RIG, dict.fromkeys(emulated_devices(DEFAULT_RIG), ""))
+    plan = choose_pass(rig, None, TARGET, above_limits=False)
+    left = list(rows)
+    while left:
+        with tempfile.TemporaryDirectory() as folder:
+            bench = RunningBench(Path(folder), TARGET)
+            try:
+                for row, found in _on_bench(bench, plan, left):
+                    tell(row, found)
+                    left = left[1:]
+                    yield row, found
+            finally:
+                bench.close()
+
+
+def _on_bench(bench: RunningBench, plan: Plan, rows: list[Row]) -> Iterator[tuple[Row, Found]]:
+    heard, station = Heard(), None
+    try:
+        for row in rows:
+            if station is None:
+                station = RunningStation(bench, heard)
+            if not _up(station, heard, plan):
+                return
+            yield row, _play(station, heard, _climbing(row))
+            if row.cause.kind == "kill":
+                station.close()
+                station = None
+    finally:
+        if station is not None:
+            station.close()
+
+
+def _climbing(row: Row) -> Row:
+    """The row for a station that is not waited for until it is in LINK: what holds, holds in any mode that emits."""
+    return replace(row, ends=(*row.ends, *EMITTING)) if "LINK" in row.ends else row
+
+
+def _up(station: RunningStation, heard: Heard, plan: Plan) -> bool:
+    """An emitting station on a moving mount; False when the pass has no time for a row."""
+
+    def late() -> bool:
+        return station.clock.utc_ns() > plan.target.set_utc_ns - RESERVE_S * NS
+
+    def up() -> bool:
+        if late():
+            return True
+        if not (station.alive() and heard.truths):
+            return False
+        truth = heard.truths[-1]
+        if station.mode in EMITTING and truth.emitting and any(truth.axis_command_rad_s):
+            return True
+        station.bring_up(plan)
+        return False
+
+    if not station.until(up, START_S + UP_S):
+        said = "; ".join(heard.said[-5:])
+        raise ProcessError(f"the station is in {station.mode or 'no mode'} and does not emit: {said}")
+    station.listen(SETTLE_S)
+    return not late()
+
+
+def _play(station: RunningStation, heard: Heard, row: Row) -> Found:
+    clock = station.clock
+    before = heard.truths[-1].enable_changed_utc_ns
+    for what in (heard.truths, heard.said, heard.lost_utc_ns):
+        what.clear()
+    t_ns = clock.utc_ns()
+    end = _break(station, heard, row)
+    station.until(lambda: bool(heard.truths) and heard.truths[-1].t_utc_ns > t_ns + row.after_s * NS, row.after_s + 5.0)
+    end()
+    after = [truth for truth in heard.truths if truth.t_utc_ns > t_ns]
+    if not after:
+        raise ProcessError(f"the bench fell silent in {row.name}: {station.bench.log.read_text()[-300:]}")
+    changed_ns = next((x.enable_changed_utc_ns for x in after if not x.enable_line and x.enable_changed_utc_ns), None)
+    line_ms = (changed_ns - t_ns) / 1e6 if changed_ns is not None and changed_ns != before else None
+    off_ms = _ended_ms(after, t_ns, lambda truth: truth.emitting)
+    moving = any(after[-1].axis_command_rad_s)
+    found = Found(
+        name=row.name,
+        place="realtime",
+        mode=station.mode,
+        emitting=after[-1].emitting,
+        moving=moving,
+        off_ms=min((ms for ms in (off_ms, line_ms) if ms is not None), default=None),
+        line_ms=line_ms,
+        still_ms=None if moving else _ended_ms(after, t_ns, lambda truth: any(truth.axis_command_rad_s)),
+        lost_ms=(heard.lost_utc_ns[0] - t_ns) / 1e6 if heard.lost_utc_ns else None,
+        told=next((said for said in heard.said if "latched" in said or "->" in said), next(iter(heard.said), "")),
+    )
+    return replace(found, problems=problems_of(row, found, "\n".join(heard.said)))
+
+
+def _ended_ms(after: list[Truth], t_ns: int, on: Callable[[Truth], bool]) -> float | None:
+    """The first sample after the last in which it was on; None when it never ended."""
+    last = max((number for number, truth in enumerate(after) if on(truth)), default=-1)
+    return None if last + 1 == len(after) else (after[last + 1].t_utc_ns - t_ns) / 1e6
+
+
+def _break(station: RunningStation, heard: Heard, row: Row) -> Callable[[], None]:
+    """Do what the row says; what comes back undoes it, or ends it."""
+    cause = row.cause
+    if cause.kind == "kill":
+        os.kill(station.children()[cause.target], signal.SIGKILL)
+    elif cause.kind == "suspend":
+        pid = station.children()[cause.target]
+        os.kill(pid, signal.SIGSTOP)
+        station.listen(cause.for_s or 0.0)
+        os.kill(pid, signal.SIGCONT)
+    elif cause.kind == "starve":
+        _starve(station, station.children()[cause.target], cause.for_s or 0.0)
+    else:
+        heard.said += GUESTS[cause.word](station)
+    return lambda: None
+
+
+def _starve(station: RunningStation, pid: int, seconds: float) -> None:
+    """A process that gets a fiftieth of a second at a time, and then nothing for 0.3 s."""
+    end_ns = station.clock.now_ns() + round(seconds * NS)
+    while station.clock.now_ns() < end_ns:
+        os.kill(pid, signal.SIGSTOP)
+        station.listen(STARVED_NS / NS)
+        os.kill(pid, signal.SIGCONT)
+        station.clock.sleep_until(station.clock.now_ns() + NAP_NS)
+
+
+# Guests of the bus who mean no good, on its sockets
+
+
+def _second_operator(station: RunningStation) -> list[str]:
+    table = static_table(base_port=station.bench.base_port)
+    with Client(table, "second", station.clock) as client:
+        replies = [client.call(service, method) for service, method in ASKS if method != "pointing.stop"]
+    return [f"{reply.code}: {reply.message}" if reply.code else f"obeyed: {reply.message}" for reply in replies]
+
+
+def _bad(station: RunningStation) -> list[str]:
+    table = static_table(base_port=station.bench.base_port)
+    with Client(table, "bad", station.clock) as client:
+        replies = [client.call(service, "launch.missile") for service in ("station", "safety", "tracking", "pointing")]
+        replies.append(client.call("station", "lease.acquire", {"scope": 7}, control=True))
+    return [f"{reply.code}: {reply.message}" if reply.code else f"obeyed: {reply.message}" for reply in replies]
+
+
+def _flood(station: RunningStation) -> list[str]:
+    table = static_table(base_port=station.bench.base_port)
+    with Client(table, "flooder", station.clock) as client:
+        for number in range(FLOOD):
+            client.send(("station", "safety", "tracking", "pointing")[number % 4], "station.park")
+    return []
+
+
+def _deaf(station: RunningStation) -> list[str]:
+    context = zmq.Context()
+    sockets = []
+    for endpoints in static_table(base_port=station.bench.base_port).values():
+        sockets.append(context.socket(zmq.SUB))
+        sockets[-1].connect(endpoints.tlm)
+        sockets[-1].setsockopt(zmq.SUBSCRIBE, b"")
+    station.listen(1.0)
+    context.destroy(linger=0)
+    return []
+
+
+def _garbage(station: RunningStation) -> list[str]:
+    context = zmq.Context()
+    table = static_table(base_port=station.bench.base_port)
+    for endpoints in (table[name] for name in ("station", "safety", "tracking", "pointing")):
+        for address in (endpoints.cmd, endpoints.ctl):
+            dealer = context.socket(zmq.DEALER)
+            dealer.connect(address)
+            for data in GARBAGE:
+                dealer.send(data)
+                dealer.send_multipart([data, data])
+    station.listen(1.2)  # what was refused is told once a second
+    context.destroy(linger=0)
+    return []
+
+
+GUESTS: dict[str, Callable[[RunningStation], list[str]]] = {
+    "operator": _second_operator,
+    "bad": _bad,
+    "flood": _flood,
+    "deaf": _deaf,
+    "garbage": _garbage,
+}
