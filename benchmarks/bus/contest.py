@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
@@ -105,12 +107,19 @@ class Service:
                 pipe.close()
 
 
+def end_with_input() -> None:
+    """Whoever started us has gone."""
+    sys.stdin.read()
+    os._exit(0)
+
+
 def main(name: str, role: str) -> None:
     def tell(address: Any) -> None:
         print(json.dumps(address), flush=True)
 
     contestant = contestants()[0][name]
     if role == "echo":
+        threading.Thread(target=end_with_input, daemon=True).start()
         contestant.echo(tell)
     else:
         contestant.publish(tell, (int(line) for line in sys.stdin))

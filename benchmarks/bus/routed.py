@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
 from collections.abc import Iterator
@@ -18,8 +19,8 @@ def session(**settings: str) -> Any:
     config = zenoh.Config()
     config.insert_json5("mode", '"peer"')
     config.insert_json5("scouting/multicast/enabled", "false")
-    for key, value in settings.items():
-        config.insert_json5(f"{key}/endpoints", f'["{value}"]')
+    for key in ("listen", "connect"):
+        config.insert_json5(f"{key}/endpoints", json.dumps([settings[key]] if key in settings else []))
     return zenoh.open(config)
 
 
@@ -30,7 +31,7 @@ class Zenoh:
         while True:
             endpoint = f"tcp/127.0.0.1:{random.randrange(10000, 30000)}"
             try:
-                return session(listen=endpoint, connect=""), endpoint
+                return session(listen=endpoint), endpoint
             except zenoh.ZError:
                 continue
 

@@ -17,6 +17,8 @@ from weakref import WeakSet
 from controller.bus.endpoints import Table
 from controller.bus.envelope import BusError, Envelope, Lease, topic_named
 from controller.bus.port import Reply, Sample
+from controller.bus.ring import TIMEOUT_S, Past
+from controller.bus.roles import EVENTS_SINCE
 from controller.bus.security import Security
 from controller.bus.session import Session
 from controller.bus.store import QUEUE_LENGTH, sample_of
@@ -127,6 +129,19 @@ class AsyncClient(Session):
         except TimeoutError:
             return None
         return sample
+
+    async def events_since(
+        self, topic: Topic, source: str, since_seq: int = 0, timeout_s: float = TIMEOUT_S
+    ) -> list[Sample[Any]]:
+        """Events of a service again, those after `since_seq`, in order: what a gap, or the time before us, has hidden.
+
+        It keeps the latest 1024 of a topic: a first `seq` above `since_seq` + 1 says that what is between is gone.
+        Numbers begin at 1 with each start of a service. Raises BusError when the service does not answer.
+        """
+        past = Past(topic, since_seq, self._clock.now_ns())
+        while past.wish is not None:
+            past.take(await self.call(source, EVENTS_SINCE, past.wish, timeout_s))
+        return past.samples
 
     async def pause(self, duration_s: float) -> None:
         """Take telemetry into `store` for a while."""

@@ -145,6 +145,11 @@ class Inbox:
         self.refused: Counter[str] = Counter()
         self.latest_refusal = ""
 
+    @property
+    def remembered(self) -> int:
+        """Answers that would be given again."""
+        return len(self._answered)
+
     def admit(self, envelope: Envelope, control: bool, send: Send, principal: Principal | None = None) -> None:
         """Take a message of the cmd or ctl channel; `send` carries acknowledgement and answer back."""
         if envelope.k != "req" or not envelope.id:
@@ -212,17 +217,18 @@ class Inbox:
         envelope = item.envelope
         item.send(self._writer.write("ack", envelope.m, re=envelope.id, dst=envelope.src))
 
-    def finish(self, request: Request, reply: Reply) -> None:
-        """Answer a command that was taken; answering twice changes nothing."""
+    def finish(self, request: Request, reply: Reply, remember: bool = True) -> None:
+        """Answer a command that was taken; answering twice changes nothing. What only reads is not remembered."""
         key = (request.source, request.id)
         if (waiting := self._open.pop(key, None)) is None:
             return
         self._count(reply)
         answer = self._writer.answer(waiting.envelope, reply)
-        now_ns = self._writer.clock.now_ns()
-        if not self._answered:
-            self._oldest_ns = now_ns
-        self._answered[key] = (now_ns, answer)
+        if remember:
+            now_ns = self._writer.clock.now_ns()
+            if not self._answered:
+                self._oldest_ns = now_ns
+            self._answered[key] = (now_ns, answer)
         waiting.send(answer)
 
     def _count(self, reply: Reply) -> None:

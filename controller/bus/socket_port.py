@@ -13,6 +13,7 @@ from controller.bus.lease import LEASE_KEEPER, SCOPE_OF
 from controller.bus.port import Reply, Request, Sample
 from controller.bus.refusals import Refusals
 from controller.bus.requester import Requester
+from controller.bus.ring import Rings
 from controller.bus.security import Security, speaker
 from controller.bus.sockets import Dialler, Publisher, Server, Subscriber
 from controller.bus.store import Numbering, Store, refuse_truth
@@ -160,6 +161,7 @@ class SocketPort:
         others = [endpoints.tlm for name, endpoints in table.items() if name != service]
         self._listener = Listener(self._transport, clock, others)
         self._dialler = Dialler(self._transport, table)
+        self._rings = Rings(lambda request, reply: self._inbox.finish(request, reply, remember=False))
         self._fence = Fence(service, clock, self._leases, self.answer)
         if service in SCOPE_OF:
             self._listener.subscribe(STATION_LEASE)
@@ -189,6 +191,8 @@ class SocketPort:
     def publish(self, topic: Topic, body: Body) -> None:
         """Send telemetry; never blocks."""
         envelope = self._writer.telemetry(topic, body, self._numbers.next(topic, body))
+        if topic.kind == "event":
+            self._rings.keep(envelope)
         self._publisher.publish(topic.name, frame(envelope))
         self._listener.accept(envelope)
         if topic is SERVICE_HEARTBEAT:
@@ -238,7 +242,7 @@ class SocketPort:
         self._publisher.welcome()
         self._server.poll(1 if self._waited else BATCH)
         self._waited = False
-        return self._fence.passed(self._inbox.take())
+        return self._fence.passed(self._rings.served(self._inbox.take()))
 
     def answer(self, request: Request, reply: Reply) -> None:
         """Finish a command."""
