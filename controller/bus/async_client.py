@@ -64,7 +64,8 @@ class AsyncClient(Session):
     ) -> bytes:
         """Send a command and go on, to send others before waiting for the first; `result` has the answer."""
         request_id = super().send(service, method, body, timeout_s, control, lease)
-        self._take()
+        if self._transport.heard.pending():  # sending may have taken the word of the descriptor
+            self._take()
         if self._timer is None:
             self._timer = self._loop.call_later(TURN_S, self._tick)
         return request_id
@@ -173,12 +174,16 @@ class AsyncClient(Session):
         """Take everything that is there."""
         if self._closed:
             return
-        self._turn()
+        self._requester.read()
+        self._listener.turn()
         if self._transport.heard.pending():  # more than one batch: its descriptor will not say so again
             self._loop.call_soon(self._take)
 
     def _tick(self) -> None:
         self._timer = None
+        if self._closed:
+            return
+        self._requester.turn()
         self._take()
         if self._requester.waiting:
             self._timer = self._loop.call_later(TURN_S, self._tick)

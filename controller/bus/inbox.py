@@ -118,6 +118,7 @@ class _Open(msgspec.Struct, gc=False):
     role: Role
     send: Send
     control: bool
+    answered: bool = False
 
 
 class Inbox:
@@ -189,7 +190,7 @@ class Inbox:
         self._forget()
         if self._handed:
             for item in self._handed:
-                if (item.source, item.envelope.id) in self._open:
+                if not item.answered:
                     self._acknowledge(item)
             self._handed = []
         if not (self._control or self._commands):
@@ -199,7 +200,7 @@ class Inbox:
         utc_ns = self._writer.clock.utc_ns()
         for item in waiting:
             envelope, body = item.envelope, {}
-            refusal = None if item.control else self._late(envelope, utc_ns)
+            refusal = None if item.control or utc_ns < envelope.dl else self._late(envelope, utc_ns)
             if refusal is None:
                 try:
                     body = body_as(envelope, BODY)
@@ -222,7 +223,9 @@ class Inbox:
         key = (request.source, request.id)
         if (waiting := self._open.pop(key, None)) is None:
             return
-        self._count(reply)
+        waiting.answered = True
+        if reply.code:
+            self._count(reply)
         answer = self._writer.answer(waiting.envelope, reply)
         if remember:
             now_ns = self._writer.clock.now_ns()
@@ -285,6 +288,8 @@ class Inbox:
         )
 
     def _forget(self) -> None:
+        if not self._answered:
+            return
         before_ns = self._writer.clock.now_ns() - CACHE_NS
         while self._answered and self._oldest_ns < before_ns:
             self._answered.popitem(last=False)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
 import zmq
 
 from controller.bus.envelope import VERSION, BusError, Envelope, Lease, decode, encode, pack
@@ -21,8 +21,7 @@ LOOK_S: Final = 0.02  # who waits for an answer looks at telemetry and deadlines
 ANY_START: Final = STOPS | {"ping"}
 
 
-@dataclass(slots=True)
-class _Call:
+class _Call(msgspec.Struct):
     service: str
     method: str
     body: dict[str, Any]
@@ -126,10 +125,14 @@ class Requester:
         del self._calls[request_id]
         return call.reply
 
-    def turn(self) -> None:
-        """Send what can be sent, take what has come, give up what is over."""
+    def read(self) -> None:
+        """Take what has come."""
         for received in self._dialler.received():
             self._read(received)
+
+    def turn(self) -> None:
+        """Send what can be sent, take what has come, give up what is over."""
+        self.read()
         now_ns = self._writer.clock.now_ns()
         for call in list(self._calls.values()):
             if call.reply is None and not call.sent:

@@ -51,12 +51,13 @@ class Rings:
 
     def served(self, requests: list[Request]) -> list[Request]:
         """Answer those that ask for events; returns the others."""
-        if all(request.method != EVENTS_SINCE for request in requests):
-            return requests
+        others: list[Request] = []
         for request in requests:
             if request.method == EVENTS_SINCE:
                 self._finish(request, self._answer(request))
-        return [request for request in requests if request.method != EVENTS_SINCE]
+            else:
+                others.append(request)
+        return others
 
     def _answer(self, request: Request) -> Reply:
         try:

@@ -69,6 +69,7 @@ class Subscriber:
     def __init__(self, transport: Transport, endpoints: list[str]) -> None:
         self._channel = transport.channel(zmq.SUB)
         self._channel.socket.setsockopt(zmq.RCVBUF, BUFFER_BYTES)
+        self.stirred = self._channel.stirred  # whether there may be frames
         self._topics: set[str] = set()
         for endpoint in endpoints:
             self._channel.socket.connect(endpoint)
@@ -79,10 +80,6 @@ class Subscriber:
             self._topics.add(name)
             self._channel.socket.setsockopt(zmq.SUBSCRIBE, name.encode() + SEPARATOR)
             self._channel.used = True
-
-    def stirred(self) -> bool:
-        """Whether there may be frames."""
-        return self._channel.stirred()
 
     def frames(self) -> Iterator[bytes]:
         """Frames that are there now."""
@@ -177,8 +174,9 @@ class Dialler:
 
     def received(self) -> Iterator[Received]:
         """Answers that are there now."""
+        self._transport.heard.look(0)
         for channel in self._channels.values():
-            if channel.stirred():
+            if channel.used or channel.rung:
                 yield from channel.receive()
 
     def wait(self, timeout_s: float) -> None:

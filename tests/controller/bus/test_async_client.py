@@ -201,13 +201,16 @@ def test_an_iterator_that_is_not_read_is_bounded_and_what_it_loses_is_counted(po
             sender.publish(LINK_STATE, link(0))
             await heard(client, sender, LINK_STATE)
             unread = client.envelopes()
-            for number in range(1, sent + 1):
-                sender.publish(LINK_STATE, link(number))
-                if number % (HIGH_WATER // 4) == 0:
-                    await asyncio.sleep(0.01)
-            async with asyncio.timeout(10):
-                while client.store.latest(LINK_STATE).body.t_utc_ns < sent:  # type: ignore[union-attr]
-                    await asyncio.sleep(0.001)
+
+            def newest() -> int:
+                sample = client.store.latest(LINK_STATE)
+                return 0 if sample is None else sample.body.t_utc_ns
+
+            async with asyncio.timeout(20):
+                for number in range(1, sent + 1):
+                    sender.publish(LINK_STATE, link(number))
+                    while number % (HIGH_WATER // 4) in {0, sent % (HIGH_WATER // 4)} and newest() < number:
+                        await asyncio.sleep(0.001)
             unread.end()
             return len([None async for _ in unread]), client.store.gaps[LINK_STATE.name]
 
