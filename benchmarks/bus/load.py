@@ -170,6 +170,8 @@ def measure(seconds: float) -> dict[str, Any]:
                     "missed": sum(missed for _, missed in counts),
                 }
 
+            if watcher.wait_for(SERVICE_HEARTBEAT, timeout_s=10.0) is None:
+                raise RuntimeError("the loop did not start")
             phase("alone", [])
             crowds = [part("crowd") for _ in range(CROWDS)]
             stopped = part("sleeper")

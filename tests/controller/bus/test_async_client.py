@@ -60,11 +60,12 @@ def test_a_stop_overtakes_a_command_that_is_being_executed(table: Table, toy: Ca
     async def run() -> list[Reply]:
         async with AsyncClient(table) as client:
             held = asyncio.create_task(client.call("link", "toy.hold", timeout_s=5.0))
-            while (await client.call("link", "stop", control=True)).code or not held.done():
-                pass
+            while "toy.hold" not in served.executed:
+                await asyncio.sleep(0.001)
+            assert (await client.call("link", "stop", control=True)).code == ""
             return [await held]
 
-    with toy("link"):
+    with toy("link") as served:
         assert asyncio.run(run()) == [Reply("BUSY", "held until the stop")]
 
 
@@ -97,9 +98,11 @@ def test_a_wait_that_was_cancelled_may_be_waited_for_again(table: Table, toy: Ca
     async def run() -> Reply:
         async with AsyncClient(table) as client:
             held = client.send("link", "toy.hold", timeout_s=5.0)
-            for _ in range(20):
+            cancelled = 0
+            while cancelled < 20 or "toy.hold" not in served.executed:  # a stop overtakes what is not executed yet
                 with pytest.raises(TimeoutError):
                     await asyncio.wait_for(client.result(held), 0.001)
+                cancelled += 1
             assert (await client.call("link", "stop", control=True)).code == ""
             return await client.result(held)
 
