@@ -14,6 +14,7 @@ from controller.bus.fence import Fence
 from controller.bus.inbox import Inbox, Writer, reply_of
 from controller.bus.lease import LEASE_KEEPER
 from controller.bus.port import Reply, Request, Sample
+from controller.bus.ring import Rings
 from controller.bus.roles import Principal
 from controller.bus.store import Newest, Numbering, Store, refuse_truth
 from controller.bus.topics import STATION_LEASE, Body, Topic
@@ -121,6 +122,7 @@ class LocalPort:
         self._bus = bus
         self._numbers = Numbering(writer.service)
         self._replies: dict[bytes, tuple[int, Reply] | None] = {}
+        self._rings = Rings(lambda request, reply: self.inbox.finish(request, reply, remember=False))
         self._fence = Fence(self.service, bus.clock, lambda: self.fresh(STATION_LEASE, LEASE_KEEPER), self.answer)
 
     @property
@@ -131,7 +133,10 @@ class LocalPort:
     def publish(self, topic: Topic, body: Body) -> None:
         """Deliver telemetry to everybody, now."""
         seq = self._numbers.next(topic, body)
-        self._bus.telemetry(frame(self.writer.telemetry(topic, body, seq)))
+        envelope = self.writer.telemetry(topic, body, seq)
+        if topic.kind == "event":
+            self._rings.keep(envelope)
+        self._bus.telemetry(frame(envelope))
 
     def latest(self, topic: Topic, source: str = "") -> Sample[Any] | None:
         """The newest sample of a topic, however old."""
@@ -157,7 +162,7 @@ class LocalPort:
 
     def requests(self) -> list[Request]:
         """Commands that arrived since the previous call; control requests first."""
-        return self._fence.passed(self.inbox.take())
+        return self._fence.passed(self._rings.served(self.inbox.take()))
 
     def answer(self, request: Request, reply: Reply) -> None:
         """Finish a command."""

@@ -71,6 +71,7 @@ class Newest:
         self._last: dict[str, Item] = {}
         self._queues: defaultdict[str, list[deque[Item]]] = defaultdict(list)
         self._bells: defaultdict[str, list[Bell]] = defaultdict(list)
+        self._boots: dict[str, tuple[int, bytes]] = {}  # by source: when it was told, and what
         self.gaps: Counter[str] = Counter()
         self.received = 0
 
@@ -93,6 +94,8 @@ class Newest:
         self.received += 1
         for bell in self._bells.get(name, ()):
             bell.rung = True
+        if envelope.boot and received_ns >= self._boots.get(envelope.src, (received_ns,))[0]:
+            self._boots[envelope.src] = (received_ns, envelope.boot)
         for queue in self._queues.get(name, ()):
             if len(queue) >= QUEUE_LENGTH:
                 queue.popleft()
@@ -121,8 +124,7 @@ class Newest:
 
     def boot_of(self, source: str) -> bytes:
         """Boot id of a service by its newest telemetry; empty when it has sent none."""
-        items = [item for (_, name), item in self._items.items() if name == source]
-        return max(items, key=lambda item: item.received_ns).envelope.boot if items else b""
+        return self._boots.get(source, (0, b""))[1]
 
 
 class Store:

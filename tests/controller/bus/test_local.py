@@ -266,7 +266,8 @@ def test_a_command_for_an_earlier_start_of_the_service_is_refused(clock: Lockste
     assert rules.admit(rules.request(boot=b"previous")) == ["err"]
     assert rules.error() == "TRANSPORT"
     assert rules.inbox.take() == []
-    assert rules.admit(rules.request(boot=rules.writer.boot)) == ["ack"]
+    assert rules.admit(rules.request(boot=rules.writer.boot)) == []
+    assert len(rules.inbox.take()) == 1
 
 
 def test_a_command_for_another_service_is_refused(clock: Lockstep) -> None:
@@ -278,12 +279,24 @@ def test_a_command_for_another_service_is_refused(clock: Lockstep) -> None:
 def test_the_same_id_is_answered_again_and_executed_once(clock: Lockstep) -> None:
     rules = Rules(clock)
     request = rules.request()
-    assert rules.admit(request) == ["ack"]
+    assert rules.admit(request) == []
     assert rules.admit(request) == ["ack"], "still being worked on"
     (taken,) = rules.inbox.take()
     rules.inbox.finish(taken, Reply("", "", body={"done": 1}))
     assert rules.admit(request) == ["rep"]
     assert rules.inbox.take() == []
+
+
+def test_a_command_is_acknowledged_when_a_cycle_has_ended_without_its_answer(clock: Lockstep) -> None:
+    rules = Rules(clock)
+    long, short = rules.request(), rules.request()
+    assert rules.admit(long) + rules.admit(short) == []
+    taken = rules.inbox.take()
+    rules.inbox.finish(taken[1], Reply("", ""))
+    rules.sent.clear()
+    rules.inbox.take()
+    rules.inbox.take()
+    assert [(answer.k, answer.re) for answer in rules.sent] == [("ack", long.id)]
 
 
 def test_an_answer_is_remembered_for_a_minute(clock: Lockstep) -> None:
