@@ -28,8 +28,10 @@ $(STAMP): $(SOURCES)
 demo: venv  ## one pass of a real satellite on an emulated terminal
 	@$(BIN)/boresight demo
 
-test: venv  ## the tests
-	@$(BIN)/pytest -m 'not stranger and not campaign and not kernel' --cov --cov-report=term:skip-covered
+QUICK := -m 'not stranger and not campaign and not kernel' --cov
+test: venv  ## the tests, two at a time; those of a station in real time alone, after them
+	@$(BIN)/pytest $(QUICK) -n 2 --dist worksteal --ignore tests/e2e/realtime --cov-report= --cov-fail-under=0
+	@$(BIN)/pytest $(QUICK) --cov-append --cov-report=term:skip-covered tests/e2e/realtime
 
 check: venv  ## lint, types, walls, generated files
 	@$(BIN)/ruff check .
