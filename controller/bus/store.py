@@ -91,6 +91,10 @@ class Newest:
         """From now on put every new message of the topic into `queue`, too."""
         self._queues[topic.name].append(queue)
 
+    def starve(self, topic: str, queue: deque[Item]) -> None:
+        """Nothing goes into `queue` any more."""
+        self._queues[topic] = [other for other in self._queues[topic] if other is not queue]
+
     def find(self, topic: Topic, source: str = "") -> Item | None:
         """The newest of a source, or of whichever source sent last."""
         return self._items.get((topic.name, source)) if source else self._last.get(topic.name)
@@ -133,6 +137,12 @@ class Store:
         if topic.name not in self._queues:
             self._queues[topic.name] = deque()
             self._newest.feed(topic, self._queues[topic.name])
+
+    def close(self) -> None:
+        """Nobody reads here any more."""
+        for name, queue in self._queues.items():
+            self._newest.starve(name, queue)
+        self._queues.clear()
 
     def accept(self, envelope: Envelope, received_ns: int) -> bool:
         """Take a message; False when it had come before (a replayed last value)."""

@@ -48,6 +48,7 @@ from hal.traits import Camera, FineLoop, FineStatus, Identity
 Plan = Callable[[PointingState, Array | None, int, bool], scan.ScanPath]
 SILENT_NS = NS  # a camera that sends nothing for this long is lost
 REOPEN_NS = NS
+REFUSAL_NS = 10 * NS  # between two times that the same refusal is told
 SCAN_NS = NS // 10
 LOOP_MODES = frozenset({"FINE", "LINK"})
 TRACKING_MODES = LOOP_MODES | {"ACQUIRE", "COARSE"}
@@ -82,6 +83,7 @@ class TrackingService(Service):
         self._mode = ""
         self._frame_ns = 0
         self._safety_died = False
+        self._refusal, self._refusal_due_ns = "", 0
         self._track = Track(self._settings)
         self._scan = scan.Scan()
         self._scan_phase = ""  # as published
@@ -100,8 +102,7 @@ class TrackingService(Service):
         try:
             self._turn(self._mirror)
         except DeviceError as error:
-            again = self._mirror.refused(self.clock.now_ns())
-            self._tell("warning" if again else "error", "REFUSED", str(error))
+            self._refused(self._mirror, str(error))
         except HalError as error:
             self._tell("error", "DEVICE_LOST", str(error))
             self._reopen()
@@ -130,8 +131,19 @@ class TrackingService(Service):
             self._track.take(pointing)
         if sight is not None and self._mode in TRACKING_MODES:
             self._track.see(self._utc_of(sight.t_mid_ns), sight)
-        self._act(mirror, status, pointing)
+        try:
+            self._act(mirror, status, pointing)
+        except DeviceError as error:  # what it is and what is seen is told all the same
+            self._refused(mirror, str(error))
         self._publish(mirror, status, sight, pointing)
+
+    def _refused(self, mirror: Mirror, sentence: str) -> None:
+        """Told when it is new, and now and then: a board that is latched refuses fifty times a second."""
+        now_ns = self.clock.now_ns()
+        again = mirror.refused(now_ns)
+        if sentence != self._refusal or now_ns >= self._refusal_due_ns:
+            self._refusal, self._refusal_due_ns = sentence, now_ns + REFUSAL_NS
+            self._tell("warning" if again else "error", "REFUSED", sentence)
 
     def _emission_enabled(self) -> bool:
         """What the safety service says now; a no for good once its process has died."""
@@ -156,6 +168,7 @@ class TrackingService(Service):
         if self._mode in {"SLEW", "STOWED"}:
             self._track, self._scan = Track(self._settings), scan.Scan()
             mirror.again()
+            self._refusal = ""
         if self._mode == "SLEW":
             self._eye.look(self._settings.narrow_half_extent_rad, self._settings.frame_rate_hz)
         if before in {"SAFE", "FAULT", "HOLD"} and self._mode == "STOWED":
