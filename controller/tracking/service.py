@@ -83,7 +83,7 @@ class TrackingService(Service):
         self._mode = ""
         self._frame_ns = 0
         self._safety_died = False
-        self._refusal, self._refusal_due_ns = "", 0
+        self._refusal, self._refused_ns, self._refusal_due_ns = "", 0, 0
         self._track = Track(self._settings)
         self._scan = scan.Scan()
         self._scan_phase = ""  # as published
@@ -138,12 +138,13 @@ class TrackingService(Service):
         self._publish(mirror, status, sight, pointing)
 
     def _refused(self, mirror: Mirror, sentence: str) -> None:
-        """Told when it is new, and now and then: a board that is latched refuses fifty times a second."""
+        """Told unless it has just been told: a board that is latched refuses fifty times a second."""
         now_ns = self.clock.now_ns()
-        again = mirror.refused(now_ns)
-        if sentence != self._refusal or now_ns >= self._refusal_due_ns:
-            self._refusal, self._refusal_due_ns = sentence, now_ns + REFUSAL_NS
-            self._tell("warning" if again else "error", "REFUSED", sentence)
+        again, before_ns, self._refused_ns = mirror.refused(now_ns), self._refused_ns, now_ns
+        if sentence == self._refusal and now_ns - before_ns < REOPEN_NS // 2 and now_ns < self._refusal_due_ns:
+            return
+        self._refusal, self._refusal_due_ns = sentence, now_ns + REFUSAL_NS
+        self._tell("warning" if again else "error", "REFUSED", sentence)
 
     def _emission_enabled(self) -> bool:
         """What the safety service says now; a no for good once its process has died."""
