@@ -47,8 +47,8 @@ class StopFlag:
 
     def _tell(self, number: int, where: FrameType | None) -> None:
         self._told = True
-        if self._loading:  # imports and compiling take seconds, and nobody waits for them
-            raise SystemExit(0)
+        if self._loading:  # imports and compiling take seconds, and swallow an exception now and then
+            os._exit(0)
 
     def __call__(self) -> bool:
         """True once the service should end."""
@@ -58,13 +58,16 @@ class StopFlag:
 def take_priority(priority: int) -> str:
     """Schedule every thread of this process first-in-first-out; returns what the operator should know, if anything.
 
-    Called once the imports are done and the devices open: that work would stop the whole machine.
+    Called once the imports are done and the devices open: that work would stop the whole machine. What the main thread
+    starts does not inherit it. The others start nothing and go without that mark: a thread of libzmq that begins to run
+    only now reads its policy and sets it again, and with a mark that it does not know that is EINVAL, and abort().
     """
     if priority <= 0:
         return ""
     try:
-        for thread in os.listdir("/proc/self/task"):
-            os.sched_setscheduler(int(thread), os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(priority))
+        for thread in map(int, os.listdir("/proc/self/task")):
+            mark = os.SCHED_RESET_ON_FORK if thread == os.getpid() else 0
+            os.sched_setscheduler(thread, os.SCHED_FIFO | mark, os.sched_param(priority))
     except (PermissionError, OSError) as error:
         return (
             f"runs without real-time priority ({error.strerror}): late steps are more frequent; allow it with "

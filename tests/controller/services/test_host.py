@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -55,6 +57,38 @@ def test_real_time_priority_that_is_not_allowed_is_told(monkeypatch: pytest.Monk
     assert asked == [(os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, 10)], "what it starts does not inherit it"
     monkeypatch.setattr(os, "sched_setscheduler", lambda *arguments: None)
     assert take_priority(10) == ""
+
+
+def test_only_the_thread_that_starts_processes_is_marked_since_libzmq_aborts_over_the_mark(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: dict[int, int] = {}
+    monkeypatch.setattr(os, "sched_setscheduler", lambda thread, policy, parameter: asked.update({thread: policy}))
+    done = threading.Event()
+    other = threading.Thread(target=done.wait)
+    other.start()
+    try:
+        assert take_priority(10) == ""
+    finally:
+        done.set()
+        other.join()
+    assert asked[os.getpid()] == os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
+    assert asked[other.native_id or 0] == os.SCHED_FIFO
+
+
+def test_a_service_told_to_end_while_it_loads_ends_even_where_exceptions_are_swallowed() -> None:
+    code = (
+        "import os, signal, weakref\n"
+        "from controller.services.host import StopFlag\n"
+        "StopFlag().catch_signals()\n"
+        "class Module: pass\n"
+        "module = Module()\n"
+        "ref = weakref.ref(module, lambda ref: os.kill(os.getpid(), signal.SIGTERM))\n"
+        "del module\n"
+        "print('it loads on')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 class AfterTurns:
@@ -166,6 +200,7 @@ def test_a_service_that_is_told_to_end_while_it_loads_ends_at_once(
     toys_here: str, tmp_path: Path, base_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(os, "_exit", sys.exit)
     monkeypatch.setattr(host, "host", lambda *_: os.kill(os.getpid(), signal.SIGTERM) or pytest.fail("it went on"))
     try:
         with pytest.raises(SystemExit):
