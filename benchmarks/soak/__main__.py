@@ -11,10 +11,11 @@ import json
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from benchmarks.soak.chance import Odds, draw
-from benchmarks.soak.page import write_page
-from benchmarks.soak.program import Flight, Program
+from benchmarks.soak.page import commit, write_page
+from benchmarks.soak.program import Flight, Outcome, Program
 from benchmarks.soak.sky import BEGIN_NS, SLOT_NS, passes, rig_of
 
 NS = 1_000_000_000
@@ -53,22 +54,30 @@ def main() -> None:
     def tell(sentence: str) -> None:
         print(sentence, file=sys.stderr, flush=True)
 
+    kind, ran = "lockstep" if options.lockstep else "realtime", commit()
+
+    def result_of(outcome: Outcome) -> dict[str, Any]:
+        return {"kind": kind, "seed": options.seed, "commit": ran, **outcome.as_row()}
+
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
+
+        def so_far(outcome: Outcome) -> None:
+            """A soak that is cut off leaves what it has."""
+            (folder / "result.json").write_text(json.dumps(result_of(outcome), indent=2) + "\n", encoding="utf-8")
+
         if options.lockstep:
             from benchmarks.soak.lockstep import Soak
 
-            outcome = Soak(
-                day(options.hours or 24.0, options.seed), folder, options.seed, options.wall_min * 60, tell
-            ).run()
+            program = day(options.hours or 24.0, options.seed)
+            outcome = Soak(program, folder, options.seed, options.wall_min * 60, tell, so_far).run()
         else:
             from benchmarks.soak.realtime import soak
 
-            outcome = soak(options.hours or 1.0, folder, options.seed, tell)
-        result = {"kind": "lockstep" if options.lockstep else "realtime", "seed": options.seed, **outcome.as_row()}
-        if options.keep:
-            (folder / "result.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+            outcome = soak(options.hours or 1.0, folder, options.seed, tell, so_far)
+        so_far(outcome)
+    result = result_of(outcome)
     if options.page:
         write_page(result)
     if options.json:

@@ -82,11 +82,18 @@ class Soak:
     """`run` flies the program; `wall_s` ends it after the pass that is under way then."""
 
     def __init__(
-        self, program: Program, folder: Path, seed: int = 1, wall_s: float = float("inf"), tell: Tell = print
+        self,
+        program: Program,
+        folder: Path,
+        seed: int = 1,
+        wall_s: float = float("inf"),
+        tell: Tell = print,
+        so_far: Callable[[Outcome], None] = lambda outcome: None,
     ) -> None:
         self._program = program
         self._folder = folder
         self._tell = tell
+        self._so_far = so_far
         self._wall = RealClock()
         self._wall_s = wall_s
         first = program.flights[0].plan.target
@@ -129,7 +136,7 @@ class Soak:
             self._bench.close()
         outcome.simulated_s, outcome.wall_s = self._clock.now_ns() / NS, (self._wall.now_ns() - began_ns) / NS
         outcome.problems += [f"{name} ended: {error!r}" for name, error in self._clock.failures.items()]
-        outcome.gaps = dict(self._bus._newest.gaps)
+        outcome.gaps = self._bus.gaps_by_topic()
         outcome.use["the whole station"] = self._use
         self._check_recordings(first)
         return outcome
@@ -190,7 +197,7 @@ class Soak:
             if turn % round(SIM_TRUTH.rate_hz) == 0:
                 azimuth, elevation = (float(axis[LOAD]) for axis in world.gimbal.state)
                 self._watch.boresight(clock.utc_ns(), *world.axis_boresight_rad(azimuth, elevation))
-                self._watch.counted(clock.utc_ns(), self._bus._newest.gaps)
+                self._watch.counted(clock.utc_ns(), self._bus.gaps_by_topic())
             if clock.now_ns() >= memory_ns and self._watch.mode == "STOWED":
                 memory_ns = clock.now_ns() + MEMORY_NS
                 gc.collect()
@@ -242,6 +249,10 @@ class Soak:
             human.fly(flight.plan, flight.end_ns)
             verdict = self._outcome.over(flight, mode)
             wall_s = (self._wall.now_ns() - self._began_wall_ns) / NS
+            self._outcome.simulated_s, self._outcome.wall_s = self._clock.now_ns() / NS, wall_s
+            self._outcome.use["the whole station"] = self._use
+            self._outcome.gaps = self._bus.gaps_by_topic()
+            self._so_far(self._outcome)
             done = (self._clock.utc_ns() - program.begin_ns) / (program.end_ns - program.begin_ns)
             eta_min = wall_s / max(done, 1e-9) * (1 - done) / 60
             how = "held" if verdict.held else "lost"

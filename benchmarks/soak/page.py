@@ -37,13 +37,18 @@ def write_page(result: dict[str, Any], page: Path = PAGE) -> None:
     page.write_text("\n## ".join([HEAD.rstrip() + "\n", *(text + "\n" for text in ordered)]), encoding="utf-8")
 
 
+def commit() -> str:
+    """What is checked out."""
+    told = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
+    return told.stdout.strip()
+
+
 def lines(result: dict[str, Any]) -> list[str]:
     """One section without its title."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout
     date = datetime.fromtimestamp(RealClock().utc_ns() * 1e-9, UTC)
     r = result
     text = [
-        f"Run on {date:%Y-%m-%d} at commit {commit.strip()} with seed {r['seed']}: {r['simulated_h']} h of the",
+        f"Run on {date:%Y-%m-%d} at commit {r['commit']} with seed {r['seed']}: {r['simulated_h']} h of the",
         f"station in {r['wall_h']} h, {r['ratio']} times real time.",
         "",
         f"- {r['passes']} passes: {r['held_without_a_break']} held without a break, {r['held']} in LINK at the end,",
@@ -63,7 +68,8 @@ def lines(result: dict[str, Any]) -> list[str]:
         text += [
             f"- the bench's machine stood still {r['bench_stalls']} times for more than 0.1 s, at most",
             f"  for {r['bench_late_max_s']} s: then every device is silent, which is a cause like any other;",
-            f"  {r['blind_seconds']} seconds of it would count as unsafe of a device that hears what it is told",
+            f"  {r['blind_seconds']} seconds of it would count as unsafe of a device that hears what it is told;",
+            f"  the station's supervisor was silent {r['station_late']} times for more than 0.3 s",
         ]
     text += [
         "",

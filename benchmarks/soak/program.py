@@ -53,6 +53,7 @@ class Outcome:
     wall_s: float = 0.0
     stalls: int = 0  # of the bench's machine, in real time
     late_s: float = 0.0  # the longest of them
+    late: int = 0  # times that the station's machine had no time for its supervisor
 
     def over(self, flight: Flight, mode: str) -> Verdict:
         """Judge the pass that has just ended; `mode` is the one it began in."""
@@ -97,8 +98,9 @@ class Outcome:
             "unexplained": sum(bool(v.unexplained) for v in self.verdicts),
             "link_s": round(sum(v.link_s for v in self.verdicts), 1),
             "fades": sum(v.fades for v in self.verdicts),
-            "happenings": len(watch.causes) - self.stalls,
+            "happenings": len(watch.causes) - self.stalls - self.late,
             "bench_stalls": self.stalls,
+            "station_late": self.late,
             "bench_late_max_s": round(self.late_s, 2),
             "stops_for_a_latched_board": len(human.stops),
             "faults": sum(bool(h.word) for h in done),

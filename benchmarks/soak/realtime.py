@@ -66,9 +66,10 @@ LAST_NS = 40 * NS
 START_BEFORE_S = 60.0
 START_S, END_S, COMMAND_S = 240.0, 30.0, 60.0
 STANDSTILL_NS = NS // 10  # three attempts to reach the beam board take 0.2 s
+SILENT_NS = 3 * NS // 10  # of the supervisor's heartbeat, which is ten a second
 MEMORY_NS = 20 * NS
-WARM_UP_S = 420.0  # of each process
-LONG_S = 1200.0  # what a slope needs after that
+WARM_UP_S = 240.0  # of each process
+LONG_S = 480.0  # what a slope needs after that
 LOOKED_AT = frozenset({"sim/truth/line_of_sight", "safety/state", "station/mode", "safety/trip", "pointing/state"})
 MORTALS = ("safety", "station", "pointing", "tracking", "link", "recorder")
 Tell = Callable[[str], None]
@@ -185,6 +186,8 @@ class Desk:
         self.problems: list[str] = []
         self.late_s = 0.0  # the bench, at most
         self.stalls = 0
+        self.late = 0  # times that the station's machine was
+        self._beat = (b"", 0)
         self._late_ns = 0
 
     def call(
@@ -238,12 +241,23 @@ class Desk:
             body = body_of(envelope) if envelope.m in LOOKED_AT else None
             if envelope.m == SIM_TRUTH.name and body is not None:
                 self._stood_still(envelope.t, body.t_utc_ns)
+            if envelope.m == SERVICE_HEARTBEAT.name and envelope.src == "supervisor":
+                self._was_late(envelope.boot, envelope.t)
             watch.hear(envelope.m, envelope.src, envelope.boot, envelope.seq, envelope.t, body)
             if envelope.m == "pointing/state" and body is not None:
                 watch.boresight(body.t_utc_ns, body.azimuth_rad, body.elevation_rad)
         if self.utc_ns() >= self._counted_ns:
             self._counted_ns = self.utc_ns() + NS
             watch.counted(self.utc_ns(), self._bench.client.store.gaps)
+
+    def _was_late(self, boot: bytes, sent_ns: int) -> None:
+        """The supervisor waits for no device: where it is silent, the station's machine had no time for it."""
+        (boot_before, before_ns), self._beat = self._beat, (boot, sent_ns)
+        if boot == boot_before and sent_ns - before_ns > SILENT_NS:
+            self.late += 1
+            silent_s = (sent_ns - before_ns) / NS
+            what = f"the station's machine was late: its supervisor was silent for {silent_s:.2f} s"
+            self._watch.cause(what, before_ns, sent_ns)
 
     def _stood_still(self, sent_ns: int, true_ns: int) -> None:
         """The bench's machine had no time for it, and so every device was silent, which no real device does."""
@@ -294,8 +308,10 @@ class Desk:
             self.use.setdefault((name, pid), Use()).sample(now_ns / NS, pid)
 
 
-def soak(hours: float, folder: Path, seed: int, tell: Tell) -> Outcome:
-    """Fly it. Everything that was started is ended again."""
+def soak(
+    hours: float, folder: Path, seed: int, tell: Tell, so_far: Callable[[Outcome], None] = lambda outcome: None
+) -> Outcome:
+    """Fly it; `so_far` gets what is known after each pass. Everything that was started is ended again."""
     with ExitStack() as stack:
         tell("starting the bench and the station")
         bench = Bench(folder, seed)
@@ -315,6 +331,11 @@ def soak(hours: float, folder: Path, seed: int, tell: Tell) -> Outcome:
             human.fly(flight.plan, flight.end_ns)
             desk.pause(1.0)  # what was sent in time has come
             verdict = outcome.over(flight, mode)
+            outcome.simulated_s = (bench.clock.utc_ns() - started_ns) / NS
+            outcome.wall_s = (wall.now_ns() - began_ns) / NS
+            outcome.gaps = dict(bench.client.store.gaps)
+            outcome.stalls, outcome.late_s, outcome.late = desk.stalls, desk.late_s, desk.late
+            so_far(outcome)
             why = "; ".join(verdict.causes + [f"UNEXPLAINED {what}" for what in verdict.unexplained])
             left_min = (program.end_ns - bench.clock.utc_ns()) / NS / 60
             tell(
@@ -324,7 +345,6 @@ def soak(hours: float, folder: Path, seed: int, tell: Tell) -> Outcome:
         human.rest(program.end_ns)
         outcome.simulated_s = (bench.clock.utc_ns() - started_ns) / NS
         outcome.wall_s = (wall.now_ns() - began_ns) / NS
-        outcome.stalls, outcome.late_s = desk.stalls, desk.late_s
         outcome.gaps = dict(bench.client.store.gaps)
     outcome.problems += desk.problems
     outcome.use = {f"{name} {pid}": _warm(use) for (name, pid), use in desk.use.items() if _long(use)}

@@ -82,6 +82,10 @@ class LocalBus:
         """Telemetry messages that were missed: none, or somebody who drains a topic has stopped doing so."""
         return self._newest.gaps.total()
 
+    def gaps_by_topic(self) -> dict[str, int]:
+        """The same, by topic."""
+        return dict(self._newest.gaps)
+
     def telemetry(self, data: bytes) -> None:
         """Deliver a telemetry frame to every port and tap."""
         envelope = unframe(data)

@@ -213,8 +213,12 @@ class SocketPort:
         self._listener.turn()
 
     def requests(self) -> list[Request]:
-        """Commands that arrived since the previous call; control requests first."""
+        """Commands that arrived since the previous call; control requests first.
+
+        Telemetry is taken in, too: a service that asks for none would let it pile up in its socket.
+        """
         self._publisher.welcome()
+        self._listener.turn()
         self._server.poll()
         return self._fence.passed(self._inbox.take())
 
