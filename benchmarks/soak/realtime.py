@@ -115,8 +115,10 @@ class Bench:
                 raise RuntimeError((folder / "emulate.log").read_text())
             wall.sleep_until(wall.now_ns() + NS // 10)
         self.clock = ShiftedClock(json.loads(addresses.read_text())[UTC_OFFSET])
-        self.client = Client(static_table(base_port=self.base_port), "operator", self.clock)
-        self.client.subscribe_all()
+        table = static_table(base_port=self.base_port)
+        self.client = Client(table, "operator", self.clock)
+        self.ear = Client(table, "watch", self.clock)  # of its own: a client that waits for an answer passes nothing on
+        self.ear.subscribe_all()
         self.run = self.start()
 
     def start(self) -> subprocess.Popen[bytes]:
@@ -143,6 +145,7 @@ class Bench:
         for process in (self.run, self.emulate):
             _end(process)
         self.client.close()
+        self.ear.close()
 
     def _boresight(self, verb: str, *arguments: str, log: str, rig: bool = True) -> subprocess.Popen[bytes]:
         common = ["--run-dir", str(self.run_dir), *(["--rig", str(self.rig_path)] if rig else [])]
@@ -212,17 +215,17 @@ class Desk:
             self._measure()
 
     def mode(self) -> ModeState | None:
-        return self._bench.client.store.fresh(STATION_MODE, "station", self._bench.clock.now_ns())
+        return self._bench.ear.store.fresh(STATION_MODE, "station", self._bench.clock.now_ns())
 
     def safety(self) -> SafetyState | None:
-        return self._bench.client.store.fresh(SAFETY_STATE, "safety", self._bench.clock.now_ns())
+        return self._bench.ear.store.fresh(SAFETY_STATE, "safety", self._bench.clock.now_ns())
 
     def latched(self) -> bool:
-        fine = self._bench.client.store.fresh(TRACKING_FINE, "tracking", self._bench.clock.now_ns())
+        fine = self._bench.ear.store.fresh(TRACKING_FINE, "tracking", self._bench.clock.now_ns())
         return fine is not None and fine.latched
 
     def absent(self) -> list[str]:
-        store, now_ns = self._bench.client.store, self._bench.clock.now_ns()
+        store, now_ns = self._bench.ear.store, self._bench.clock.now_ns()
         return [name for name in REALTIME if store.fresh(SERVICE_HEARTBEAT, name, now_ns) is None]
 
     def start_again(self) -> None:
@@ -237,7 +240,7 @@ class Desk:
 
     def _listen(self, seconds: float) -> None:
         watch = self._watch
-        for envelope in self._bench.client.envelopes(seconds):
+        for envelope in self._bench.ear.envelopes(seconds):
             body = body_of(envelope) if envelope.m in LOOKED_AT else None
             if envelope.m == SIM_TRUTH.name and body is not None:
                 self._stood_still(envelope.t, body.t_utc_ns)
@@ -248,7 +251,7 @@ class Desk:
                 watch.boresight(body.t_utc_ns, body.azimuth_rad, body.elevation_rad)
         if self.utc_ns() >= self._counted_ns:
             self._counted_ns = self.utc_ns() + NS
-            watch.counted(self.utc_ns(), self._bench.client.store.gaps)
+            watch.counted(self.utc_ns(), self._bench.ear.store.gaps)
 
     def _was_late(self, boot: bytes, sent_ns: int) -> None:
         """The supervisor waits for no device: where it is silent, the station's machine had no time for it."""
@@ -333,7 +336,7 @@ def soak(
             verdict = outcome.over(flight, mode)
             outcome.simulated_s = (bench.clock.utc_ns() - started_ns) / NS
             outcome.wall_s = (wall.now_ns() - began_ns) / NS
-            outcome.gaps = dict(bench.client.store.gaps)
+            outcome.gaps = dict(bench.ear.store.gaps)
             outcome.stalls, outcome.late_s, outcome.late = desk.stalls, desk.late_s, desk.late
             so_far(outcome)
             why = "; ".join(verdict.causes + [f"UNEXPLAINED {what}" for what in verdict.unexplained])
@@ -345,7 +348,7 @@ def soak(
         human.rest(program.end_ns)
         outcome.simulated_s = (bench.clock.utc_ns() - started_ns) / NS
         outcome.wall_s = (wall.now_ns() - began_ns) / NS
-        outcome.gaps = dict(bench.client.store.gaps)
+        outcome.gaps = dict(bench.ear.store.gaps)
     outcome.problems += desk.problems
     outcome.use = {f"{name} {pid}": _warm(use) for (name, pid), use in desk.use.items() if _long(use)}
     tell("looking at the recordings")

@@ -45,12 +45,18 @@ class Transport:
         socket.setsockopt(zmq.MAXMSGSIZE, MESSAGE_BYTES_MAX)
         socket.setsockopt(zmq.SNDHWM, HIGH_WATER)
         socket.setsockopt(zmq.RCVHWM, HIGH_WATER)
-        socket.setsockopt(zmq.HEARTBEAT_IVL, 500)
-        socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 1500)
-        socket.setsockopt(zmq.HEARTBEAT_TTL, 2000)
+        if kind in {zmq.DEALER, zmq.ROUTER}:
+            # Not for telemetry: a subscriber that is suspended or slow reads no ping, is cut off, connects again with
+            # its queue still full, and libzmq 4.3.5 aborts ("_input_stopped"). The kernel's keep-alive asks it instead.
+            socket.setsockopt(zmq.HEARTBEAT_IVL, 500)
+            socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 1500)
+            socket.setsockopt(zmq.HEARTBEAT_TTL, 2000)
         socket.setsockopt(zmq.RECONNECT_IVL, 50)
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, 200)  # a service that starts late is found soon
         socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
+        socket.setsockopt(zmq.TCP_KEEPALIVE_IDLE, 2)
+        socket.setsockopt(zmq.TCP_KEEPALIVE_INTVL, 1)
+        socket.setsockopt(zmq.TCP_KEEPALIVE_CNT, 3)
         if self.security is not None and kind in {zmq.DEALER, zmq.SUB}:
             self.security.dial(socket)
         return socket
