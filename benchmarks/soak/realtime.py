@@ -5,6 +5,7 @@ The passes are arcs of one long pass of a satellite at 8000 km, so that the emul
 
 from __future__ import annotations
 
+import heapq
 import json
 import math
 import os
@@ -17,6 +18,7 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,7 @@ from benchmarks.soak.sky import bounds, rig_of
 from benchmarks.soak.watch import STALL, Watch
 from controller.bus.client import Client
 from controller.bus.endpoints import STATION_SERVICES, static_table
-from controller.bus.envelope import Lease, body_of
+from controller.bus.envelope import Envelope, Lease, body_of
 from controller.bus.port import Reply
 from controller.bus.topics import (
     SAFETY_STATE,
@@ -67,6 +69,7 @@ START_BEFORE_S = 60.0
 START_S, END_S, COMMAND_S = 240.0, 30.0, 60.0
 STANDSTILL_NS = NS // 10  # three attempts to reach the beam board take 0.2 s
 SILENT_NS = 3 * NS // 10  # of the supervisor's heartbeat, which is ten a second
+ORDER_NS = 2 * NS  # what one service said may come so much after what another said later
 MEMORY_NS = 20 * NS
 WARM_UP_S = 240.0  # of each process
 LONG_S = 480.0  # what a slope needs after that
@@ -166,9 +169,9 @@ class Bench:
             "start_elevation_deg": math.degrees(start.elevation_rad),
         }
         for key, value in {**SCENARIO, **at}.items():
-            text, count = re.subn(rf"(?m)^{key} = \S+", f"{key} = {value}", text)
-            if count != 1:
-                raise RuntimeError(f"the scenario has {count} times {key}")
+            text, found = re.subn(rf"(?m)^{key} = \S+", f"{key} = {value}", text)
+            if found != 1:
+                raise RuntimeError(f"the scenario has {found} times {key}")
         path = self.folder / "scenario.toml"
         path.write_text(text)
         return path
@@ -191,6 +194,8 @@ class Desk:
         self.stalls = 0
         self.late = 0  # times that the station's machine was
         self._beat = (b"", 0)
+        self._came: list[tuple[int, int, Envelope, Any]] = []  # not heard yet: services are judged in the order of time
+        self._order = count()
         self._late_ns = 0
 
     def call(
@@ -246,6 +251,10 @@ class Desk:
                 self._stood_still(envelope.t, body.t_utc_ns)
             if envelope.m == SERVICE_HEARTBEAT.name and envelope.src == "supervisor":
                 self._was_late(envelope.boot, envelope.t)
+            true_ns = body.t_utc_ns if envelope.m == SIM_TRUTH.name and body is not None else envelope.t
+            heapq.heappush(self._came, (true_ns, next(self._order), envelope, body))
+        while self._came and self._came[0][0] < self.utc_ns() - ORDER_NS:
+            _, _, envelope, body = heapq.heappop(self._came)
             watch.hear(envelope.m, envelope.src, envelope.boot, envelope.seq, envelope.t, body)
             if envelope.m == "pointing/state" and body is not None:
                 watch.boresight(body.t_utc_ns, body.azimuth_rad, body.elevation_rad)
@@ -332,7 +341,7 @@ def soak(
             human.rest(flight.begin_ns)
             mode = watch.mode
             human.fly(flight.plan, flight.end_ns)
-            desk.pause(1.0)  # what was sent in time has come
+            desk.pause(1.0 + ORDER_NS / NS)  # what was sent in time has come, and is heard
             verdict = outcome.over(flight, mode)
             outcome.simulated_s = (bench.clock.utc_ns() - started_ns) / NS
             outcome.wall_s = (wall.now_ns() - began_ns) / NS
