@@ -70,6 +70,8 @@ campaign: venv  ## the runs that are too long for CI; the dated result is commit
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[campaign]'
 	@$(BIN)/python -m benchmarks.campaign
 	@$(BIN)/python -m benchmarks.fuzz --jobs 2
+	@$(BIN)/python -m benchmarks.soak --lockstep --page
+	@$(BIN)/python -m benchmarks.soak --realtime --page
 
 wheel: venv  ## build source archive and wheel, install the wheel afresh, fly the demo's short arc from an empty folder
 	@rm -rf build/wheel && mkdir -p build/wheel/empty

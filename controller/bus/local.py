@@ -6,6 +6,7 @@ moment it is sent, in the order of sending, so a run has one order of events. On
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final, Protocol, runtime_checkable
 
@@ -46,6 +47,7 @@ class LocalBus:
         self._simulated = simulated
         self._waiter = waiter or (clock if isinstance(clock, Waiter) else None)
         self._ports: dict[str, LocalPort] = {}
+        self._starts: Counter[str] = Counter()
         self._newest = Newest()
         self._taps: list[Tap] = []
         self._stopped = False
@@ -54,10 +56,17 @@ class LocalBus:
     def port(self, service: str) -> LocalPort:
         """The port of a service; made on first use, which is its start on the bus."""
         if service not in self._ports:
-            ids = Ids(self.clock, f"{self._seed}:{service}")
+            self._starts[service] += 1
+            again = f":{self._starts[service]}" if self._starts[service] > 1 else ""
+            ids = Ids(self.clock, f"{self._seed}:{service}{again}")
             writer = Writer(service, self.clock, ids, self._simulated)
             self._ports[service] = LocalPort(self, writer, Store(self._newest))
         return self._ports[service]
+
+    def leave(self, service: str) -> None:
+        """Forget a service that has ended: its next port is another start, with a boot id of its own."""
+        if (port := self._ports.pop(service, None)) is not None:
+            port.store.close()
 
     def tap(self, listener: Tap) -> None:
         """Call `listener(topic, envelope)` with every telemetry message, truth included: recorder and bench."""
@@ -79,6 +88,10 @@ class LocalBus:
     def gaps(self) -> int:
         """Telemetry messages that were missed: none, or somebody who drains a topic has stopped doing so."""
         return self._newest.gaps.total()
+
+    def gaps_by_topic(self) -> dict[str, int]:
+        """The same, by topic."""
+        return dict(self._newest.gaps)
 
     def telemetry(self, data: bytes) -> None:
         """Deliver a telemetry frame to every port and tap."""

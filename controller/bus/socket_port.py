@@ -254,10 +254,14 @@ class SocketPort:
         self._listener.turn()
 
     def requests(self) -> list[Request]:
-        """Commands that arrived since the previous call; control requests first."""
+        """Commands that arrived since the previous call; control requests first.
+
+        Telemetry is taken in, too: a service that asks for none would let it pile up in its socket.
+        """
         if not self._waited:
             self._transport.door.look(0)
         self._publisher.welcome()
+        self._listener.turn()
         self._server.poll(1 if self._waited else COMMANDS_AT_ONCE)
         self._waited = False
         return self._fence.passed(self._rings.served(self._inbox.take()))

@@ -114,6 +114,15 @@ class Newest:
             self._bells[topic.name].append(bell)
         return bell
 
+    def unhang(self, bell: Bell) -> None:
+        """Nothing rings it any more."""
+        for name, bells in self._bells.items():
+            self._bells[name] = [other for other in bells if other is not bell]
+
+    def starve(self, topic: str, queue: deque[Item]) -> None:
+        """Nothing goes into `queue` any more."""
+        self._queues[topic] = [other for other in self._queues[topic] if other is not queue]
+
     def find(self, topic: Topic, source: str = "") -> Item | None:
         """The newest of a source, or of whichever source sent last."""
         return self._items.get((topic.name, source)) if source else self._last.get(topic.name)
@@ -163,6 +172,15 @@ class Store:
         if names not in self._bells:
             self._bells[names] = self._newest.hang(topics)
         return self._bells[names]
+
+    def close(self) -> None:
+        """Nobody reads here any more."""
+        for name, queue in self._queues.items():
+            self._newest.starve(name, queue)
+        for bell in self._bells.values():
+            self._newest.unhang(bell)
+        self._queues.clear()
+        self._bells.clear()
 
     def accept(self, envelope: Envelope, received_ns: int) -> bool:
         """Take a message; False when it had come before (a replayed last value)."""

@@ -107,6 +107,19 @@ def test_who_stops_draining_loses_the_oldest_and_it_is_counted(bus: LocalBus) ->
     assert (len(samples), samples[0].seq, bus.gaps()) == (QUEUE_LENGTH, 4, 3)
 
 
+def test_who_has_left_is_kept_nothing_for_and_comes_back_as_another_start(bus: LocalBus) -> None:
+    first, link_port = bus.port("station"), bus.port("link")
+    boot = first.writer.boot
+    first.drain(LINK_STATE)
+    bus.leave("station")
+    again = bus.port("station")
+    assert again.writer.boot != boot
+    for _ in range(QUEUE_LENGTH + 10):
+        link_port.publish(LINK_STATE, link())
+    assert bus.gaps() == 0, "nobody keeps this topic any more"
+    assert again.drain(LINK_STATE) == []
+
+
 def test_a_topic_of_several_services_is_kept_by_source(bus: LocalBus) -> None:
     port = bus.port("station")
     for cycles, name in enumerate(("pointing", "tracking")):
