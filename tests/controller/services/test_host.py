@@ -276,4 +276,4 @@ def test_an_announcement_holds_for_three_seconds() -> None:
 
 def test_nobody_at_the_registry_is_a_sentence(base_port: int) -> None:
     with pytest.raises(BusError, match="boresight run"):
-        RegistryClient(f"tcp://127.0.0.1:{base_port}").lookup(0.1)
+        RegistryClient(f"tcp://127.0.0.1:{base_port}", RealClock()).lookup(0.1)
