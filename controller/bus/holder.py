@@ -38,15 +38,20 @@ class Caller(Protocol):
         ...
 
 
-@contextmanager
-def leased(caller: Caller, scope: str, reason: str, ttl_s: float = TTL_S, preempt: bool = False) -> Iterator[Lease]:
-    """Hold a lease for a few commands that are over before it is. Raises LeaseRefusedError."""
+def acquire(caller: Caller, scope: str, reason: str, ttl_s: float = TTL_S, preempt: bool = False) -> Lease:
+    """A lease that ends when nobody renews it for `ttl_s`. Raises LeaseRefusedError."""
     body = {"scope": scope, "ttl_s": ttl_s, "reason": reason, "preempt": preempt}
     reply = caller.call(LEASE_KEEPER, "lease.acquire", body, CALL_TIMEOUT_S, True)
     if reply.code:
         raise LeaseRefusedError(f"{reply.message}{f' ({reply.hint})' if reply.hint else ''}")
     granted = msgspec.convert(reply.body, Granted)
-    token = Lease(granted.id, granted.gen)
+    return Lease(granted.id, granted.gen)
+
+
+@contextmanager
+def leased(caller: Caller, scope: str, reason: str, ttl_s: float = TTL_S, preempt: bool = False) -> Iterator[Lease]:
+    """Hold a lease for a few commands that are over before it is. Raises LeaseRefusedError."""
+    token = acquire(caller, scope, reason, ttl_s, preempt)
     try:
         yield token
     finally:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from controller.cli.faults_table import Place, Row
+from controller.cli.faults_table import HUNG, MOTION, Bound, Place, Row
 from controller.cli.faults_verdict import Found
 from hal.clock import RealClock
 
@@ -24,7 +24,8 @@ link holds, and those of camera and beam board, begin in LINK, the others as soo
   one grew too old) to emission off; 10 ms at most in simulated time. 0 where the beam board had switched off before.
 - A dash: it did not happen, or there was no such vote.
 
-Where a cut wire is the only way to a mount, the mount keeps its last rate: the rig states what cuts its motion then.
+Below each table stands why its bounds are what they are. Where the wish is that the link holds, a row fails when
+emission ends for a moment.
 """
 
 
@@ -55,20 +56,38 @@ def _part(results: list[tuple[Row, Found]], place: Place) -> str:
     lines = [
         f"{now()} UTC, commit {commit()}. {kind} {len(results)} rows, {failed} of them failed.",
         "",
-        "| fault | ends in | emission | off | bound | vote to off | axes at rest | told |",
-        "|---|---|---|---|---|---|---|---|",
+        "| fault | ends in | emission | off | bound | vote to off | axes at rest | bound | told |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for row, found in results:
         state = "on" if found.emitting else "off"
         late = None if found.lost_ms is None or found.off_ms is None else max(0.0, found.off_ms - found.lost_ms)
         mark = "" if found.passed else " **failed**"
         bound = _ms(row.off.ms if row.off is not None else None)
+        still = _ms(row.still.ms if isinstance(row.still, Bound) else None)
         told = found.told.replace("|", "/")[:90]
         lines.append(
             f"| {row.name}{mark} | {found.mode or 'silence'} | {state} | {_ms(found.off_ms)} | {bound} | "
-            f"{_ms(late, 1)} | {_ms(found.still_ms)} | {told} |"
+            f"{_ms(late, 1)} | {_ms(found.still_ms)} | {still} | {told} |"
         )
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", *_reasons([row for row, _ in results])]) + "\n"
+
+
+def _reasons(rows: list[Row]) -> list[str]:
+    """Every bound once, with its reason and the rows that it holds for."""
+    emission: dict[str, list[str]] = {}
+    motion: dict[str, list[str]] = {}
+    for row in rows:
+        if row.off is not None:
+            emission.setdefault(f"{row.off.ms:.0f} ms: {row.off.reason}", []).append(row.name)
+        if row.name in MOTION or (isinstance(row.still, Bound) and row.still is HUNG):
+            still = row.still
+            why = f"{still.ms:.0f} ms: {still.reason}" if isinstance(still, Bound) else f"no bound: {still}"
+            motion.setdefault(why, []).append(row.name)
+    lines = ["Why emission may take so long:", ""]
+    lines += [f"- {why} ({', '.join(names)})." for why, names in emission.items()]
+    lines += ["", "The axes are commanded to rest 0.5 s after that. Other bounds of motion, and why:", ""]
+    return lines + [f"- {why} ({', '.join(names)})." for why, names in motion.items()]
 
 
 def _ms(value: float | None, digits: int = 0) -> str:

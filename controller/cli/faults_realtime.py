@@ -20,22 +20,17 @@ from controller.bus.client import Client
 from controller.bus.endpoints import static_table
 from controller.bus.port import Sample
 from controller.bus.topics import SAFETY_TRIP, SIM_TRUTH, STATION_EVENT, Truth
-from controller.cli.demo import DEFAULT_RIG, choose_pass
 from controller.cli.faults_guests import ASKS, FLOOD, GARBAGE
-from controller.cli.faults_processes import ProcessError, RunningBench, RunningStation
+from controller.cli.faults_processes import START_TIMEOUT_S, ProcessError, RunningBench, RunningStation, pass_plan
 from controller.cli.faults_table import Row
 from controller.cli.faults_verdict import Found, problems_of
-from controller.cli.rig import emulated_devices
 from controller.pointing.plan import Plan
 from hal.clock import NS
-from hal.rig import load_rig
 
-TARGET = "STARLINK-1281"  # over the north: the mount need not unwind first
-UP_S, START_S = 60.0, 120.0
+UP_S = 60.0
 RESERVE_S = 20.0  # a row is not begun later than this before the set
 SETTLE_S = 1.0
 NAP_NS = NS // 50
-STARVED_NS = 3 * NS // 10
 EMITTING = ("ACQUIRE", "COARSE", "FINE", "LINK")
 
 
@@ -59,12 +54,11 @@ class Heard:
 
 def play(rows: list[Row], tell: Callable[[Row, Found], None]) -> Iterator[tuple[Row, Found]]:
     """Play rows, bench after bench: a pass lasts minutes. Raises ProcessError when a station does not come to emit."""
-    rig = load_rig(DEFAULT_RIG, dict.fromkeys(emulated_devices(DEFAULT_RIG), ""))
-    plan = choose_pass(rig, None, TARGET, above_limits=False)
+    plan = pass_plan()
     left = list(rows)
     while left:
         with tempfile.TemporaryDirectory() as folder:
-            bench = RunningBench(Path(folder), TARGET)
+            bench = RunningBench(Path(folder), plan)
             try:
                 for row, found in _on_bench(bench, plan, left):
                     tell(row, found)
@@ -113,7 +107,7 @@ def _up(station: RunningStation, heard: Heard, plan: Plan) -> bool:
         station.bring_up(plan)
         return False
 
-    if not station.until(up, START_S + UP_S):
+    if not station.until(up, START_TIMEOUT_S + UP_S):
         said = "; ".join(heard.said[-5:])
         raise ProcessError(f"the station is in {station.mode or 'no mode'} and does not emit: {said}")
     station.listen(SETTLE_S)
@@ -168,18 +162,20 @@ def _break(station: RunningStation, heard: Heard, row: Row) -> Callable[[], None
         station.listen(cause.for_s or 0.0)
         os.kill(pid, signal.SIGCONT)
     elif cause.kind == "starve":
-        _starve(station, station.children()[cause.target], cause.for_s or 0.0)
+        _starve(station, station.children()[cause.target], cause.for_s or 0.0, cause.numbers["pause_s"])
+    elif cause.kind == "vanish":
+        station.vanish(cause.numbers["ttl_s"])
     else:
         heard.said += GUESTS[cause.word](station)
     return lambda: None
 
 
-def _starve(station: RunningStation, pid: int, seconds: float) -> None:
-    """A process that gets a fiftieth of a second at a time, and then nothing for 0.3 s."""
+def _starve(station: RunningStation, pid: int, seconds: float, pause_s: float) -> None:
+    """A process that gets a fiftieth of a second at a time, and then nothing for a while."""
     end_ns = station.clock.now_ns() + round(seconds * NS)
     while station.clock.now_ns() < end_ns:
         os.kill(pid, signal.SIGSTOP)
-        station.listen(STARVED_NS / NS)
+        station.listen(pause_s)
         os.kill(pid, signal.SIGCONT)
         station.clock.sleep_until(station.clock.now_ns() + NAP_NS)
 

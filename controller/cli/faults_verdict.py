@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from controller.cli.faults_table import STALE, STILL, Place, Row
+from controller.cli.faults_table import BACK, Bound, Place, Row
 
 VOTE_MS = 10.0  # from a lost vote to emission off, and to the enable line's edge, in simulated time
 
@@ -38,7 +38,8 @@ class Found:
     def as_json(self, row: Row) -> dict[str, Any]:
         """Found and expected in one object."""
         bound_ms = row.off.ms if row.off is not None else None
-        expected = {"done": row.done, "ends": list(row.ends), "off_within_ms": bound_ms, "stops": row.stops}
+        expected: dict[str, Any] = {"done": row.done, "ends": list(row.ends), "off_within_ms": bound_ms}
+        expected["still_within_ms"] = row.still.ms if isinstance(row.still, Bound) else row.still
         return {**asdict(self), "passed": self.passed, "expected": expected}
 
 
@@ -54,14 +55,17 @@ def problems_of(row: Row, found: Found, told: str) -> tuple[str, ...]:
     if row.off is None:
         return (*wrong, *(["emission ended"] if found.off_ms is not None else []))
     if found.off_ms is None:
-        return (*wrong, *(["it emits on"] if "LINK" not in row.ends else []))
+        if not set(row.ends) & set(BACK):
+            wrong.append("it emits on")
+        elif found.lost_ms is not None:
+            wrong.append("a vote was lost, and it emits on")
+        return tuple(wrong)
     if found.emitting:
         wrong.append("emission came back by itself")
     if found.off_ms > row.off.ms:
         wrong.append(f"emission ended after {found.off_ms:.0f} ms, not within {row.off.ms:.0f} ms")
-    known_ms = STALE.ms if row.cause.kind in {"suspend", "starve"} else row.off.ms  # silence tells the station
-    if row.stops and (found.still_ms is None or found.still_ms > known_ms + STILL.ms):
-        wrong.append(f"the axes were not commanded to rest within {known_ms + STILL.ms:.0f} ms")
+    if isinstance(row.still, Bound) and (found.still_ms is None or found.still_ms > row.still.ms):
+        wrong.append(f"the axes were not commanded to rest within {row.still.ms:.0f} ms: {row.still.reason}")
     late_ms = found.off_ms - found.lost_ms if found.lost_ms is not None else 0.0
     if found.place == "lockstep" and row.cause.target != "safety" and late_ms > VOTE_MS:  # who has a turn sees it
         wrong.append(f"emission ended {late_ms:.1f} ms after the vote was lost")
