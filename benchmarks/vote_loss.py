@@ -46,6 +46,10 @@ class Watch:
         elif sample.topic == SAFETY_TRIP.name and self.lost_utc_ns is None:
             self.lost_utc_ns = sample.body.lost_utc_ns
 
+    def forget(self) -> None:
+        """The trips so far."""
+        self.lost_utc_ns = None
+
     @property
     def line(self) -> bool:
         return self.truth is not None and self.truth.enable_line
@@ -92,7 +96,7 @@ class Votes:
         for _ in range(ATTEMPTS):
             emit(station, watch)
             station.listen(SETTLED_S)
-            watch.lost_utc_ns = None
+            watch.forget()
             if watch.line:
                 break
             self.before += 1
@@ -171,7 +175,6 @@ def measure(repeats: int, kills: int) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "load_1_min": os.getloadavg()[0],
         "machine": platform.machine(),
-        "commit": commit(),
     }
 
 
@@ -210,7 +213,8 @@ def main() -> None:
     parser.add_argument("--page", type=Path, help="also write the part of docs/fault-campaign.md")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    result = measure(options.repeats, options.kills)
+    tree = commit()
+    result = measure(options.repeats, options.kills) | {"commit": tree}
     if options.page is not None:
         put(options.page, "## From a lost vote to the enable line", section(result))
     if options.json:

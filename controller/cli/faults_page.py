@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -29,9 +30,9 @@ emission ends for a moment.
 """
 
 
-def write(path: Path, results: list[tuple[Row, Found]], place: Place) -> None:
+def write(path: Path, results: list[tuple[Row, Found]], place: Place, tree: str) -> None:
     """Replace the part of that place, and leave the rest of the page as it is."""
-    put(path, HEADS[place], _part(results, place))
+    put(path, HEADS[place], _part(results, place, tree))
 
 
 def put(path: Path, head: str, text: str) -> None:
@@ -50,11 +51,11 @@ def _parts(path: Path) -> dict[str, str]:
     return {f"## {head}": text.strip() + "\n" for head, _, text in (part.partition("\n") for part in parts)}
 
 
-def _part(results: list[tuple[Row, Found]], place: Place) -> str:
+def _part(results: list[tuple[Row, Found]], place: Place, tree: str) -> str:
     failed = sum(not found.passed for _, found in results)
     kind = "Simulated time, every wire in memory." if place == "lockstep" else "Real time, a process a service."
     lines = [
-        f"{now()} UTC, commit {commit()}. {kind} {len(results)} rows, {failed} of them failed.",
+        f"{now()} UTC, commit {tree}, load {os.getloadavg()[0]:.1f}. {kind} {len(results)} rows, {failed} of them failed.",
         "",
         "| fault | ends in | emission | off | bound | vote to off | axes at rest | bound | told |",
         "|---|---|---|---|---|---|---|---|---|",
