@@ -106,11 +106,11 @@ class RunningBench:
     def __init__(self, folder: Path, plan: Plan) -> None:
         self.folder, self.run_dir, self.plan = folder, folder / "run", plan
         self.base_port = _free_ports(1 + 3 * len(STATION_SERVICES))
-        self.rig = folder / "rig.toml"
+        self.rig_path = folder / "rig.toml"
         text = DEFAULT_RIG.read_text(encoding="utf-8")
-        self.rig.write_text(text.replace("base_port = 5560", f"base_port = {self.base_port}"), encoding="utf-8")
+        self.rig_path.write_text(text.replace("base_port = 5560", f"base_port = {self.base_port}"), encoding="utf-8")
         self.log = folder / "emulate.log"
-        options = ["--rig", str(self.rig), "--run-dir", str(self.run_dir), "--scenario", str(self._scenario())]
+        options = ["--rig", str(self.rig_path), "--run-dir", str(self.run_dir), "--scenario", str(self._scenario())]
         options += ["--start-before", str(START_BEFORE_S), "--target", plan.target.elements.name]
         self.process = _boresight("emulate", *options, log=self.log)
         addresses, wall = self.run_dir / ADDRESS_FILE, ShiftedClock(0)
@@ -151,7 +151,7 @@ class RunningBench:
 class RunningStation:
     """`boresight run` on a bench, and an operator's client of it. `heard` is called with every sample that comes."""
 
-    def __init__(self, bench: RunningBench, heard: Callable[[Sample[Any]], None]) -> None:
+    def __init__(self, bench: RunningBench, heard: Callable[[Sample[Any]], None], *options: str) -> None:
         self.bench, self.clock, self._heard = bench, bench.clock, heard
         self.log = bench.folder / "run.log"
         self.client = Client(static_table(base_port=bench.base_port), "operator", bench.clock)
@@ -159,7 +159,8 @@ class RunningStation:
         self.client.subscribe(*topics)
         self._lease: Lease | None = None  # under which emission is armed: kept for as long as this listens
         self._renewal_due_ns = 0
-        self.process = _boresight("run", "--rig", str(bench.rig), "--run-dir", str(bench.run_dir), log=self.log)
+        places = ["--rig", str(bench.rig_path), "--run-dir", str(bench.run_dir)]
+        self.process = _boresight("run", *places, *options, log=self.log)
 
     def listen(self, seconds: float = LISTEN_S) -> None:
         """Take what comes for a while, and keep the lease."""

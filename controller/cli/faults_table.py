@@ -247,7 +247,7 @@ TABLE: tuple[Row, ...] = (
         "who armed renews the lease for a second more, and never again",
         Cause("vanish", "", numbers={"ttl_s": LEASE_S}),
         SAFE,
-        Bound(1000 * LEASE_S + 60, "the lease runs out, the station sees it at its next turn (20 times a second)"),
+        Bound(1000 * LEASE_S + DEATH.ms, "the lease runs out, and after that as for a death: one turn of the station"),
         told="that armed is over",
         after_s=LEASE_S + 1.0,
         places=BOTH,

@@ -27,6 +27,7 @@ class Found:
     line_ms: float | None  # the enable line's falling edge
     still_ms: float | None  # zero motion commanded
     lost_ms: float | None = None
+    repeated: bool = False  # real time only: the machine under the bench stood still, and the row was played again
     told: str = ""  # what decided, in the operator's words
     problems: tuple[str, ...] = ()
 

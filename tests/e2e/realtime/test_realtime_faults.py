@@ -1,14 +1,24 @@
-"""Every row of the fault table that needs processes, in real time: minutes on a quiet machine, so a campaign.
+"""Rows of the fault table that need processes, in real time: all of them take minutes, and are a campaign.
 
-What CI plays of it in real time is test_realtime_kill.py.
+CI plays those in which a process hangs, or an operator does; in those of test_realtime_kill.py a process dies.
 """
 
 from __future__ import annotations
 
 import pytest
 
+from controller.cli.factories import SERVICES
 from controller.cli.faults_realtime import play
 from controller.cli.faults_table import rows
+
+HANGING = [*(f"{name} suspended" for name in SERVICES), "lease holder vanishes", "two operators"]
+
+
+@pytest.mark.timeout(300)
+def test_whoever_hangs_or_vanishes_emission_ends_inside_its_bound_and_motion_after_it() -> None:
+    found = dict(play(rows(HANGING, "realtime"), lambda row, found: None))
+    assert {row.name for row in found} == set(HANGING)
+    assert {row.name: result.problems for row, result in found.items() if result.problems} == {}
 
 
 @pytest.mark.campaign
