@@ -19,12 +19,17 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
+import zmq
+
 from controller.bus.client import Client
-from controller.bus.endpoints import STATION_SERVICES, static_table
+from controller.bus.endpoints import STATION_SERVICES, Endpoints, static_table
 from controller.bus.envelope import Lease
 from controller.bus.holder import TTL_S, LeaseRefusedError, acquire
+from controller.bus.keys import SECRET, make_key, make_station_key
 from controller.bus.lease import LEASE_KEEPER
 from controller.bus.port import Sample
+from controller.bus.roles import Role
+from controller.bus.security import Security, client_security
 from controller.bus.topics import (
     SAFETY_ENABLE,
     SAFETY_STATE,
@@ -103,11 +108,15 @@ class RunningBench:
     `clock` has its UTC and the machine's monotonic time.
     """
 
-    def __init__(self, folder: Path, plan: Plan) -> None:
+    def __init__(self, folder: Path, plan: Plan, keyed: bool = False) -> None:
+        self.keys = folder / "keys" if keyed else None
         self.folder, self.run_dir, self.plan = folder, folder / "run", plan
         self.base_port = _free_ports(1 + 3 * len(STATION_SERVICES))
         self.rig_path = folder / "rig.toml"
         text = DEFAULT_RIG.read_text(encoding="utf-8")
+        if self.keys is not None:
+            make_station_key(self.keys)
+            text = text.replace("[bus]\n", f'[bus]\nkeys = "{self.keys.name}"\n')
         self.rig_path.write_text(text.replace("base_port = 5560", f"base_port = {self.base_port}"), encoding="utf-8")
         self.log = folder / "emulate.log"
         options = ["--rig", str(self.rig_path), "--run-dir", str(self.run_dir), "--scenario", str(self._scenario())]
@@ -137,6 +146,28 @@ class RunningBench:
         path.write_text(text, encoding="utf-8")
         return path
 
+    @property
+    def table(self) -> dict[str, Endpoints]:
+        """Where the services of a station on this bench listen."""
+        return static_table(base_port=self.base_port)
+
+    def client(self, name: str, role: Role = "operator") -> Client:
+        """Somebody of that name; where there are keys with one of that role."""
+        return Client(self.table, name, self.clock, self._security(name, role))
+
+    def dial(self, socket: zmq.Socket[bytes], name: str) -> None:
+        """Let a bare socket in, as somebody of that name."""
+        security = self._security(name, "operator")
+        if security is not None:
+            security.dial(socket)
+
+    def _security(self, name: str, role: Role) -> Security | None:
+        if self.keys is None:
+            return None
+        if not (self.keys / f"{name}{SECRET}").exists():
+            make_key(self.keys, name, role)
+        return client_security(self.keys, name)
+
     def fault(self, wish: dict[str, Any]) -> None:
         """A wish to its fault panel, as `boresight fault` sends it. Raises BoresightError."""
         answer = tell_bench(self.run_dir, wish)
@@ -154,7 +185,7 @@ class RunningStation:
     def __init__(self, bench: RunningBench, heard: Callable[[Sample[Any]], None], *options: str) -> None:
         self.bench, self.clock, self._heard = bench, bench.clock, heard
         self.log = bench.folder / "run.log"
-        self.client = Client(static_table(base_port=bench.base_port), "operator", bench.clock)
+        self.client = bench.client("operator")
         topics = (STATION_MODE, STATION_EVENT, SERVICE_HEARTBEAT, SIM_TRUTH, SAFETY_ENABLE, SAFETY_STATE, SAFETY_TRIP)
         self.client.subscribe(*topics)
         self._lease: Lease | None = None  # under which emission is armed: kept for as long as this listens

@@ -7,6 +7,7 @@ service is it ended and run again.
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
@@ -14,14 +15,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import zmq
-
-from controller.bus.client import Client
-from controller.bus.endpoints import static_table
 from controller.bus.port import Sample
 from controller.bus.topics import SAFETY_TRIP, SIM_TRUTH, STATION_EVENT, Truth
-from controller.cli.faults_guests import ASKS, FLOOD, GARBAGE
 from controller.cli.faults_processes import START_TIMEOUT_S, ProcessError, RunningBench, RunningStation, pass_plan
+from controller.cli.faults_sockets import GUESTS
 from controller.cli.faults_table import Row
 from controller.cli.faults_verdict import Found, problems_of
 from controller.pointing.plan import Plan
@@ -32,6 +29,7 @@ RESERVE_S = 20.0  # a row is not begun later than this before the set
 SETTLE_S = 1.0
 NAP_NS = NS // 50
 STANDSTILL_S = 0.02
+FULL_BYTES = 1  # no file grows beyond that
 EMITTING = ("ACQUIRE", "COARSE", "FINE", "LINK")
 
 
@@ -67,7 +65,7 @@ def play(rows: list[Row], tell: Callable[[Row, Found], None]) -> Iterator[tuple[
     left, again = list(rows), set[str]()
     while left:
         with tempfile.TemporaryDirectory() as folder:
-            bench = RunningBench(Path(folder), plan)
+            bench = RunningBench(Path(folder), plan, keyed=True)
             try:
                 for row, found in _on_bench(bench, plan, left, again):
                     tell(row, found)
@@ -180,9 +178,24 @@ def _break(station: RunningStation, heard: Heard, row: Row) -> Callable[[], None
         _starve(station, station.children()[cause.target], cause.for_s or 0.0, cause.numbers["pause_s"])
     elif cause.kind == "vanish":
         station.vanish(cause.numbers["ttl_s"])
+    elif cause.kind == "disk":
+        return _fill(station, station.children()["recorder"])
     else:
         heard.said += GUESTS[cause.word](station)
     return lambda: None
+
+
+def _fill(station: RunningStation, recorder: int) -> Callable[[], None]:
+    """No file of the recorder grows any more: it is refused what a full disk refuses. Then somebody says safe."""
+    before = resource.prlimit(recorder, resource.RLIMIT_FSIZE)
+    resource.prlimit(recorder, resource.RLIMIT_FSIZE, (FULL_BYTES, before[1]))
+    for service in ("station", "safety"):
+        station.client.send(service, "safe", {}, 2.0, True)  # what comes meanwhile is for `heard`
+
+    def room() -> None:
+        resource.prlimit(recorder, resource.RLIMIT_FSIZE, before)
+
+    return room
 
 
 def _starve(station: RunningStation, pid: int, seconds: float, pause_s: float) -> None:
@@ -193,65 +206,3 @@ def _starve(station: RunningStation, pid: int, seconds: float, pause_s: float) -
         station.listen(pause_s)
         os.kill(pid, signal.SIGCONT)
         station.clock.sleep_until(station.clock.now_ns() + NAP_NS)
-
-
-# Guests of the bus who mean no good, on its sockets
-
-
-def _second_operator(station: RunningStation) -> list[str]:
-    table = static_table(base_port=station.bench.base_port)
-    with Client(table, "second", station.clock) as client:
-        replies = [client.call(service, method) for service, method in ASKS if method != "pointing.stop"]
-    return [f"{reply.code}: {reply.message}" if reply.code else f"obeyed: {reply.message}" for reply in replies]
-
-
-def _bad(station: RunningStation) -> list[str]:
-    table = static_table(base_port=station.bench.base_port)
-    with Client(table, "bad", station.clock) as client:
-        replies = [client.call(service, "launch.missile") for service in ("station", "safety", "tracking", "pointing")]
-        replies.append(client.call("station", "lease.acquire", {"scope": 7}, control=True))
-    return [f"{reply.code}: {reply.message}" if reply.code else f"obeyed: {reply.message}" for reply in replies]
-
-
-def _flood(station: RunningStation) -> list[str]:
-    table = static_table(base_port=station.bench.base_port)
-    with Client(table, "flooder", station.clock) as client:
-        for number in range(FLOOD):
-            client.send(("station", "safety", "tracking", "pointing")[number % 4], "station.park")
-    return []
-
-
-def _deaf(station: RunningStation) -> list[str]:
-    context = zmq.Context()
-    sockets = []
-    for endpoints in static_table(base_port=station.bench.base_port).values():
-        sockets.append(context.socket(zmq.SUB))
-        sockets[-1].connect(endpoints.tlm)
-        sockets[-1].setsockopt(zmq.SUBSCRIBE, b"")
-    station.listen(1.0)
-    context.destroy(linger=0)
-    return []
-
-
-def _garbage(station: RunningStation) -> list[str]:
-    context = zmq.Context()
-    table = static_table(base_port=station.bench.base_port)
-    for endpoints in (table[name] for name in ("station", "safety", "tracking", "pointing")):
-        for address in (endpoints.cmd, endpoints.ctl):
-            dealer = context.socket(zmq.DEALER)
-            dealer.connect(address)
-            for data in GARBAGE:
-                dealer.send(data)
-                dealer.send_multipart([data, data])
-    station.listen(1.2)  # what was refused is told once a second
-    context.destroy(linger=0)
-    return []
-
-
-GUESTS: dict[str, Callable[[RunningStation], list[str]]] = {
-    "operator": _second_operator,
-    "bad": _bad,
-    "flood": _flood,
-    "deaf": _deaf,
-    "garbage": _garbage,
-}

@@ -214,8 +214,8 @@ def _utc(name: str, done: str, step_s: float) -> Row:
     return Row(name, done, cause, SAFE, AT_ONCE, told=told, linked=False)
 
 
-def _guest(name: str, done: str, who: str, told: str = "", places: tuple[Place, ...] = BOTH) -> Row:
-    return Row(name, done, Cause("guest", "", who), LINK, told=told, places=places)
+def _guest(name: str, done: str, who: str, told: str = "") -> Row:
+    return Row(name, done, Cause("guest", "", who), LINK, told=told, places=BOTH)
 
 
 _KILLED, _STOPPED = "the process is ended by SIGKILL", "the process has no turn for a second (SIGSTOP)"
@@ -241,7 +241,15 @@ TABLE: tuple[Row, ...] = (
     _utc("clock set forward", "UTC is set 2 s ahead", 2.0),
     _utc("clock set back", "UTC is set 2 s back", -2.0),
     _utc("leap second", "UTC repeats a second, as POSIX time does", -1.0),
-    Row("disk full", "no file grows; somebody says safe", Cause("disk", ""), SAFE, AT_ONCE, told="operator said safe"),
+    Row(
+        "disk full",
+        "no file grows; somebody says safe",
+        Cause("disk", ""),
+        SAFE,
+        AT_ONCE,
+        "operator said safe",
+        places=BOTH,
+    ),
     Row(
         "lease holder vanishes",
         "who armed renews the lease for a second more, and never again",
@@ -257,5 +265,5 @@ TABLE: tuple[Row, ...] = (
     _guest("slow subscriber", "somebody subscribes to everything and reads nothing", "deaf"),
     _guest("bad client", "unknown methods, bodies that fit nothing, commands that are late", "bad", "SCHEMA"),
     _guest("malformed frame", "bytes that are no message, on every channel", "garbage", "refused"),
-    _guest("stolen key", "the key of an observer, and another's name with it", "thief", "AUTH", ("lockstep",)),
+    _guest("stolen key", "the key of an observer, and another's name with it", "thief", "AUTH"),
 )  # fmt: skip
