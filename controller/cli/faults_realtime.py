@@ -60,7 +60,7 @@ class Heard:
 
 
 def play(rows: list[Row], tell: Callable[[Row, Found], None]) -> Iterator[tuple[Row, Found]]:
-    """Play rows, bench after bench: a pass lasts minutes. Raises ProcessError when a station does not come to emit."""
+    """Play rows, bench after bench: a pass lasts minutes. A row before which no station comes to emit has failed."""
     plan = pass_plan()
     left, again = list(rows), set[str]()
     while left:
@@ -71,8 +71,17 @@ def play(rows: list[Row], tell: Callable[[Row, Found], None]) -> Iterator[tuple[
                     tell(row, found)
                     left = left[1:]
                     yield row, found
+            except ProcessError as error:
+                row = left.pop(0)
+                found = _not_begun(row, str(error))
+                tell(row, found)
+                yield row, found
             finally:
                 bench.close()
+
+
+def _not_begun(row: Row, why: str) -> Found:
+    return Found(row.name, "realtime", "", False, False, None, None, None, problems=(why,))
 
 
 def _on_bench(bench: RunningBench, plan: Plan, rows: list[Row], again: set[str]) -> Iterator[tuple[Row, Found]]:
