@@ -68,24 +68,25 @@ def _part(results: list[tuple[Row, Found]], place: Place, tree: str) -> str:
         late = None if found.lost_ms is None or found.off_ms is None else max(0.0, found.off_ms - found.lost_ms)
         mark = (" (again)" if found.repeated else "") + ("" if found.passed else " **failed**")
         bound = _ms(row.off.ms if row.off is not None else None)
-        still = _ms(row.still.ms if isinstance(row.still, Bound) else None)
+        at_rest = row.still(place)
+        still = _ms(at_rest.ms if isinstance(at_rest, Bound) else None)
         told = found.told.replace("|", "/")[:90]
         lines.append(
             f"| {row.name}{mark} | {found.mode or 'silence'} | {state} | {_ms(found.off_ms)} | {bound} | "
             f"{_ms(late, 1)} | {_ms(found.still_ms)} | {still} | {told} |"
         )
-    return "\n".join([*lines, "", *_reasons([row for row, _ in results])]) + "\n"
+    return "\n".join([*lines, "", *_reasons([row for row, _ in results], place)]) + "\n"
 
 
-def _reasons(rows: list[Row]) -> list[str]:
+def _reasons(rows: list[Row], place: Place) -> list[str]:
     """Every bound once, with its reason and the rows that it holds for."""
     emission: dict[str, list[str]] = {}
     motion: dict[str, list[str]] = {}
     for row in rows:
         if row.off is not None:
             emission.setdefault(f"{row.off.ms:.0f} ms: {row.off.reason}", []).append(row.name)
-        if row.name in MOTION or (isinstance(row.still, Bound) and row.still is HUNG):
-            still = row.still
+        still = row.still(place)
+        if still is HUNG or still is MOTION.get(row.name, 0):
             why = f"{still.ms:.0f} ms: {still.reason}" if isinstance(still, Bound) else f"no bound: {still}"
             motion.setdefault(why, []).append(row.name)
     lines = ["Why emission may take so long:", ""]

@@ -80,11 +80,12 @@ class Row:
     linked: bool = True  # begins in LINK; else as soon as the beacon is seen: emission and motion are the same
     places: tuple[Place, ...] = ("lockstep",)
 
-    @property
-    def still(self) -> Bound | str | None:
+    def still(self, place: Place) -> Bound | str | None:
         """How soon zero motion must be commanded, or why it cannot be; None where nothing ends motion."""
         if self.off is None:
             return None
+        if place == "realtime" and self.cause.kind == "kill":  # there the mount has its guardian
+            return Bound(self.off.ms + STILL_MS, "0.5 s after emission is off")
         silent = HUNG if self.cause.kind in {"suspend", "starve"} else None
         return MOTION.get(self.name) or silent or Bound(self.off.ms + STILL_MS, "0.5 s after emission is off")
 

@@ -40,7 +40,8 @@ class Found:
         """Found and expected in one object."""
         bound_ms = row.off.ms if row.off is not None else None
         expected: dict[str, Any] = {"done": row.done, "ends": list(row.ends), "off_within_ms": bound_ms}
-        expected["still_within_ms"] = row.still.ms if isinstance(row.still, Bound) else row.still
+        still = row.still(self.place)
+        expected["still_within_ms"] = still.ms if isinstance(still, Bound) else still
         return {**asdict(self), "passed": self.passed, "expected": expected}
 
 
@@ -65,8 +66,9 @@ def problems_of(row: Row, found: Found, told: str) -> tuple[str, ...]:
         wrong.append("emission came back by itself")
     if found.off_ms > row.off.ms:
         wrong.append(f"emission ended after {found.off_ms:.0f} ms, not within {row.off.ms:.0f} ms")
-    if isinstance(row.still, Bound) and (found.still_ms is None or found.still_ms > row.still.ms):
-        wrong.append(f"the axes were not commanded to rest within {row.still.ms:.0f} ms: {row.still.reason}")
+    still = row.still(found.place)
+    if isinstance(still, Bound) and (found.still_ms is None or found.still_ms > still.ms):
+        wrong.append(f"the axes were not commanded to rest within {still.ms:.0f} ms: {still.reason}")
     late_ms = found.off_ms - found.lost_ms if found.lost_ms is not None else 0.0
     if found.place == "lockstep" and row.cause.target != "safety" and late_ms > VOTE_MS:  # who has a turn sees it
         wrong.append(f"emission ended {late_ms:.1f} ms after the vote was lost")
