@@ -9,7 +9,7 @@ import zmq
 
 from controller.bus.port import Reply
 from controller.cli.faults_guests import ASKS, FLOOD, GARBAGE
-from controller.cli.faults_processes import RunningStation
+from controller.cli.faults_processes import ProcessError, RunningStation
 
 SERVICES = ("station", "safety", "tracking", "pointing")
 
@@ -49,12 +49,14 @@ def thief(station: RunningStation) -> list[str]:
 def deaf(station: RunningStation) -> list[str]:
     """Subscribes to everything, and reads nothing."""
     with _sockets() as context:
-        for endpoints in station.bench.table.values():
-            socket = context.socket(zmq.SUB)
+        sockets = [context.socket(zmq.SUB) for _ in station.bench.table]
+        for socket, endpoints in zip(sockets, station.bench.table.values(), strict=True):
             station.bench.dial(socket, "deaf")
             socket.connect(endpoints.tlm)
             socket.setsockopt(zmq.SUBSCRIBE, b"")
         station.listen(1.0)
+        if not any(socket.poll(0) for socket in sockets):
+            raise ProcessError("the slow subscriber was not let in: nothing has come for it")
     return []
 
 

@@ -27,6 +27,7 @@ class Bound:
 
 # Emission. What a vote rests on may be as old as controller/safety/limits.py says.
 AT_ONCE = Bound(30, "the next reading or frame shows it (20 ms)")
+SAID = Bound(80, "the station hears a word at its next turn (0.05 s), and a turn (20 ms) later safety has its mode")
 LASER = Bound(130, "the laser is read ten times a second")
 DEATH = Bound(100, "the supervisor sees a death within 20 ms; the enable word is stale after 80 ms")
 WATCHDOG = Bound(330, "the beam board's watchdog: 250 ms from its last heartbeat, which came up to 80 ms before")
@@ -247,7 +248,7 @@ TABLE: tuple[Row, ...] = (
         "no file grows; somebody says safe",
         Cause("disk", ""),
         SAFE,
-        AT_ONCE,
+        SAID,
         "operator said safe",
         places=BOTH,
     ),

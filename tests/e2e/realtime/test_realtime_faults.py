@@ -16,15 +16,15 @@ HANGING = [*(f"{name} suspended" for name in SERVICES), "lease holder vanishes",
 
 @pytest.mark.timeout(300)
 def test_whoever_hangs_or_vanishes_emission_ends_inside_its_bound_and_motion_after_it() -> None:
-    found = dict(play(rows(HANGING, "realtime"), lambda row, found: None))
-    assert {row.name for row in found} == set(HANGING)
-    assert {row.name: result.problems for row, result in found.items() if result.problems} == {}
+    found = {row.name: found for row, found in play(rows(HANGING, "realtime"), lambda row, found: None)}
+    assert set(found) == set(HANGING)
+    assert {name: result.problems for name, result in found.items() if result.problems} == {}
 
 
 @pytest.mark.campaign
 @pytest.mark.timeout(1800)
 def test_every_row_that_needs_processes_ends_in_the_state_of_the_table() -> None:
     wanted = rows((), "realtime")
-    found = dict(play(wanted, lambda row, found: None))
-    assert [row.name for row in found] == [row.name for row in wanted]
-    assert {row.name: result.problems for row, result in found.items() if result.problems} == {}
+    found = {row.name: found for row, found in play(wanted, lambda row, found: None)}
+    assert list(found) == [row.name for row in wanted]
+    assert {name: result.problems for name, result in found.items() if result.problems} == {}
