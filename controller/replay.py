@@ -172,7 +172,7 @@ class Replay:
         if topic is None:
             return f"no topic {message.topic} in this version"
         try:
-            voice.say(topic, msgspec.convert(_numbers(message.body), topic.body))
+            voice.say(topic, msgspec.convert(_numbers(message.body, _may_be_none(topic.body)), topic.body))
         except msgspec.ValidationError:
             return f"{message.topic} has other fields in this version"
         except BusError as error:  # truth of somebody who is no bench
@@ -188,10 +188,14 @@ class Replay:
         self.close()
 
 
-def _numbers(value: Any) -> Any:
-    """A body of a recording as it was on the bus: `null` stood for a number that is not finite."""
+def _may_be_none(body: type[msgspec.Struct]) -> frozenset[str]:
+    return frozenset(field.name for field in msgspec.structs.fields(body) if field.default is None)
+
+
+def _numbers(value: Any, nothing: frozenset[str] = frozenset()) -> Any:
+    """A body of a recording as it was on the bus: `null` stood for a number that is not finite, save in `nothing`."""
     if isinstance(value, dict):
-        return {name: _numbers(item) for name, item in value.items()}
+        return {name: None if item is None and name in nothing else _numbers(item) for name, item in value.items()}
     if isinstance(value, list):
         return [_numbers(item) for item in value]
     return float("nan") if value is None else value

@@ -54,11 +54,16 @@ class AsyncCaller(Protocol):
         ...
 
 
+def acquire(caller: Caller, scope: str, reason: str, ttl_s: float = TTL_S, preempt: bool = False) -> Lease:
+    """A lease that ends when nobody renews it for `ttl_s`. Raises LeaseRefusedError."""
+    wish = _wish(scope, reason, ttl_s, preempt)
+    return _granted(caller.call(LEASE_KEEPER, "lease.acquire", wish, CALL_TIMEOUT_S, True))
+
+
 @contextmanager
 def leased(caller: Caller, scope: str, reason: str, ttl_s: float = TTL_S, preempt: bool = False) -> Iterator[Lease]:
     """Hold a lease for a few commands that are over before it is. Raises LeaseRefusedError."""
-    wish = _wish(scope, reason, ttl_s, preempt)
-    token = _granted(caller.call(LEASE_KEEPER, "lease.acquire", wish, CALL_TIMEOUT_S, True))
+    token = acquire(caller, scope, reason, ttl_s, preempt)
     try:
         yield token
     finally:

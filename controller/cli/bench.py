@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from importlib import resources
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -135,6 +136,11 @@ def check_scenario(scenario: str | Path) -> None:
     """Raises BenchError, naming file and key, for a scenario that cannot be used."""
     with _told():
         _scenario(scenario, None)
+
+
+def default_scenario() -> str:
+    """The text of the world that is emulated by default, for whoever writes another."""
+    return (resources.files("sim_hw.scenarios") / "default.toml").read_text(encoding="utf-8")
 
 
 def _scenario(scenario: str | Path, overrides: dict[str, dict[str, object]] | None) -> Scenario:

@@ -45,8 +45,10 @@ def run(
     """Play the table; exit code 1 when a row does not end as it must, in time."""
     from rich.console import Console
 
+    from controller.cli.faults_page import commit, write
     from controller.cli.faults_table import rows
 
+    tree = commit()  # as it is loaded
     place: Place = "realtime" if realtime else "lockstep"
     wanted = rows(row or (), place)
     console = Console(stderr=True, quiet=json_output)
@@ -64,9 +66,7 @@ def run(
     results = list(play(wanted, tell))
     failed = [found.name for _, found in results if not found.passed]
     if page is not None:
-        from controller.cli.faults_page import write
-
-        write(page, results, place)
+        write(page, results, place, tree)
     if json_output:
         summary: dict[str, Any] = {
             "place": place,

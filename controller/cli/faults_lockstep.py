@@ -17,8 +17,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from controller.bus.envelope import Envelope, Lease, body_as
-from controller.bus.holder import LeaseRefusedError, leased
+from controller.bus.envelope import Envelope, body_as
+from controller.bus.holder import HeldPort, LeaseRefusedError, acquire
+from controller.bus.lease import LEASE_KEEPER
 from controller.bus.local import LocalBus
 from controller.bus.topics import (
     SAFETY_STATE,
@@ -51,7 +52,6 @@ RESERVE_S = 10.0  # a row is not begun later than this before the set
 DEATH_NS = NS // 50  # after which the supervisor says so
 STEP_NS = NS // 50
 BACKLASH_RAD = 75e-6  # half the scenario's play, which a calibration finds
-TTL_S = 30.0
 FULL_BYTES = 1  # no file grows beyond that
 MISALIGNMENT = ("index_azimuth_urad", "index_elevation_urad", "collimation_urad", "axis_north_urad", "axis_west_urad")
 TRACKING = ("COARSE", "FINE", "LINK")
@@ -63,8 +63,11 @@ class NoLinkError(BoresightError):
 
 
 def play(rows: list[Row], tell: Callable[[Row, Found], None]) -> Iterator[tuple[Row, Found]]:
-    """Play rows, flight after flight. Raises NoLinkError when a fresh station does not come to LINK."""
-    left = list(rows)
+    """Play rows, flight after flight, those that end a flight last.
+
+    Raises NoLinkError when a fresh station does not come to LINK.
+    """
+    left = sorted(rows, key=lambda row: row.cause.kind == "kill")
     while left:
         with tempfile.TemporaryDirectory() as folder:
             flight = Drill(left, Path(folder), tell)
@@ -96,6 +99,7 @@ class Drill:
         self._clock = self._bench.lockstep
         self._bus = LocalBus(self._clock, 1)
         self._port = self._bus.port(OPERATOR)
+        self._held: HeldPort | None = None  # with the lease under which emission is armed: its end is a trip
         self._said: list[str] = []
         self._lost_ns: list[int] = []
 
@@ -175,20 +179,27 @@ class Drill:
             self._ask("safety", "safety.arm", "safety.confirm")
 
     def _ask(self, service: str, *methods: str, body: dict[str, Any] | None = None) -> None:
-        """Under one lease: who arms confirms."""
-        with self._lease() as lease:
+        """Under the lease that is kept for as long as the drill goes on: who arms confirms, and stays."""
+        try:
+            if self._held is None:
+                lease = acquire(self._port, "station", "a fault campaign")
+                self._held = HeldPort(self._clock, self._port, lease)
             for method in methods:
-                reply = self._port.call(service, method, body or {}, 1.0, lease=lease)
+                reply = self._held.call(service, method, body or {}, 1.0)
                 if reply.code:
                     self._said.append(f"{method}: {reply.message}")
-
-    @contextmanager
-    def _lease(self) -> Iterator[Lease | None]:
-        try:
-            with leased(self._port, "station", "a fault campaign", TTL_S) as lease:
-                yield lease
         except LeaseRefusedError as refused:
+            self._held = None
             self._said.append(str(refused))
+
+    def _keep(self) -> None:
+        """The lease; who does not call this for long loses it."""
+        try:
+            if self._held is not None:
+                self._held.fresh(STATION_MODE)
+        except LeaseRefusedError as lost:
+            self._held = None
+            self._said.append(str(lost))
 
     @property
     def _mode(self) -> str:
@@ -196,6 +207,7 @@ class Drill:
         return state.mode if state is not None else ""
 
     def _sleep(self, seconds: float) -> None:
+        self._keep()
         self._clock.sleep_until(self._clock.now_ns() + round(seconds * NS))
 
     # One row
@@ -213,7 +225,7 @@ class Drill:
                 if cleared_ns is not None and self._clock.now_ns() >= cleared_ns:
                     mending.close()
                     cleared_ns = None
-                self._clock.sleep_until(self._clock.now_ns() + STEP_NS)
+                self._sleep(STEP_NS / NS)
                 if self._bench.world.truth()["axis_command_rad_s"] != (0.0, 0.0):
                     moving_ns = self._clock.now_ns()
             return self._judge(row, t_ns, moving_ns)
@@ -267,9 +279,12 @@ class Drill:
             mending.callback(self._bus.untap, recorder.write)
             self._port.call("station", "safe", {}, 1.0, True)
             self._port.call("safety", "safe", {}, 1.0, True)
+        elif cause.kind == "vanish":
+            if self._held is not None:
+                self._held.send(LEASE_KEEPER, "lease.renew", {"ttl_s": cause.numbers["ttl_s"]}, 1.0, True)
+            self._held = None
         elif cause.kind == "guest":
-            with self._lease():
-                self._said += GUESTS[cause.word](clock, self._bus)
+            self._said += GUESTS[cause.word](clock, self._bus)
 
 
 def _bench() -> Bench:

@@ -6,6 +6,7 @@ Everything is on loopback, and only what was started here is ended, by its proce
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 import re
@@ -18,10 +19,17 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
+import zmq
+
 from controller.bus.client import Client
-from controller.bus.endpoints import STATION_SERVICES, static_table
-from controller.bus.holder import leased
+from controller.bus.endpoints import STATION_SERVICES, Endpoints, static_table
+from controller.bus.envelope import Lease
+from controller.bus.holder import TTL_S, LeaseRefusedError, acquire
+from controller.bus.keys import SECRET, make_key, make_station_key
+from controller.bus.lease import LEASE_KEEPER
 from controller.bus.port import Sample
+from controller.bus.roles import Role
+from controller.bus.security import Security, client_security
 from controller.bus.topics import (
     SAFETY_ENABLE,
     SAFETY_STATE,
@@ -31,18 +39,23 @@ from controller.bus.topics import (
     STATION_EVENT,
     STATION_MODE,
 )
-from controller.cli.demo import DEFAULT_RIG
+from controller.cli.bench import default_scenario
+from controller.cli.demo import DEFAULT_RIG, choose_pass
 from controller.cli.factories import REALTIME
 from controller.cli.fault import tell_bench
-from controller.cli.rig import ADDRESS_FILE, UTC_OFFSET
+from controller.cli.rig import ADDRESS_FILE, UTC_OFFSET, emulated_devices
 from controller.errors import BoresightError
-from controller.pointing.plan import Plan, order
+from controller.pointing.plan import LEAD_NS, Plan, order
 from hal.clock import NS, Deadline, ShiftedClock
+from hal.rig import load_rig
 
+TARGET = "STARLINK-1281"
 START_BEFORE_S = 15.0
-START_TIMEOUT_S = 120.0  # imports of eight processes on a busy machine
+MISALIGNMENT = ("index_azimuth_urad", "index_elevation_urad", "collimation_urad", "axis_north_urad", "axis_west_urad")
+START_TIMEOUT_S = 300.0  # imports of eight processes on a busy machine
 END_S = 30.0
 LISTEN_S = 0.02
+RENEWAL_NS = round(TTL_S / 3 * NS)  # two may be lost
 
 
 class ProcessError(BoresightError):
@@ -83,18 +96,31 @@ def _free_ports(count: int) -> int:
     raise ProcessError("no free ports on 127.0.0.1; end what holds them.")
 
 
-class RunningBench:
-    """`boresight emulate`. `clock` has its UTC and the machine's monotonic time."""
+def pass_plan() -> Plan:
+    """The pass that is flown: over the north, so that the mount need not unwind first."""
+    rig = load_rig(DEFAULT_RIG, dict.fromkeys(emulated_devices(DEFAULT_RIG), ""))
+    return choose_pass(rig, None, TARGET, above_limits=False)
 
-    def __init__(self, folder: Path, target: str, scenario: str = "default") -> None:
-        self.folder, self.run_dir = folder, folder / "run"
+
+class RunningBench:
+    """`boresight emulate` of one pass, under a mount that is levelled, aligned and turned towards its rise.
+
+    `clock` has its UTC and the machine's monotonic time.
+    """
+
+    def __init__(self, folder: Path, plan: Plan, keyed: bool = False) -> None:
+        self.keys = folder / "keys" if keyed else None
+        self.folder, self.run_dir, self.plan = folder, folder / "run", plan
         self.base_port = _free_ports(1 + 3 * len(STATION_SERVICES))
-        self.rig = folder / "rig.toml"
+        self.rig_path = folder / "rig.toml"
         text = DEFAULT_RIG.read_text(encoding="utf-8")
-        self.rig.write_text(text.replace("base_port = 5560", f"base_port = {self.base_port}"), encoding="utf-8")
+        if self.keys is not None:
+            make_station_key(self.keys)
+            text = text.replace("[bus]\n", f'[bus]\nkeys = "{self.keys.name}"\n')
+        self.rig_path.write_text(text.replace("base_port = 5560", f"base_port = {self.base_port}"), encoding="utf-8")
         self.log = folder / "emulate.log"
-        options = ["--rig", str(self.rig), "--run-dir", str(self.run_dir), "--scenario", scenario]
-        options += ["--start-before", str(START_BEFORE_S), "--target", target]
+        options = ["--rig", str(self.rig_path), "--run-dir", str(self.run_dir), "--scenario", str(self._scenario())]
+        options += ["--start-before", str(START_BEFORE_S), "--target", plan.target.elements.name]
         self.process = _boresight("emulate", *options, log=self.log)
         addresses, wall = self.run_dir / ADDRESS_FILE, ShiftedClock(0)
         deadline = Deadline(wall, START_TIMEOUT_S)
@@ -104,6 +130,43 @@ class RunningBench:
                 raise ProcessError(f"the bench did not start: {self.log.read_text(encoding='utf-8')[-500:]}")
             wall.sleep_until(wall.now_ns() + NS // 20)
         self.clock = ShiftedClock(json.loads(addresses.read_text(encoding="utf-8"))[UTC_OFFSET])
+
+    def _scenario(self) -> Path:
+        text = default_scenario()
+        start = self.plan.trajectory.receive(self.plan.target.rise_utc_ns - LEAD_NS)
+        for key, value in {
+            **dict.fromkeys(MISALIGNMENT, 0.0),
+            "start_azimuth_deg": math.degrees(start.azimuth_rad) % 360,
+            "start_elevation_deg": math.degrees(start.elevation_rad),
+        }.items():
+            text, count = re.subn(rf"(?m)^{key} = \S+", f"{key} = {value}", text)
+            if count != 1:
+                raise ProcessError(f"the default scenario has {count} keys {key}")
+        path = self.folder / "scenario.toml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    @property
+    def table(self) -> dict[str, Endpoints]:
+        """Where the services of a station on this bench listen."""
+        return static_table(base_port=self.base_port)
+
+    def client(self, name: str, role: Role = "operator") -> Client:
+        """Somebody of that name; where there are keys with one of that role."""
+        return Client(self.table, name, self.clock, self._security(name, role))
+
+    def dial(self, socket: zmq.Socket[bytes], name: str) -> None:
+        """Let a bare socket in, as somebody of that name."""
+        security = self._security(name, "operator")
+        if security is not None:
+            security.dial(socket)
+
+    def _security(self, name: str, role: Role) -> Security | None:
+        if self.keys is None:
+            return None
+        if not (self.keys / f"{name}{SECRET}").exists():
+            make_key(self.keys, name, role)
+        return client_security(self.keys, name)
 
     def fault(self, wish: dict[str, Any]) -> None:
         """A wish to its fault panel, as `boresight fault` sends it. Raises BoresightError."""
@@ -119,16 +182,21 @@ class RunningBench:
 class RunningStation:
     """`boresight run` on a bench, and an operator's client of it. `heard` is called with every sample that comes."""
 
-    def __init__(self, bench: RunningBench, heard: Callable[[Sample[Any]], None]) -> None:
+    def __init__(self, bench: RunningBench, heard: Callable[[Sample[Any]], None], *options: str) -> None:
         self.bench, self.clock, self._heard = bench, bench.clock, heard
         self.log = bench.folder / "run.log"
-        self.client = Client(static_table(base_port=bench.base_port), "operator", bench.clock)
+        self.client = bench.client("operator")
         topics = (STATION_MODE, STATION_EVENT, SERVICE_HEARTBEAT, SIM_TRUTH, SAFETY_ENABLE, SAFETY_STATE, SAFETY_TRIP)
         self.client.subscribe(*topics)
-        self.process = _boresight("run", "--rig", str(bench.rig), "--run-dir", str(bench.run_dir), log=self.log)
+        self._lease: Lease | None = None  # under which emission is armed: kept for as long as this listens
+        self._renewal_due_ns = 0
+        places = ["--rig", str(bench.rig_path), "--run-dir", str(bench.run_dir)]
+        self.process = _boresight("run", *places, *options, log=self.log)
 
     def listen(self, seconds: float = LISTEN_S) -> None:
-        """Take what comes for a while."""
+        """Take what comes for a while, and keep the lease."""
+        if self._lease is not None and self.clock.now_ns() >= self._renewal_due_ns:
+            self._renew(self._lease, TTL_S)
         for sample in self.client.samples(seconds):
             self._heard(sample)
 
@@ -157,13 +225,31 @@ class RunningStation:
         return state is not None and bool(state.armed)
 
     def ask(self, service: str, *methods: str, body: dict[str, Any] | None = None) -> str:
-        """Commands under one lease of the station; the first refusal, empty when all were obeyed."""
-        with leased(self.client, "station", "a fault campaign") as lease:
-            for method in methods:
-                reply = self.client.call(service, method, body, timeout_s=3.0, lease=lease)
-                if reply.code:
-                    return f"{method}: {reply.message}"
+        """Commands under one lease of the station, which is kept; the first refusal, empty when all were obeyed."""
+        try:
+            if self._lease is None:
+                self._lease = acquire(self.client, "station", "a fault campaign")
+                self._renewal_due_ns = self.clock.now_ns() + RENEWAL_NS
+        except LeaseRefusedError as refused:
+            return str(refused)
+        for method in methods:
+            reply = self.client.call(service, method, body, timeout_s=3.0, lease=self._lease)
+            if reply.code in {"LEASE_STALE", "NO_LEASE"}:
+                self._lease = None
+            if reply.code:
+                return f"{method}: {reply.message}"
         return ""
+
+    def vanish(self, ttl_s: float) -> None:
+        """Keep the lease for so long, and never again."""
+        if self._lease is not None:
+            self._renew(self._lease, ttl_s)
+        self._lease = None
+
+    def _renew(self, lease: Lease, ttl_s: float) -> None:
+        """Ask for it, and wait for no answer: a lease that was lost is told by the next command."""
+        self._renewal_due_ns = self.clock.now_ns() + RENEWAL_NS
+        self.client.send(LEASE_KEEPER, "lease.renew", {"ttl_s": ttl_s}, 2.0, True, lease)
 
     def bring_up(self, plan: Plan) -> None:
         """One step towards emission: reset what is latched, track, consent, each when it is its turn."""

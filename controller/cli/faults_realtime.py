@@ -7,6 +7,7 @@ service is it ended and run again.
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
@@ -14,28 +15,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import zmq
-
-from controller.bus.client import Client
-from controller.bus.endpoints import static_table
 from controller.bus.port import Sample
 from controller.bus.topics import SAFETY_TRIP, SIM_TRUTH, STATION_EVENT, Truth
-from controller.cli.demo import DEFAULT_RIG, choose_pass
-from controller.cli.faults_guests import ASKS, FLOOD, GARBAGE
-from controller.cli.faults_processes import ProcessError, RunningBench, RunningStation
+from controller.cli.faults_processes import START_TIMEOUT_S, ProcessError, RunningBench, RunningStation, pass_plan
+from controller.cli.faults_sockets import GUESTS
 from controller.cli.faults_table import Row
 from controller.cli.faults_verdict import Found, problems_of
-from controller.cli.rig import emulated_devices
 from controller.pointing.plan import Plan
 from hal.clock import NS
-from hal.rig import load_rig
 
-TARGET = "STARLINK-1281"  # over the north: the mount need not unwind first
-UP_S, START_S = 60.0, 120.0
+UP_S = 60.0
 RESERVE_S = 20.0  # a row is not begun later than this before the set
 SETTLE_S = 1.0
 NAP_NS = NS // 50
-STARVED_NS = 3 * NS // 10
+STANDSTILL_S = 0.02
+FULL_BYTES = 1  # no file grows beyond that
 EMITTING = ("ACQUIRE", "COARSE", "FINE", "LINK")
 
 
@@ -46,11 +40,19 @@ class Heard:
     truths: list[Truth] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     lost_utc_ns: list[int] = field(default_factory=list)
+    bench_late_s: float = 0.0  # the machine under the bench stood still for so long, which no device does
+
+    def clear(self) -> None:
+        """Forget what came before the fault."""
+        for what in (self.truths, self.said, self.lost_utc_ns):
+            what.clear()
+        self.bench_late_s = 0.0
 
     def __call__(self, sample: Sample[Any]) -> None:
         """Take one message."""
         if sample.topic == SIM_TRUTH.name:
             self.truths.append(sample.body)
+            self.bench_late_s = max(self.bench_late_s, (sample.sent_utc_ns - sample.body.t_utc_ns) / NS)
         elif sample.topic == STATION_EVENT.name:
             self.said.append(str(sample.body.message))
         elif sample.topic == SAFETY_TRIP.name and sample.body.lost_utc_ns is not None:
@@ -58,34 +60,49 @@ class Heard:
 
 
 def play(rows: list[Row], tell: Callable[[Row, Found], None]) -> Iterator[tuple[Row, Found]]:
-    """Play rows, bench after bench: a pass lasts minutes. Raises ProcessError when a station does not come to emit."""
-    rig = load_rig(DEFAULT_RIG, dict.fromkeys(emulated_devices(DEFAULT_RIG), ""))
-    plan = choose_pass(rig, None, TARGET, above_limits=False)
-    left = list(rows)
+    """Play rows, bench after bench: a pass lasts minutes. A row before which no station comes to emit has failed."""
+    plan = pass_plan()
+    left, again = list(rows), set[str]()
     while left:
         with tempfile.TemporaryDirectory() as folder:
-            bench = RunningBench(Path(folder), TARGET)
+            bench = RunningBench(Path(folder), plan, keyed=True)
             try:
-                for row, found in _on_bench(bench, plan, left):
+                for row, found in _on_bench(bench, plan, left, again):
                     tell(row, found)
                     left = left[1:]
                     yield row, found
+            except ProcessError as error:
+                row = left.pop(0)
+                found = _not_begun(row, str(error))
+                tell(row, found)
+                yield row, found
             finally:
                 bench.close()
 
 
-def _on_bench(bench: RunningBench, plan: Plan, rows: list[Row]) -> Iterator[tuple[Row, Found]]:
-    heard, station = Heard(), None
+def _not_begun(row: Row, why: str) -> Found:
+    return Found(row.name, "realtime", "", False, False, None, None, None, problems=(why,))
+
+
+def _on_bench(bench: RunningBench, plan: Plan, rows: list[Row], again: set[str]) -> Iterator[tuple[Row, Found]]:
+    """Rows until the pass is over. `again` has those that were repeated, once each, because the bench stood still."""
+    heard, station, left = Heard(), None, list(rows)
     try:
-        for row in rows:
+        while left:
+            row = left[0]
             if station is None:
                 station = RunningStation(bench, heard)
             if not _up(station, heard, plan):
                 return
-            yield row, _play(station, heard, _climbing(row))
+            found = _play(station, heard, _climbing(row))
             if row.cause.kind == "kill":
                 station.close()
                 station = None
+            if not found.passed and heard.bench_late_s > STANDSTILL_S and row.name not in again:
+                again.add(row.name)
+                continue
+            left.pop(0)
+            yield row, replace(found, repeated=row.name in again)
     finally:
         if station is not None:
             station.close()
@@ -113,7 +130,7 @@ def _up(station: RunningStation, heard: Heard, plan: Plan) -> bool:
         station.bring_up(plan)
         return False
 
-    if not station.until(up, START_S + UP_S):
+    if not station.until(up, START_TIMEOUT_S + UP_S):
         said = "; ".join(heard.said[-5:])
         raise ProcessError(f"the station is in {station.mode or 'no mode'} and does not emit: {said}")
     station.listen(SETTLE_S)
@@ -123,8 +140,7 @@ def _up(station: RunningStation, heard: Heard, plan: Plan) -> bool:
 def _play(station: RunningStation, heard: Heard, row: Row) -> Found:
     clock = station.clock
     before = heard.truths[-1].enable_changed_utc_ns
-    for what in (heard.truths, heard.said, heard.lost_utc_ns):
-        what.clear()
+    heard.clear()
     t_ns = clock.utc_ns()
     end = _break(station, heard, row)
     station.until(lambda: bool(heard.truths) and heard.truths[-1].t_utc_ns > t_ns + row.after_s * NS, row.after_s + 5.0)
@@ -168,79 +184,34 @@ def _break(station: RunningStation, heard: Heard, row: Row) -> Callable[[], None
         station.listen(cause.for_s or 0.0)
         os.kill(pid, signal.SIGCONT)
     elif cause.kind == "starve":
-        _starve(station, station.children()[cause.target], cause.for_s or 0.0)
+        _starve(station, station.children()[cause.target], cause.for_s or 0.0, cause.numbers["pause_s"])
+    elif cause.kind == "vanish":
+        station.vanish(cause.numbers["ttl_s"])
+    elif cause.kind == "disk":
+        return _fill(station, station.children()["recorder"])
     else:
         heard.said += GUESTS[cause.word](station)
     return lambda: None
 
 
-def _starve(station: RunningStation, pid: int, seconds: float) -> None:
-    """A process that gets a fiftieth of a second at a time, and then nothing for 0.3 s."""
+def _fill(station: RunningStation, recorder: int) -> Callable[[], None]:
+    """No file of the recorder grows any more: it is refused what a full disk refuses. Then somebody says safe."""
+    before = resource.prlimit(recorder, resource.RLIMIT_FSIZE)
+    resource.prlimit(recorder, resource.RLIMIT_FSIZE, (FULL_BYTES, before[1]))
+    for service in ("station", "safety"):
+        station.client.send(service, "safe", {}, 2.0, True)  # what comes meanwhile is for `heard`
+
+    def room() -> None:
+        resource.prlimit(recorder, resource.RLIMIT_FSIZE, before)
+
+    return room
+
+
+def _starve(station: RunningStation, pid: int, seconds: float, pause_s: float) -> None:
+    """A process that gets a fiftieth of a second at a time, and then nothing for a while."""
     end_ns = station.clock.now_ns() + round(seconds * NS)
     while station.clock.now_ns() < end_ns:
         os.kill(pid, signal.SIGSTOP)
-        station.listen(STARVED_NS / NS)
+        station.listen(pause_s)
         os.kill(pid, signal.SIGCONT)
         station.clock.sleep_until(station.clock.now_ns() + NAP_NS)
-
-
-# Guests of the bus who mean no good, on its sockets
-
-
-def _second_operator(station: RunningStation) -> list[str]:
-    table = static_table(base_port=station.bench.base_port)
-    with Client(table, "second", station.clock) as client:
-        replies = [client.call(service, method) for service, method in ASKS if method != "pointing.stop"]
-    return [f"{reply.code}: {reply.message}" if reply.code else f"obeyed: {reply.message}" for reply in replies]
-
-
-def _bad(station: RunningStation) -> list[str]:
-    table = static_table(base_port=station.bench.base_port)
-    with Client(table, "bad", station.clock) as client:
-        replies = [client.call(service, "launch.missile") for service in ("station", "safety", "tracking", "pointing")]
-        replies.append(client.call("station", "lease.acquire", {"scope": 7}, control=True))
-    return [f"{reply.code}: {reply.message}" if reply.code else f"obeyed: {reply.message}" for reply in replies]
-
-
-def _flood(station: RunningStation) -> list[str]:
-    table = static_table(base_port=station.bench.base_port)
-    with Client(table, "flooder", station.clock) as client:
-        for number in range(FLOOD):
-            client.send(("station", "safety", "tracking", "pointing")[number % 4], "station.park")
-    return []
-
-
-def _deaf(station: RunningStation) -> list[str]:
-    context = zmq.Context()
-    sockets = []
-    for endpoints in static_table(base_port=station.bench.base_port).values():
-        sockets.append(context.socket(zmq.SUB))
-        sockets[-1].connect(endpoints.tlm)
-        sockets[-1].setsockopt(zmq.SUBSCRIBE, b"")
-    station.listen(1.0)
-    context.destroy(linger=0)
-    return []
-
-
-def _garbage(station: RunningStation) -> list[str]:
-    context = zmq.Context()
-    table = static_table(base_port=station.bench.base_port)
-    for endpoints in (table[name] for name in ("station", "safety", "tracking", "pointing")):
-        for address in (endpoints.cmd, endpoints.ctl):
-            dealer = context.socket(zmq.DEALER)
-            dealer.connect(address)
-            for data in GARBAGE:
-                dealer.send(data)
-                dealer.send_multipart([data, data])
-    station.listen(1.2)  # what was refused is told once a second
-    context.destroy(linger=0)
-    return []
-
-
-GUESTS: dict[str, Callable[[RunningStation], list[str]]] = {
-    "operator": _second_operator,
-    "bad": _bad,
-    "flood": _flood,
-    "deaf": _deaf,
-    "garbage": _garbage,
-}

@@ -13,7 +13,7 @@ from typing import Literal
 
 from controller.errors import BoresightError
 
-Kind = Literal["device", "kill", "suspend", "starve", "utc", "disk", "guest"]
+Kind = Literal["device", "kill", "suspend", "starve", "utc", "disk", "vanish", "guest"]
 Place = Literal["lockstep", "realtime"]
 
 
@@ -27,14 +27,33 @@ class Bound:
 
 # Emission. What a vote rests on may be as old as controller/safety/limits.py says.
 AT_ONCE = Bound(30, "the next reading or frame shows it (20 ms)")
+SAID = Bound(80, "the station hears a word at its next turn (0.05 s), and a turn (20 ms) later safety has its mode")
 LASER = Bound(130, "the laser is read ten times a second")
 DEATH = Bound(100, "the supervisor sees a death within 20 ms; the enable word is stale after 80 ms")
 WATCHDOG = Bound(330, "the beam board's watchdog: 250 ms from its last heartbeat, which came up to 80 ms before")
 STALE = Bound(600, "pointing, frames, modes and heartbeats may be 0.5 s old, and come every 0.1 s at the slowest")
 DEAF_LASER = Bound(330, "the laser's answer is waited for 0.25 s, meanwhile the enable word is stale after 80 ms")
 CONE = Bound(2000, "the beam leaves the cone of 5 mrad as fast as the target moves")
-STARVED = Bound(1000, "its words still come now and then, and grow too old in the end")
-STILL = Bound(500, "zero motion commanded within 0.5 s of the end of emission")
+TRICKLE = Bound(750, "angles come seven times a second, 0.1 s later where answers trickle, and may be 0.5 s old")
+
+# Motion: zero is commanded 0.5 s after emission must be off. Exceptions, each with its reason; a sentence alone is why
+# motion cannot be ended at all.
+STILL_MS = 500.0
+HUNG = Bound(1100, "a silent service is taken for lost after 0.6 s: only then does anybody else know")
+LOST_MOUNT = Bound(
+    1700,
+    "a mount is lost when two answers in a row are: 0.4 s each, and up to 0.6 s between them to get back into step; "
+    "then it is told to stop before anything else is waited for",
+)
+MOTION: dict[str, Bound | str] = {
+    "pointing killed": "its guardian, which stops the mount, is a process: there is none in lockstep",
+    "pointing suspended": Bound(1250, "who commands the mount has no turn for 1 s; after 2.5 s it is killed"),
+    "pointing slowed": Bound(2500, "who commands the mount has a turn every 0.6 s, and needs three to stop two axes"),
+    "gimbal power cycle": Bound(1500, "for 1 s the mount hears no stop (a real one would stand without power)"),
+    "gimbal slow": LOST_MOUNT,
+    "gimbal intermittent": LOST_MOUNT,
+    "gimbal hang_up": "no wire leads to the mount any more: what cuts its motion then is stated in the rig",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +76,19 @@ class Row:
     cause: Cause
     ends: tuple[str, ...]
     off: Bound | None = None  # None: emission goes on
-    stops: bool = True  # where emission ends: whether motion ends, too, or the wire that could end it is gone
     told: str = ""  # is among what somebody is told
     after_s: float = 1.5
     linked: bool = True  # begins in LINK; else as soon as the beacon is seen: emission and motion are the same
     places: tuple[Place, ...] = ("lockstep",)
+
+    def still(self, place: Place) -> Bound | str | None:
+        """How soon zero motion must be commanded, or why it cannot be; None where nothing ends motion."""
+        if self.off is None:
+            return None
+        if place == "realtime" and self.cause.kind == "kill":  # there the mount has its guardian
+            return Bound(self.off.ms + STILL_MS, "0.5 s after emission is off")
+        silent = HUNG if self.cause.kind in {"suspend", "starve"} else None
+        return MOTION.get(self.name) or silent or Bound(self.off.ms + STILL_MS, "0.5 s after emission is off")
 
 
 class NoSuchRowError(BoresightError):
@@ -82,102 +109,106 @@ def rows(names: Iterable[str] = (), place: Place | None = None) -> list[Row]:
 
 LINK, BACK, LOST, SAFE = ("LINK",), ("LINK", "FINE", "COARSE"), ("SAFE", "FAULT"), ("SAFE",)
 BOTH: tuple[Place, ...] = ("lockstep", "realtime")
-_Outcome = tuple[str, tuple[str, ...], Bound | None, bool]  # word, modes, emission off, motion stops
+PAUSE_S = 0.6  # of a process that is slowed: longer than anybody waits for it (0.5 s)
+LEASE_S = 1.0  # from the last renewal of who vanishes
+_Outcome = tuple[str, tuple[str, ...], Bound | None]  # word, modes, emission off
 
 # What each word of sim_hw/faults does to each device.
 _DEVICES: dict[str, tuple[_Outcome, ...]] = {
     "gimbal": (
-        ("power cycle", LOST, STALE, False),
-        ("stuck", SAFE, CONE, True),
-        ("slow", LOST, STARVED, False),
-        ("wrong", SAFE, Bound(250, "the next angles, which the mount gives seven times a second"), True),
-        ("garbage", LOST, STALE, False),
-        ("intermittent", LOST, STALE, False),
-        ("delayed", LINK, None, True),
-        ("late_reply", LOST, STALE, False),
-        ("split", LINK, None, True),
-        ("duplicated", LOST, STALE, True),
-        ("hang_up", LOST, AT_ONCE, False),
-        ("replug", (*LINK, *LOST), STALE, True),
+        ("power cycle", LOST, STALE),
+        ("stuck", SAFE, CONE),
+        ("slow", LOST, TRICKLE),
+        ("wrong", SAFE, Bound(250, "the next angles, which the mount gives seven times a second")),
+        ("garbage", LOST, STALE),
+        ("intermittent", LOST, STALE),
+        ("delayed", LINK, None),
+        ("late_reply", LOST, STALE),
+        ("split", LINK, None),
+        ("duplicated", LOST, STALE),
+        ("hang_up", LOST, AT_ONCE),
+        ("replug", (*BACK, *LOST), STALE),  # found again within 0.5 s it was not missed: a matter of the moment
     ),
     "camera": (
-        ("power cycle", LOST, STALE, True),
-        ("stuck", SAFE, AT_ONCE, True),
-        ("slow", SAFE, STALE, True),
-        ("wrong", SAFE, AT_ONCE, True),
-        ("garbage", SAFE, AT_ONCE, True),
-        ("intermittent", SAFE, STALE, True),
-        ("delayed", SAFE, Bound(80, "the frames that were on their way"), True),
-        ("late_reply", SAFE, AT_ONCE, True),
-        ("split", SAFE, AT_ONCE, True),
-        ("duplicated", SAFE, AT_ONCE, True),
-        ("hang_up", SAFE, AT_ONCE, True),
-        ("replug", SAFE, AT_ONCE, True),
-        ("saturated", LINK, None, True),
+        ("power cycle", LOST, STALE),
+        ("stuck", SAFE, AT_ONCE),
+        ("slow", SAFE, STALE),
+        ("wrong", SAFE, AT_ONCE),
+        ("garbage", SAFE, AT_ONCE),
+        ("intermittent", SAFE, STALE),
+        ("delayed", SAFE, Bound(80, "the frames that were on their way")),
+        ("late_reply", SAFE, AT_ONCE),
+        ("split", SAFE, AT_ONCE),
+        ("duplicated", SAFE, AT_ONCE),
+        ("hang_up", SAFE, AT_ONCE),
+        ("replug", SAFE, AT_ONCE),
+        ("saturated", LINK, None),
     ),
     "beam_board": (
-        ("power cycle", SAFE, WATCHDOG, True),
-        ("stuck", BACK, None, True),
-        ("slow", SAFE, WATCHDOG, True),
-        ("wrong", BACK, None, True),
-        ("garbage", SAFE, WATCHDOG, True),
-        ("intermittent", (*SAFE, *LINK), Bound(1500, "as soon as so many answers in a row are lost"), True),
-        ("delayed", LINK, None, True),
-        ("late_reply", LINK, None, True),
-        ("split", LINK, None, True),
-        ("duplicated", LINK, None, True),
-        ("hang_up", SAFE, WATCHDOG, True),
-        ("replug", LINK, None, True),
+        ("power cycle", SAFE, WATCHDOG),
+        ("stuck", BACK, None),
+        ("slow", SAFE, WATCHDOG),
+        ("wrong", BACK, None),
+        ("garbage", SAFE, WATCHDOG),
+        ("intermittent", SAFE, Bound(1500, "as soon as enough answers in a row are lost: by chance")),
+        ("delayed", LINK, None),
+        ("late_reply", LINK, None),
+        ("split", LINK, None),
+        ("duplicated", LINK, None),
+        ("hang_up", SAFE, WATCHDOG),
+        ("replug", LINK, None),
     ),
     "laser": (
-        ("power cycle", SAFE, DEAF_LASER, True),
-        ("stuck", LINK, None, True),
-        ("slow", SAFE, DEAF_LASER, True),
-        ("wrong", SAFE, LASER, True),
-        ("garbage", SAFE, LASER, True),
-        ("intermittent", SAFE, Bound(1000, "as soon as an answer is lost"), True),
-        ("delayed", LINK, None, True),
-        ("late_reply", SAFE, DEAF_LASER, True),
-        ("split", LINK, None, True),
-        ("duplicated", LINK, None, True),
-        ("hang_up", SAFE, LASER, True),
-        ("replug", SAFE, LASER, True),
-        ("over_temperature", SAFE, LASER, True),
+        ("power cycle", SAFE, DEAF_LASER),
+        ("stuck", LINK, None),
+        ("slow", SAFE, DEAF_LASER),
+        ("wrong", SAFE, LASER),
+        ("garbage", SAFE, LASER),
+        ("intermittent", SAFE, Bound(1000, "as soon as an answer is lost")),
+        ("delayed", LINK, None),
+        ("late_reply", SAFE, DEAF_LASER),
+        ("split", LINK, None),
+        ("duplicated", LINK, None),
+        ("hang_up", SAFE, LASER),
+        ("replug", SAFE, LASER),
+        ("over_temperature", SAFE, LASER),
     ),
     "power_meter": (
-        ("power cycle", BACK, None, True),
-        ("stuck", LINK, None, True),
-        ("slow", BACK, None, True),
-        ("wrong", LINK, None, True),
-        ("garbage", BACK, None, True),
-        ("intermittent", BACK, None, True),
-        ("delayed", LINK, None, True),
-        ("late_reply", BACK, None, True),
-        ("split", LINK, None, True),
-        ("duplicated", BACK, None, True),
-        ("hang_up", BACK, None, True),
-        ("replug", BACK, None, True),
-        ("saturated", BACK, None, True),
+        ("power cycle", BACK, None),
+        ("stuck", LINK, None),
+        ("slow", BACK, None),
+        ("wrong", LINK, None),
+        ("garbage", BACK, None),
+        ("intermittent", BACK, None),
+        ("delayed", LINK, None),
+        ("late_reply", BACK, None),
+        ("split", LINK, None),
+        ("duplicated", BACK, None),
+        ("hang_up", BACK, None),
+        ("replug", BACK, None),
+        ("saturated", BACK, None),
     ),
 }  # fmt: skip
 
 
 def _device(device: str, outcome: _Outcome) -> Row:
-    word, ends, off, stops = outcome
+    word, ends, off = outcome
     cycled = word == "power cycle"
     cause = Cause("device", device, "off" if cycled else word, for_s=1.0 if cycled else None)
     done = f"{device} without power for a second" if cycled else f"{device}: `{word}` of docs/faults.md"
     watched_s = max(1.5, (off.ms / 1000 if off is not None else 0.0) + 0.8)
-    linked = off is None or device in {"camera", "beam_board"} or "LINK" in ends
-    return Row(f"{device} {word}", done, cause, ends, off, stops, after_s=watched_s, linked=linked)
+    if device == "gimbal":
+        watched_s = max(watched_s, 2.0)  # motion is watched as long as LOST_MOUNT may take
+    linked = off is None or device in {"camera", "beam_board"}
+    return Row(f"{device} {word}", done, cause, ends, off, after_s=watched_s, linked=linked)
 
 
 def _process(kind: Kind, service: str, done: str, ends: tuple[str, ...], off: Bound | None, told: str = "") -> Row:
-    numbers = {"pause_s": 0.3} if kind == "starve" else {}
+    numbers = {"pause_s": PAUSE_S} if kind == "starve" else {}
     cause = Cause(kind, service, numbers=numbers, for_s=None if kind == "kill" else 1.0)
     name = {"kill": "killed", "suspend": "suspended", "starve": "slowed"}[kind]
-    stops = service != "pointing"
-    return Row(f"{service} {name}", done, cause, ends, off, stops, told, 1.5, off is None or "LINK" in ends, BOTH)
+    after_s = 2.6 if kind == "starve" and service == "pointing" else 1.5
+    return Row(f"{service} {name}", done, cause, ends, off, told, after_s, off is None, BOTH)
 
 
 def _utc(name: str, done: str, step_s: float) -> Row:
@@ -185,12 +216,12 @@ def _utc(name: str, done: str, step_s: float) -> Row:
     return Row(name, done, cause, SAFE, AT_ONCE, told=told, linked=False)
 
 
-def _guest(name: str, done: str, who: str, told: str = "", places: tuple[Place, ...] = BOTH) -> Row:
-    return Row(name, done, Cause("guest", "", who), LINK, told=told, places=places)
+def _guest(name: str, done: str, who: str, told: str = "") -> Row:
+    return Row(name, done, Cause("guest", "", who), LINK, told=told, places=BOTH)
 
 
 _KILLED, _STOPPED = "the process is ended by SIGKILL", "the process has no turn for a second (SIGSTOP)"
-_STARVED = "the process waits 0.3 s after each of its turns"
+_STARVED = "the process waits 0.6 s after each of its turns"
 
 TABLE: tuple[Row, ...] = (
     _process("kill", "safety", _KILLED, SAFE, DEATH, "safety was killed"),
@@ -204,19 +235,37 @@ TABLE: tuple[Row, ...] = (
     _process("suspend", "tracking", _STOPPED, LOST, WATCHDOG),
     _process("suspend", "link", _STOPPED, BACK, None),
     _process("starve", "safety", _STARVED, SAFE, DEATH),
-    _process("starve", "station", _STARVED, (*LINK, *LOST), STARVED),
-    _process("starve", "pointing", _STARVED, LOST, STARVED),
+    _process("starve", "station", _STARVED, LOST, STALE),
+    _process("starve", "pointing", _STARVED, LOST, STALE),
     _process("starve", "tracking", _STARVED, LOST, WATCHDOG),
     _process("starve", "link", _STARVED, BACK, None),
     *(_device(device, outcome) for device, outcomes in _DEVICES.items() for outcome in outcomes),
     _utc("clock set forward", "UTC is set 2 s ahead", 2.0),
     _utc("clock set back", "UTC is set 2 s back", -2.0),
     _utc("leap second", "UTC repeats a second, as POSIX time does", -1.0),
-    Row("disk full", "no file grows; somebody says safe", Cause("disk", ""), SAFE, AT_ONCE, told="operator said safe"),
+    Row(
+        "disk full",
+        "no file grows; somebody says safe",
+        Cause("disk", ""),
+        SAFE,
+        SAID,
+        "operator said safe",
+        places=BOTH,
+    ),
+    Row(
+        "lease holder vanishes",
+        "who armed renews the lease for a second more, and never again",
+        Cause("vanish", "", numbers={"ttl_s": LEASE_S}),
+        SAFE,
+        Bound(1000 * LEASE_S + DEATH.ms, "the lease runs out, and after that as for a death: one turn of the station"),
+        told="that armed is over",
+        after_s=LEASE_S + 1.0,
+        places=BOTH,
+    ),
     _guest("two operators", "a second operator wants lease and gimbal", "operator", "NO_LEASE"),
     _guest("flood", "a client sends 2000 commands, as fast as it can", "flood"),
     _guest("slow subscriber", "somebody subscribes to everything and reads nothing", "deaf"),
     _guest("bad client", "unknown methods, bodies that fit nothing, commands that are late", "bad", "SCHEMA"),
     _guest("malformed frame", "bytes that are no message, on every channel", "garbage", "refused"),
-    _guest("stolen key", "the key of an observer, and another's name with it", "thief", "AUTH", ("lockstep",)),
+    _guest("stolen key", "the key of an observer, and another's name with it", "thief", "AUTH"),
 )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from controller.cli.faults_table import STALE, STILL, Place, Row
+from controller.cli.faults_table import BACK, Bound, Place, Row
 
 VOTE_MS = 10.0  # from a lost vote to emission off, and to the enable line's edge, in simulated time
 
@@ -27,6 +27,7 @@ class Found:
     line_ms: float | None  # the enable line's falling edge
     still_ms: float | None  # zero motion commanded
     lost_ms: float | None = None
+    repeated: bool = False  # real time only: the machine under the bench stood still, and the row was played again
     told: str = ""  # what decided, in the operator's words
     problems: tuple[str, ...] = ()
 
@@ -38,7 +39,9 @@ class Found:
     def as_json(self, row: Row) -> dict[str, Any]:
         """Found and expected in one object."""
         bound_ms = row.off.ms if row.off is not None else None
-        expected = {"done": row.done, "ends": list(row.ends), "off_within_ms": bound_ms, "stops": row.stops}
+        expected: dict[str, Any] = {"done": row.done, "ends": list(row.ends), "off_within_ms": bound_ms}
+        still = row.still(self.place)
+        expected["still_within_ms"] = still.ms if isinstance(still, Bound) else still
         return {**asdict(self), "passed": self.passed, "expected": expected}
 
 
@@ -54,14 +57,18 @@ def problems_of(row: Row, found: Found, told: str) -> tuple[str, ...]:
     if row.off is None:
         return (*wrong, *(["emission ended"] if found.off_ms is not None else []))
     if found.off_ms is None:
-        return (*wrong, *(["it emits on"] if "LINK" not in row.ends else []))
+        if not set(row.ends) & set(BACK):
+            wrong.append("it emits on")
+        elif found.lost_ms is not None:
+            wrong.append("a vote was lost, and it emits on")
+        return tuple(wrong)
     if found.emitting:
         wrong.append("emission came back by itself")
     if found.off_ms > row.off.ms:
         wrong.append(f"emission ended after {found.off_ms:.0f} ms, not within {row.off.ms:.0f} ms")
-    known_ms = STALE.ms if row.cause.kind in {"suspend", "starve"} else row.off.ms  # silence tells the station
-    if row.stops and (found.still_ms is None or found.still_ms > known_ms + STILL.ms):
-        wrong.append(f"the axes were not commanded to rest within {known_ms + STILL.ms:.0f} ms")
+    still = row.still(found.place)
+    if isinstance(still, Bound) and (found.still_ms is None or found.still_ms > still.ms):
+        wrong.append(f"the axes were not commanded to rest within {still.ms:.0f} ms: {still.reason}")
     late_ms = found.off_ms - found.lost_ms if found.lost_ms is not None else 0.0
     if found.place == "lockstep" and row.cause.target != "safety" and late_ms > VOTE_MS:  # who has a turn sees it
         wrong.append(f"emission ended {late_ms:.1f} ms after the vote was lost")

@@ -67,6 +67,11 @@ class HandController:
         self._in_step = False
         self._echo = 0
 
+    @property
+    def in_step(self) -> bool:
+        """The last question was answered, by as many bytes as it should."""
+        return self._in_step
+
     def ask(self, command: bytes, n: int) -> bytes:
         """The `n` bytes that answer `command`."""
         if self._wire.drain() or not self._in_step:  # what nobody asked for is as bad as what did not come
@@ -184,8 +189,12 @@ class NexStar:
     def stop(self) -> None:
         """Bring both axes to rest; tries the second axis even when the first failed. Raises that first error.
 
-        A mount whose answers are lost may still hear: it is told once more, blindly.
+        A mount whose answers are lost may still hear: it is told blindly, too, and before anything is waited for where
+        the last answer was already lost.
         """
+        lost = not self._controller.in_step
+        if lost:
+            self._stop_blindly()
         first: HalError | None = None
         for axis in MOTORS:
             try:
@@ -193,9 +202,13 @@ class NexStar:
             except HalError as error:
                 first = first or error
         if first is not None:
-            with suppress(HalError):
-                self._wire.write(BLIND_STOP)
+            if not lost:
+                self._stop_blindly()
             raise first
+
+    def _stop_blindly(self) -> None:
+        with suppress(HalError):
+            self._wire.write(BLIND_STOP)
 
     def close(self) -> None:
         """Close the port. Does not stop the mount: `stop` does."""

@@ -52,7 +52,7 @@ def test_emulate_and_run_hold_a_pass_for_a_minute_in_real_time(bench: Any, start
         station = start()
         station.client.subscribe(BUS_GAPS)
         station.watch(station.alive, 60.0, "the start")
-        station.ask("station", "station.reset")
+        station.obeys("station", "station.reset")
         station.seen.modes.clear()
         station.take_up()
         hold(station)

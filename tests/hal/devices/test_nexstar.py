@@ -247,6 +247,20 @@ def test_stop_stops_the_other_axis_when_the_first_does_not_answer(bench: Bench, 
     assert bench.axes.rate == [0, 0]  # the first command was obeyed; only its acknowledgement was lost
 
 
+def test_a_mount_whose_answers_are_lost_is_stopped_before_anything_is_waited_for(bench: Bench, gimbal: NexStar) -> None:
+    gimbal.set_rate(0.01, 0.01)
+    bench.pass_s(0.2)
+    bench.line.spoil = lambda data: b""
+    with pytest.raises(WireTimeout):
+        gimbal.position()
+    rates: list[float] = []
+    bench.timeline.after(0.15, lambda: rates.extend(bench.axes.rate))
+    with pytest.raises(WireTimeout):
+        gimbal.stop()
+
+    assert rates == [0, 0]
+
+
 def test_half_a_rate_command_left_by_a_dead_host_never_becomes_a_jump(bench: Bench) -> None:
     for kept in range(1, 8):
         bench.mount.receive(rate_command(0x10, math.radians(1))[:kept])
