@@ -23,6 +23,7 @@ from controller.bus.topics import LINK_STATE, STATION_EVENT
 from controller.services import host
 from controller.services.host import StopFlag, take_cpus, take_priority
 from controller.services.launch import Launch, LaunchError, decode_launch, named
+from hal.clock import RealClock
 
 SERVICES = ("supervisor", "first", "second", "recorder")
 
