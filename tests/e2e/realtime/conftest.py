@@ -7,6 +7,7 @@ import math
 import os
 import random
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -21,11 +22,13 @@ import pytest
 
 import sim_hw.scenarios
 from controller.bus.client import Client
-from controller.bus.endpoints import STATION_SERVICES, static_table
+from controller.bus.endpoints import STATION_SERVICES
 from controller.bus.envelope import Lease
 from controller.bus.holder import TTL_S, leased
+from controller.bus.keys import make_key, make_station_key
 from controller.bus.lease import LEASE_KEEPER
 from controller.bus.topics import SERVICE_HEARTBEAT, SIM_TRUTH, STATION_EVENT, STATION_MODE, Truth
+from controller.cli.connect import operator_security, table_of
 from controller.cli.demo import DEFAULT_RIG, choose_pass
 from controller.cli.factories import REALTIME
 from controller.cli.rig import UTC_OFFSET, emulated_devices
@@ -116,12 +119,14 @@ class Seen:
 class Bench:
     """The running emulator. Times are UTC nanoseconds of its world."""
 
-    def __init__(self, folder: Path, plan: Plan) -> None:
+    def __init__(self, folder: Path, plan: Plan, bus: str = "") -> None:
+        """`bus`: further lines for [bus] of the rig."""
         self.folder = folder
         self.run_dir = folder / "run"
         self.base_port = free_ports(1 + 3 * len(STATION_SERVICES))
         self.rig_path = folder / "rig.toml"
-        self.rig_path.write_text(DEFAULT_RIG.read_text().replace("base_port = 5560", f"base_port = {self.base_port}"))
+        lines = f"base_port = {self.base_port}\n{bus}"
+        self.rig_path.write_text(DEFAULT_RIG.read_text().replace("base_port = 5560\n", lines))
         self.rig = load_rig(self.rig_path, dict.fromkeys(emulated_devices(self.rig_path), ""))
         self.log = folder / "emulate.log"
         self.plan = plan
@@ -166,7 +171,7 @@ class Station:
         self.bench = bench
         self.clock = bench.clock
         self.log = bench.folder / "run.log"
-        self.client = Client(static_table(base_port=bench.base_port), "operator", bench.clock)
+        self.client = Client(table_of(bench.rig), "operator", bench.clock, operator_security(bench.rig))
         self.client.subscribe(STATION_MODE, STATION_EVENT, SERVICE_HEARTBEAT, SIM_TRUTH)
         self.seen = Seen()
         self._lease: Lease | None = None  # under which emission was armed: kept for as long as this listens
@@ -260,13 +265,37 @@ class Station:
             self.client.close()
 
 
+def planned() -> Plan:
+    """The pass of the tests."""
+    rig = load_rig(DEFAULT_RIG, dict.fromkeys(emulated_devices(DEFAULT_RIG), ""))
+    return choose_pass(rig, None, TARGET, above_limits=False)
+
+
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     """One emulated sky for the tests of a file: a pass lasts five minutes."""
-    rig = load_rig(DEFAULT_RIG, dict.fromkeys(emulated_devices(DEFAULT_RIG), ""))
-    made = Bench(tmp_path_factory.mktemp("realtime"), choose_pass(rig, None, TARGET, above_limits=False))
+    made = Bench(tmp_path_factory.mktemp("realtime"), planned())
     yield made
     end(made.process)
+
+
+@pytest.fixture
+def keyed_station(tmp_path: Path) -> Iterator[Station]:
+    """A station with keys: anna commands, olga looks; mallory has its public half and is not listed."""
+    folder = tmp_path / "keys"
+    make_station_key(folder)
+    make_key(folder, "anna", "operator")
+    make_key(folder, "olga", "observer")
+    make_key(tmp_path / "elsewhere", "mallory", "operator")
+    shutil.copy2(folder / "station.public", tmp_path / "elsewhere")
+    made = Bench(tmp_path, planned(), 'keys = "keys"\nkey = "anna"\n')
+    with ExitStack() as stack:
+        stack.callback(end, made.process)
+        station = Station(made)
+        stack.callback(station.end)
+        station.watch(station.alive, 60.0, "the start")
+        station.watch(lambda: station.mode is not None and bool(station.seen.truths), 5.0, "a mode")
+        yield station
 
 
 @pytest.fixture
