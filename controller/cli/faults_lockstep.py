@@ -17,8 +17,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from controller.bus.envelope import Envelope, Lease, body_as
-from controller.bus.holder import LeaseRefusedError, leased
+from controller.bus.envelope import Envelope, body_as
+from controller.bus.holder import HeldPort, LeaseRefusedError, holding
 from controller.bus.local import LocalBus
 from controller.bus.topics import (
     SAFETY_STATE,
@@ -51,8 +51,8 @@ RESERVE_S = 10.0  # a row is not begun later than this before the set
 DEATH_NS = NS // 50  # after which the supervisor says so
 STEP_NS = NS // 50
 BACKLASH_RAD = 75e-6  # half the scenario's play, which a calibration finds
-TTL_S = 30.0
 FULL_BYTES = 1  # no file grows beyond that
+SHUTTER = '\n[shutter]\ndriver = "sc10"\nresource = "emulated"\n'  # the built-in rig has none
 MISALIGNMENT = ("index_azimuth_urad", "index_elevation_urad", "collimation_urad", "axis_north_urad", "axis_west_urad")
 TRACKING = ("COARSE", "FINE", "LINK")
 SUPERVISOR, OPERATOR = "supervisor", "operator"
@@ -90,12 +90,14 @@ class Drill:
         self._rows, self._folder, self._tell = rows, folder, tell
         self._services = SERVICES
         MountModel(BA=BACKLASH_RAD, BE=BACKLASH_RAD).save(folder / MODEL_FILE)
-        self._bench = _bench()
+        self._bench = _bench(folder)
         if self._bench.lockstep is None:
             raise ValueError("a drill is in lockstep")
         self._clock = self._bench.lockstep
         self._bus = LocalBus(self._clock, 1)
         self._port = self._bus.port(OPERATOR)
+        self._leases = ExitStack()
+        self._held: HeldPort | None = None  # emission ends with the lease of whoever armed
         self._said: list[str] = []
         self._lost_ns: list[int] = []
 
@@ -141,6 +143,7 @@ class Drill:
                 if row.cause.kind == "kill":
                     return  # nobody starts it again here
         finally:
+            self._leases.close()
             self._bus.stop()
 
     def _ready(self, linked: bool) -> bool:
@@ -175,24 +178,27 @@ class Drill:
             self._ask("safety", "safety.arm", "safety.confirm")
 
     def _ask(self, service: str, *methods: str, body: dict[str, Any] | None = None) -> None:
-        """Under one lease: who arms confirms."""
-        with self._lease() as lease:
+        """Under the one lease, which is kept."""
+        try:
+            if self._held is None:
+                held = holding(self._clock, self._port, "station", "a fault campaign")
+                self._held = self._leases.enter_context(held)
             for method in methods:
-                reply = self._port.call(service, method, body or {}, 1.0, lease=lease)
+                reply = self._held.call(service, method, body or {}, 1.0)
                 if reply.code:
                     self._said.append(f"{method}: {reply.message}")
-
-    @contextmanager
-    def _lease(self) -> Iterator[Lease | None]:
-        try:
-            with leased(self._port, "station", "a fault campaign", TTL_S) as lease:
-                yield lease
         except LeaseRefusedError as refused:
+            self._held = None
             self._said.append(str(refused))
 
     @property
     def _mode(self) -> str:
-        state = self._port.fresh(STATION_MODE)
+        try:
+            state = (self._held or self._port).fresh(STATION_MODE)  # a use, which keeps the lease
+        except LeaseRefusedError as lost:
+            self._held = None
+            self._said.append(str(lost))
+            return ""
         return state.mode if state is not None else ""
 
     def _sleep(self, seconds: float) -> None:
@@ -268,12 +274,13 @@ class Drill:
             self._port.call("station", "safe", {}, 1.0, True)
             self._port.call("safety", "safe", {}, 1.0, True)
         elif cause.kind == "guest":
-            with self._lease():
-                self._said += GUESTS[cause.word](clock, self._bus)
+            self._said += GUESTS[cause.word](clock, self._bus)
 
 
-def _bench() -> Bench:
-    """The pass, seen from a mount that is levelled, aligned and turned towards its rise."""
+def _bench(folder: Path) -> Bench:
+    """The pass, seen from a mount that is levelled, aligned and turned towards its rise; with a shutter in the beam."""
+    rig_path = folder / "rig.toml"
+    rig_path.write_text(DEFAULT_RIG.read_text(encoding="utf-8") + SHUTTER, encoding="utf-8")
     plan = _plan()
     start = plan.trajectory.receive(plan.target.rise_utc_ns - LEAD_NS)
     ready: dict[str, object] = {
@@ -282,7 +289,7 @@ def _bench() -> Bench:
     }
     overrides: dict[str, dict[str, object]] = {"misalignment": dict.fromkeys(MISALIGNMENT, 0.0), "gimbal": ready}
     utc0_ns = plan.target.rise_utc_ns - round(LEAD_S * NS)
-    return open_bench(DEFAULT_RIG, plan.target.elements, utc0_ns, overrides=overrides)
+    return open_bench(rig_path, plan.target.elements, utc0_ns, overrides=overrides)
 
 
 @contextmanager

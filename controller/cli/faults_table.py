@@ -27,6 +27,7 @@ class Bound:
 
 # Emission. What a vote rests on may be as old as controller/safety/limits.py says.
 AT_ONCE = Bound(30, "the next reading or frame shows it (20 ms)")
+SHUTTER = Bound(450, "a lost answer is waited for 0.25 s; a reading may be 0.35 s old")
 LASER = Bound(130, "the laser is read ten times a second")
 DEATH = Bound(100, "the supervisor sees a death within 20 ms; the enable word is stale after 80 ms")
 WATCHDOG = Bound(330, "the beam board's watchdog: 250 ms from its last heartbeat, which came up to 80 ms before")
@@ -158,6 +159,20 @@ _DEVICES: dict[str, tuple[_Outcome, ...]] = {
         ("hang_up", BACK, None, True),
         ("replug", BACK, None, True),
         ("saturated", BACK, None, True),
+    ),
+    "shutter": (
+        ("power cycle", SAFE, SHUTTER, True),
+        ("stuck", LINK, None, True),
+        ("slow", SAFE, SHUTTER, True),
+        ("wrong", SAFE, SHUTTER, True),
+        ("garbage", SAFE, SHUTTER, True),
+        ("intermittent", SAFE, Bound(1000, "as soon as an answer is lost"), True),
+        ("delayed", LINK, None, True),
+        ("late_reply", SAFE, SHUTTER, True),
+        ("split", LINK, None, True),
+        ("duplicated", LINK, None, True),
+        ("hang_up", SAFE, AT_ONCE, True),
+        ("replug", SAFE, SHUTTER, True),
     ),
 }  # fmt: skip
 

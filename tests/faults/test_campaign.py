@@ -23,9 +23,9 @@ PARTS: dict[str, Choice] = {
 @pytest.mark.parametrize("part", PARTS)
 def test_every_row_ends_in_its_state_inside_its_bound(part: str) -> None:
     wanted = [row for row in TABLE if PARTS[part](row)]
-    found = dict(play(wanted, lambda row, found: None))
-    assert [row.name for row in found] == [row.name for row in wanted]
-    assert {name.name: result.problems for name, result in found.items() if result.problems} == {}
+    found = [(row.name, result) for row, result in play(wanted, lambda row, found: None)]
+    assert [name for name, _ in found] == [row.name for row in wanted]
+    assert {name: result.problems for name, result in found if result.problems} == {}
 
 
 def test_every_row_is_in_one_part_of_this_test() -> None:
@@ -35,7 +35,7 @@ def test_every_row_is_in_one_part_of_this_test() -> None:
 def test_the_table_has_every_word_of_every_device_and_every_process_killed_suspended_and_slowed() -> None:
     names = {row.name for row in TABLE}
     assert len(names) == len(TABLE)
-    words = {(word, device) for word in WORDS.values() for device in DEVICES if word.applies_to(device)}
+    words = [(word, device) for word in WORDS.values() for device in DEVICES if word.applies_to(device)]
     assert {f"{device} {'power cycle' if word.name == 'off' else word.name}" for word, device in words} <= names
     for service in ("safety", "station", "pointing", "tracking", "link"):
         assert {f"{service} {what}" for what in ("killed", "suspended", "slowed")} <= names

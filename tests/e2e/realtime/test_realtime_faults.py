@@ -15,6 +15,6 @@ from controller.cli.faults_table import rows
 @pytest.mark.timeout(1800)
 def test_every_row_that_needs_processes_ends_in_the_state_of_the_table() -> None:
     wanted = rows((), "realtime")
-    found = dict(play(wanted, lambda row, found: None))
-    assert [row.name for row in found] == [row.name for row in wanted]
-    assert {row.name: result.problems for row, result in found.items() if result.problems} == {}
+    found = [(row.name, result) for row, result in play(wanted, lambda row, found: None)]
+    assert [name for name, _ in found] == [row.name for row in wanted]
+    assert {name: result.problems for name, result in found if result.problems} == {}
