@@ -28,8 +28,10 @@ $(STAMP): $(SOURCES)
 demo: venv  ## one pass of a real satellite on an emulated terminal
 	@$(BIN)/boresight demo
 
-test: venv  ## the tests
-	@$(BIN)/pytest -m 'not stranger and not campaign and not kernel' --cov --cov-report=term:skip-covered
+QUICK := -m 'not stranger and not campaign and not kernel' --cov
+test: venv  ## the tests, two at a time; those of a station in real time alone, after them
+	@$(BIN)/pytest $(QUICK) -n 2 --dist worksteal --ignore tests/e2e/realtime --cov-report= --cov-fail-under=0
+	@$(BIN)/pytest $(QUICK) --cov-append --cov-report=term:skip-covered tests/e2e/realtime
 
 check: venv  ## lint, types, walls, generated files
 	@$(BIN)/ruff check .
@@ -61,12 +63,15 @@ kernel-test: venv  ## a Debian kernel in QEMU meets the emulated devices (instal
 	@$(BIN)/pytest -m kernel tests/kernel
 
 bench: venv  ## benchmarks, with ratios to what a user would pick instead
+	@for b in bus bus.inside bus.load; do echo "== benchmarks.$$b"; $(BIN)/python -m "benchmarks.$$b" || exit 1; done
 	@for b in $(filter-out benchmarks/campaign.py benchmarks/fuzz.py,$(wildcard benchmarks/*.py)); do echo "== $$b"; $(BIN)/python -m "benchmarks.$$(basename $$b .py)" || exit 1; done
 
 campaign: venv  ## the runs that are too long for CI; the dated result is committed
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[campaign]'
 	@$(BIN)/python -m benchmarks.campaign
 	@$(BIN)/python -m benchmarks.fuzz --jobs 2
+	@$(BIN)/python -m benchmarks.soak --lockstep --page
+	@$(BIN)/python -m benchmarks.soak --realtime --page
 
 wheel: venv  ## build source archive and wheel, install the wheel afresh, fly the demo's short arc from an empty folder
 	@rm -rf build/wheel && mkdir -p build/wheel/empty

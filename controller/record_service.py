@@ -56,6 +56,8 @@ class RecorderService(Service):
         self._mender: Mender | None = None
         self._refused = ""
         self._dropped = 0
+        self._missed = 0
+        self._missed_due_ns = 0
         self.unreadable = 0
 
     def open(self) -> None:
@@ -83,6 +85,7 @@ class RecorderService(Service):
                     self._tell("warning", "UNREADABLE", f"{error}; it is missing from the recording")
         self._recorder.tick(self.clock.now_ns())
         self._watch_disk(self._recorder)
+        self._watch_gaps(self._client)
         if self._mender is None:  # not in `open`: the priority that comes after it is for every thread of then
             self._mender = Mender(self._run_dir)
         for code, sentence in self._mender.news():
@@ -98,6 +101,16 @@ class RecorderService(Service):
             lost = recorder.dropped - self._dropped
             self._tell("warning", "DISK_ROOM", f"{recorder.path.name} is written again; {lost} messages are missing")
         self._refused = recorder.refused
+
+    def _watch_gaps(self, client: Client) -> None:
+        """Tell what never came, once a second: without a word a gap in a recording could be anything."""
+        now_ns, missed = self.clock.now_ns(), client.store.gaps
+        if now_ns < self._missed_due_ns or missed.total() == self._missed:
+            return
+        self._missed_due_ns = now_ns + NS
+        new, self._missed = missed.total() - self._missed, missed.total()
+        topics = ", ".join(sorted(missed))
+        self._tell("warning", "GAPS", f"{new} messages never reached the recording; topics that lack some: {topics}")
 
     def close(self) -> None:
         """Write the index."""

@@ -64,7 +64,7 @@ class Voice:
         self._publisher.publish(topic.name, frame(envelope))
 
     def turn(self) -> None:
-        """Give new subscribers the last values; refuse commands."""
+        """Give new subscribers the last values; refuse commands. The door must have been looked at."""
         self._publisher.welcome()
         self._server.poll()
         for request in self._inbox.take():
@@ -159,6 +159,7 @@ class Replay:
 
     def _turn(self) -> None:
         self._registry.turn()
+        self._transport.door.look(0)
         for voice in self._voices.values():
             self._registry.registry.announce(voice.announcement)
             voice.turn()

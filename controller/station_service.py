@@ -26,6 +26,7 @@ from controller.bus.topics import (
     ModeState,
     PassOrder,
     StationEvent,
+    Topic,
 )
 from controller.pointing.elements import ElementsError, ElementSet
 from controller.services.deaths import deaths
@@ -61,6 +62,7 @@ class StationService(Service):
         self._epoch_utc_ns = 0
         self._order: dict[str, Any] | None = None  # the pass under way, as it was told
         self._order_due_ns = 0
+        self._tracked_utc_ns = 0
         self._warned: Mode | None = None
         self._park_due_s: float | None = None
         self._died_ns: dict[str, int] = {}  # whom the supervisor saw die, and when that was heard
@@ -146,7 +148,7 @@ class StationService(Service):
             return reply
         before = self._state.mode
         self._state = track(self._state, self._now_s(), target, start_ns, end_ns)
-        self._epoch_utc_ns = _epoch_utc_ns(body)
+        self._epoch_utc_ns, self._tracked_utc_ns = _epoch_utc_ns(body), self.clock.utc_ns()
         self._remember(body)
         self._entered(before)
         return Reply("", f"the station is in {self._state.mode}: {self._state.reason}")
@@ -162,7 +164,7 @@ class StationService(Service):
         port = self.port
         pointing = port.fresh(POINTING_STATE)
         lost = self._lost()
-        if pointing is not None and pointing.activity == "fault" and "pointing" not in lost:
+        if pointing is not None and pointing.activity == "fault" and self._since_track(POINTING_STATE):
             lost.append("pointing")
         return Inputs(
             now_s=self._now_s(),
@@ -178,6 +180,11 @@ class StationService(Service):
             link=port.fresh(LINK_STATE),
             lost=tuple(lost),
         )
+
+    def _since_track(self, topic: Topic) -> bool:
+        """Whether the newest word was said after the last track was accepted: what was so before is over."""
+        sample = self.port.latest(topic)
+        return sample is not None and sample.sent_utc_ns > self._tracked_utc_ns
 
     def _lost(self) -> list[str]:
         """Services that are silent, or of which the supervisor says that they died."""

@@ -33,17 +33,11 @@ class Clock(Protocol):
 
 
 class RealClock:
-    """The machine's own clock."""
+    """The machine's own clock. A command of the bus reads it twenty times: the functions are the machine's own, too."""
 
     realtime = True
-
-    def now_ns(self) -> int:
-        """Monotonic nanoseconds of the machine."""
-        return time.monotonic_ns()
-
-    def utc_ns(self) -> int:
-        """UTC of the machine in nanoseconds since 1970."""
-        return time.time_ns()
+    now_ns = staticmethod(time.monotonic_ns)
+    utc_ns = staticmethod(time.time_ns)
 
     def sleep_until(self, t_ns: int) -> None:
         """Sleep to an absolute monotonic time, so that lateness does not accumulate."""

@@ -274,7 +274,8 @@ class LaserStatus:
     current_a: float
     measured_power_w: float
     interlock_closed: bool
-    tripped: str  # empty, or what tripped
+    tripped: str  # empty, or what tripped since the output was last switched on
+    protecting: str = ""  # of that, what is so now: the rest is a memory that switching the output on clears
     # None: this driver does not read it back
     key_on: bool | None = None
     divergence_rad: float | None = None  # full angle, 1/e2

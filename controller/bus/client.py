@@ -6,44 +6,22 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
-from controller.bus.endpoints import Table
-from controller.bus.envelope import Envelope, Ids, Lease, topic_named
-from controller.bus.inbox import Writer
+from controller.bus.envelope import Envelope, Lease, topic_named
 from controller.bus.port import Reply, Sample
-from controller.bus.requester import Requester
-from controller.bus.security import Security, speaker
-from controller.bus.socket_port import WAIT_MS, Listener, wait
-from controller.bus.sockets import Dialler
-from controller.bus.store import Store, sample_of
-from controller.bus.topics import TOPICS, Topic
-from controller.bus.transport import Transport
-from hal.clock import NS, Clock, Deadline, RealClock
+from controller.bus.ring import TIMEOUT_S, Past
+from controller.bus.roles import EVENTS_SINCE
+from controller.bus.session import Session
+from controller.bus.store import sample_of
+from controller.bus.topics import Topic
+from hal.clock import NS, Deadline
 
 
-class Client:
+class Client(Session):
     """Commands to, and telemetry from, a running station. Belongs to one thread; use it in a `with` block.
-
-    With keys its name is that of its key.
 
     with Client(static_table()) as client:
         reply = client.call("station", "stop", control=True)
     """
-
-    def __init__(
-        self, table: Table, name: str = "cli", clock: Clock | None = None, security: Security | None = None
-    ) -> None:
-        self._clock = clock or RealClock()
-        self._table = table
-        self._transport = Transport(security)
-        writer = Writer(speaker(name, security), self._clock, Ids(self._clock), simulated=False)
-        self._listener = Listener(self._transport, self._clock, [endpoints.tlm for endpoints in table.values()])
-        self._dialler = Dialler(self._transport, table)
-        self._requester = Requester(self._dialler, writer, self._listener.boot_of, self._listener.utc_apart_ns)
-
-    @property
-    def store(self) -> Store:
-        """The newest of everything subscribed to."""
-        return self._listener.store
 
     def call(
         self,
@@ -57,42 +35,18 @@ class Client:
         """Send a command and wait for its answer; `control` for stop, safe, abort, ping and lease.*."""
         return self.result(self.send(service, method, body, timeout_s, control, lease))
 
-    def send(
-        self,
-        service: str,
-        method: str,
-        body: dict[str, Any] | None = None,
-        timeout_s: float = 2.0,
-        control: bool = False,
-        lease: Lease | None = None,
-    ) -> bytes:
-        """Send a command and go on, to send others before waiting for the first; `result` has the answer."""
-        return self._requester.send(service, method, body or {}, timeout_s, control, lease)
-
     def result(self, request_id: bytes) -> Reply:
         """Wait for the answer to a command sent with `send`; there is always one, by its time-out."""
-        while (reply := self._requester.result(request_id)) is None:
-            wait([self._listener.socket, *self._dialler.sockets], WAIT_MS)
-            self._listener.turn()
-        return reply
-
-    def subscribe(self, *topics: Topic | str) -> None:
-        """Receive topics from now on, of all services; last values first. Raises BusError on an unknown name."""
-        for topic in topics:
-            self._listener.subscribe(topic_named(topic) if isinstance(topic, str) else topic)
-
-    def subscribe_all(self) -> None:
-        """Receive every topic of the table, world truth included: for recordings and plots."""
-        self.subscribe(*TOPICS.values())
+        return self._requester.wait(request_id, self._listener.turn)
 
     def envelopes(self, timeout_s: float) -> Iterator[Envelope]:
         """Telemetry as it comes, undecoded, for `timeout_s` (0: what is there now)."""
         deadline = Deadline(self._clock, timeout_s)
         while True:
-            yield from self._listener.turn()
+            yield from self._turn()
             if deadline.expired:
                 return
-            wait([self._listener.socket], max(1, round(deadline.remaining_s * 1000)))
+            self._transport.heard.wait(deadline.remaining_s)
 
     def samples(self, timeout_s: float) -> Iterator[Sample[Any]]:
         """Decoded telemetry as it comes for `timeout_s`. Raises BusError on a body that fits no topic."""
@@ -104,22 +58,29 @@ class Client:
         self.subscribe(topic)
         deadline = Deadline(self._clock, timeout_s)
         while (sample := self.store.latest(topic, source)) is None and not deadline.expired:
-            wait([self._listener.socket], max(1, round(deadline.remaining_s * 1000)))
-            self._listener.turn()
+            self._transport.heard.wait(deadline.remaining_s)
+            self._turn()
         return sample
+
+    def events_since(
+        self, topic: Topic, source: str, since_seq: int = 0, timeout_s: float = TIMEOUT_S
+    ) -> list[Sample[Any]]:
+        """Events of a service again, those after `since_seq`, in order: what a gap, or the time before us, has hidden.
+
+        It keeps the latest 1024 of a topic: a first `seq` above `since_seq` + 1 says that what is between is gone.
+        Numbers begin at 1 with each start of a service. Raises BusError when the service does not answer.
+        """
+        past = Past(topic, since_seq, self._clock.now_ns())
+        while past.wish is not None:
+            past.take(self.call(source, EVENTS_SINCE, past.wish, timeout_s))
+        return past.samples
 
     def pause(self, duration_s: float) -> None:
         """Take telemetry into `store` for a while."""
         until_ns = self._clock.now_ns() + round(duration_s * NS)
         while (left_ns := until_ns - self._clock.now_ns()) > 0:
-            wait([self._listener.socket], max(1, left_ns // 1_000_000))
-            self._listener.turn()
-
-    def close(self) -> None:
-        """Close all sockets."""
-        self._listener.close()
-        self._dialler.close()
-        self._transport.close()
+            self._transport.heard.wait(left_ns / NS)
+            self._turn()
 
     def __enter__(self) -> Client:
         return self

@@ -59,14 +59,14 @@ class BusError(BoresightError):
     """The bus refuses; the message is one sentence for the operator."""
 
 
-class Lease(msgspec.Struct, frozen=True):
+class Lease(msgspec.Struct, frozen=True, gc=False):
     """Who may command: `gen` is the fencing number, a smaller one than the highest seen is stale."""
 
     id: str
     gen: int
 
 
-class ErrorBody(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class ErrorBody(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
     """Body of an `err` message."""
 
     code: Code
@@ -77,14 +77,14 @@ class ErrorBody(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     detail: str = ""
 
 
-class DoneBody(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class DoneBody(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
     """Body of a `rep` message."""
 
     msg: str = ""
     data: dict[str, Any] = {}
 
 
-class Envelope(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Envelope(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
     """What every message carries; keys are short because telemetry repeats them."""
 
     v: int

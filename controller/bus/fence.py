@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from controller.bus.envelope import Lease
 from controller.bus.lease import CONSENT, ENDER, ENDING, FREE, LEASE_KEEPER, SCOPE_OF, busy, covers
 from controller.bus.port import Reply, Request
 from controller.bus.topics import LeaseState
@@ -33,12 +34,17 @@ class Fence:
         self._leases = leases
         self._finish = finish
         self._highest = 0
+        self._state: LeaseState | None = None
+        self._obeyed: Lease | None = None
+        self._holder = ""
         self._early: list[tuple[int, Request]] = []
 
     def passed(self, requests: list[Request]) -> list[Request]:
         """Those that may be executed now, in order."""
         if self._scope is None or not (requests or self._early):
             return requests
+        if not self._early:  # the usual case: one command, its lease told long ago
+            return [request for request in requests if self._judged(request, self._scope)]
         now_ns = self._clock.now_ns()
         waiting, self._early = [*self._early, *((now_ns, request) for request in requests)], []
         allowed = []
@@ -51,6 +57,16 @@ class Fence:
             else:
                 self._finish(request, refusal)
         return allowed
+
+    def _judged(self, request: Request, scope: str) -> bool:
+        refusal = self._refusal(request, scope)
+        if refusal is None:
+            return True
+        if refusal is EARLY:
+            self._early.append((self._clock.now_ns(), request))
+        else:
+            self._finish(request, refusal)
+        return False
 
     def _refusal(self, request: Request, scope: str) -> Reply | None:
         lease, method = request.lease, request.method
@@ -67,6 +83,8 @@ class Fence:
         state = self._leases()
         if state is None:
             return Reply("NO_LEASE", "the station, which keeps the leases, is silent: nobody may command", "stop works")
+        if state is self._state and lease == self._obeyed and request.source == self._holder and method not in CONSENT:
+            return None  # nothing has changed since the previous command
         if lease.gen > state.generation:
             return EARLY
         found = next((one for one in state.held if one.id == lease.id and one.gen == lease.gen), None)
@@ -78,6 +96,7 @@ class Fence:
         if not covers(found.scope, scope):
             return Reply("NO_LEASE", f"{method} needs the lease of the {scope}; {lease.id} is one of the {found.scope}")
         self._highest = lease.gen
+        self._state, self._obeyed, self._holder = state, lease, request.source
         return None
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -38,19 +38,55 @@ class Caller(Protocol):
         ...
 
 
+class AsyncCaller(Protocol):
+    """An AsyncClient."""
+
+    async def call(
+        self,
+        service: str,
+        method: str,
+        body: dict[str, Any],
+        timeout_s: float,
+        control: bool = False,
+        lease: Lease | None = None,
+    ) -> Reply:
+        """Send a command and wait for its answer."""
+        ...
+
+
 @contextmanager
 def leased(caller: Caller, scope: str, reason: str, ttl_s: float = TTL_S, preempt: bool = False) -> Iterator[Lease]:
     """Hold a lease for a few commands that are over before it is. Raises LeaseRefusedError."""
-    body = {"scope": scope, "ttl_s": ttl_s, "reason": reason, "preempt": preempt}
-    reply = caller.call(LEASE_KEEPER, "lease.acquire", body, CALL_TIMEOUT_S, True)
-    if reply.code:
-        raise LeaseRefusedError(f"{reply.message}{f' ({reply.hint})' if reply.hint else ''}")
-    granted = msgspec.convert(reply.body, Granted)
-    token = Lease(granted.id, granted.gen)
+    wish = _wish(scope, reason, ttl_s, preempt)
+    token = _granted(caller.call(LEASE_KEEPER, "lease.acquire", wish, CALL_TIMEOUT_S, True))
     try:
         yield token
     finally:
         caller.call(LEASE_KEEPER, "lease.release", {}, CALL_TIMEOUT_S, True, token)
+
+
+@asynccontextmanager
+async def leased_async(
+    caller: AsyncCaller, scope: str, reason: str, ttl_s: float = TTL_S, preempt: bool = False
+) -> AsyncIterator[Lease]:
+    """`leased` for an asyncio client; a task that is cancelled gives the lease back. Raises LeaseRefusedError."""
+    wish = _wish(scope, reason, ttl_s, preempt)
+    token = _granted(await caller.call(LEASE_KEEPER, "lease.acquire", wish, CALL_TIMEOUT_S, True))
+    try:
+        yield token
+    finally:
+        await caller.call(LEASE_KEEPER, "lease.release", {}, CALL_TIMEOUT_S, True, token)
+
+
+def _wish(scope: str, reason: str, ttl_s: float, preempt: bool) -> dict[str, Any]:
+    return {"scope": scope, "ttl_s": ttl_s, "reason": reason, "preempt": preempt}
+
+
+def _granted(reply: Reply) -> Lease:
+    if reply.code:
+        raise LeaseRefusedError(f"{reply.message}{f' ({reply.hint})' if reply.hint else ''}")
+    granted = msgspec.convert(reply.body, Granted)
+    return Lease(granted.id, granted.gen)
 
 
 @contextmanager

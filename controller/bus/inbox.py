@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Any, Final
+
+import msgspec
 
 from controller.bus.envelope import (
     ERROR_CODES,
@@ -22,6 +23,7 @@ from controller.bus.envelope import (
     Ids,
     Kind,
     Lease,
+    TimeBase,
     body_as,
     pack,
 )
@@ -34,6 +36,7 @@ from hal.clock import NS, Clock
 CACHE_NS: Final = 60 * NS
 CONTROL_METHODS: Final = STOPS | {"ping"}
 LEASE_METHODS: Final = frozenset({"lease.acquire", "lease.renew", "lease.release"})  # control methods of the station
+BODY: Final = dict[str, Any]
 COUNTED: Final = frozenset({"PROTOCOL", "SCHEMA", "AUTH", "NO_LEASE", "LEASE_STALE", "DEADLINE"})
 CODES: Final[dict[str, Code]] = {code: code for code in ERROR_CODES}
 
@@ -49,6 +52,7 @@ class Writer:
         self.ids = ids
         self.boot = ids.boot()
         self.simulated = simulated
+        self.time_base: TimeBase = "utc" if clock.realtime else "sim"
 
     def write(self, kind: Kind, method: str, body: Any = None, **fields: Any) -> Envelope:
         """A new envelope; `fields` are further keys of Envelope."""
@@ -61,7 +65,7 @@ class Writer:
             src=self.service,
             boot=self.boot,
             t=self.clock.utc_ns(),
-            clk="utc" if self.clock.realtime else "sim",
+            clk=self.time_base,
             sim=self.simulated,
             **fields,
         )
@@ -79,31 +83,46 @@ class Writer:
 
     def answer(self, request: Envelope, reply: Reply) -> Envelope:
         """`rep` for a success, `err` for anything else; a code outside of the closed list becomes INTERNAL."""
-        to = {"re": request.id, "dst": request.src, "dst_boot": request.boot}
+        body: DoneBody | ErrorBody
         if not reply.code:
-            return self.write("rep", request.m, DoneBody(msg=reply.message, data=reply.body or {}), **to)
-        error = ErrorBody(
-            code=CODES.get(reply.code, "INTERNAL"),
-            msg=reply.message,
-            hint=reply.hint,
-            retryable=reply.code in RETRYABLE,
-            detail="" if reply.code in CODES else reply.code,
+            body = DoneBody(msg=reply.message, data=reply.body or {})
+        else:
+            body = ErrorBody(
+                code=CODES.get(reply.code, "INTERNAL"),
+                msg=reply.message,
+                hint=reply.hint,
+                retryable=reply.code in RETRYABLE,
+                detail="" if reply.code in CODES else reply.code,
+            )
+        return Envelope(
+            v=VERSION,
+            k="err" if reply.code else "rep",
+            m=request.m,
+            src=self.service,
+            boot=self.boot,
+            t=self.clock.utc_ns(),
+            clk=self.time_base,
+            re=request.id,
+            dst=request.src,
+            dst_boot=request.boot,
+            sim=self.simulated,
+            b=pack(body),
         )
-        return self.write("err", request.m, error, **to)
 
 
-@dataclass(slots=True)
-class _Open:
+class _Open(msgspec.Struct, gc=False):
     """A command that was admitted and not answered yet."""
 
     envelope: Envelope
     source: str
     role: Role
     send: Send
+    control: bool
+    answered: bool = False
 
 
 class Inbox:
-    """Commands of one service: checks, acknowledges, hands over, remembers answers.
+    """Commands of one service: checks, hands over, remembers answers, acknowledges what takes longer than a cycle.
 
     A command that is expired, meant for another start or service, or unreadable is refused, never executed; a stop on
     the control channel is executed however late it comes. The same id from the same sender within 60 s is the same
@@ -118,10 +137,19 @@ class Inbox:
         self._writer = writer
         self._control: list[_Open] = []
         self._commands: list[_Open] = []
+        self._handed: list[_Open] = []  # in the cycle before this one
         self._open: dict[tuple[str, bytes], _Open] = {}
         self._answered: OrderedDict[tuple[str, bytes], tuple[int, Envelope]] = OrderedDict()
+        self._oldest_ns = 0
+        keeper = writer.service == LEASE_KEEPER
+        self._control_methods = CONTROL_METHODS | LEASE_METHODS if keeper else CONTROL_METHODS
         self.refused: Counter[str] = Counter()
         self.latest_refusal = ""
+
+    @property
+    def remembered(self) -> int:
+        """Answers that would be given again."""
+        return len(self._answered)
 
     def admit(self, envelope: Envelope, control: bool, send: Send, principal: Principal | None = None) -> None:
         """Take a message of the cmd or ctl channel; `send` carries acknowledgement and answer back."""
@@ -141,16 +169,15 @@ class Inbox:
             send(done[1])
         elif (waiting := self._open.get(key)) is not None:
             waiting.send = send
-            send(self._writer.write("ack", envelope.m, re=envelope.id, dst=envelope.src))
-        elif (refusal := self._refusal(envelope, control)) is not None:
+            self._acknowledge(waiting)
+        elif not (self._plain(envelope) and not control) and (refusal := self._refusal(envelope, control)) is not None:
             self.refuse(envelope, refusal, send, source)
         elif control and envelope.m == "ping":
             send(self._writer.answer(envelope, Reply("", "", body={"utc_ns": self._writer.clock.utc_ns()})))
         else:
             role: Role = "supervisor" if principal is None else principal.role
-            admitted = self._open[key] = _Open(envelope, source, role, send)
+            admitted = self._open[key] = _Open(envelope, source, role, send, control)
             (self._control if control else self._commands).append(admitted)
-            send(self._writer.write("ack", envelope.m, re=envelope.id, dst=envelope.src))
 
     def refuse(self, envelope: Envelope, refusal: Reply, send: Send, sender: str = "") -> None:
         """Answer what is not even admitted; `sender` is for the log, the source that it claims when empty."""
@@ -158,39 +185,69 @@ class Inbox:
         send(self._writer.answer(envelope, refusal))
 
     def take(self) -> list[Request]:
-        """Admitted commands, control first; what expired while it waited is refused now."""
+        """Admitted commands, control first; what expired while it waited is refused now.
+
+        What was taken before and is not answered yet is acknowledged.
+        """
         self._forget()
+        if self._handed:
+            for item in self._handed:
+                if not item.answered:
+                    self._acknowledge(item)
+            self._handed = []
+        if not (self._control or self._commands):
+            return []
+        waiting, self._control, self._commands = [*self._control, *self._commands], [], []
         taken: list[Request] = []
-        for control, queue in ((True, self._control), (False, self._commands)):
-            for item in queue:
-                envelope = item.envelope
-                request = Request(envelope.id, item.source, envelope.m, {}, control, envelope.ls, item.role)
-                if (late := None if control else self._late(envelope)) is not None:
-                    self.finish(request, late)
-                    continue
+        utc_ns = self._writer.clock.utc_ns()
+        for item in waiting:
+            envelope, body = item.envelope, {}
+            refusal = None if item.control or utc_ns < envelope.dl else self._late(envelope, utc_ns)
+            if refusal is None:
                 try:
-                    body = body_as(envelope, dict[str, Any])
+                    body = body_as(envelope, BODY)
                 except BusError as error:
-                    self.finish(request, Reply("SCHEMA", str(error), "send a map of named values"))
-                    continue
-                taken.append(replace(request, body=body))
-            queue.clear()
+                    refusal = Reply("SCHEMA", str(error), "send a map of named values")
+            request = Request(envelope.id, item.source, envelope.m, body, item.control, envelope.ls, item.role)
+            if refusal is not None:
+                self.finish(request, refusal)
+                continue
+            taken.append(request)
+            self._handed.append(item)
         return taken
 
-    def finish(self, request: Request, reply: Reply) -> None:
-        """Answer a command that was taken; answering twice changes nothing."""
+    def _acknowledge(self, item: _Open) -> None:
+        envelope = item.envelope
+        item.send(self._writer.write("ack", envelope.m, re=envelope.id, dst=envelope.src))
+
+    def finish(self, request: Request, reply: Reply, remember: bool = True) -> None:
+        """Answer a command that was taken; answering twice changes nothing. What only reads is not remembered."""
         key = (request.source, request.id)
         if (waiting := self._open.pop(key, None)) is None:
             return
-        self._count(reply, request.source)
+        waiting.answered = True
+        if reply.code:
+            self._count(reply, request.source)
         answer = self._writer.answer(waiting.envelope, reply)
-        self._answered[key] = (self._writer.clock.now_ns(), answer)
+        if remember:
+            now_ns = self._writer.clock.now_ns()
+            if not self._answered:
+                self._oldest_ns = now_ns
+            self._answered[key] = (now_ns, answer)
         waiting.send(answer)
 
     def _count(self, reply: Reply, sender: str) -> None:
         if reply.code in COUNTED:
             self.refused[reply.code] += 1
             self.latest_refusal = f"{reply.message} (from {sender})"
+
+    def _plain(self, envelope: Envelope) -> bool:
+        """A command like most: for this start of this service, with a deadline that is neither past nor far."""
+        return (
+            envelope.dst == self._writer.service
+            and envelope.dst_boot == self._writer.boot
+            and 0 < envelope.dl - self._writer.clock.utc_ns() <= CACHE_NS
+        )
 
     def _refusal(self, envelope: Envelope, control: bool) -> Reply | None:
         mine = self._writer
@@ -204,13 +261,13 @@ class Inbox:
                 f"{mine.service} has been restarted since this command was addressed; it was not executed",
                 "look at the station's state and send the command again",
             )
-        methods = CONTROL_METHODS | LEASE_METHODS if mine.service == LEASE_KEEPER else CONTROL_METHODS
-        if control and envelope.m not in methods:
-            allowed = ", ".join(sorted(methods))
+        if control and envelope.m not in self._control_methods:
+            allowed = ", ".join(sorted(self._control_methods))
             return Reply("PROTOCOL", f"{envelope.m!r} is no control method ({allowed}): send it on cmd")
-        return self._without_bound(envelope, control) or self._late(envelope)
+        utc_ns = mine.clock.utc_ns()
+        return self._without_bound(envelope, control, utc_ns) or self._late(envelope, utc_ns)
 
-    def _without_bound(self, envelope: Envelope, control: bool) -> Reply | None:
+    def _without_bound(self, envelope: Envelope, control: bool, utc_ns: int) -> Reply | None:
         """A command that could still be executed when its id is forgotten could be executed twice."""
         if control and envelope.m == "ping":
             return None
@@ -218,13 +275,13 @@ class Inbox:
             return Reply("SCHEMA", f"{envelope.m} must name the start of {envelope.dst} that it is for: set `dst_boot`")
         if not envelope.dl:
             return Reply("SCHEMA", f"{envelope.m} has no deadline", "set `dl`, at most 60 s ahead")
-        ahead_ns = envelope.dl - self._writer.clock.utc_ns()
+        ahead_ns = envelope.dl - utc_ns
         if ahead_ns > CACHE_NS:
             return Reply("SCHEMA", f"the deadline of {envelope.m} is {ahead_ns / NS:.0f} s ahead, 60 s at most")
         return None
 
-    def _late(self, envelope: Envelope) -> Reply | None:
-        late_ns = self._writer.clock.utc_ns() - envelope.dl
+    def _late(self, envelope: Envelope, utc_ns: int) -> Reply | None:
+        late_ns = utc_ns - envelope.dl
         if not envelope.dl or late_ns <= 0:
             return None
         return Reply(
@@ -233,12 +290,12 @@ class Inbox:
         )
 
     def _forget(self) -> None:
+        if not self._answered:
+            return
         before_ns = self._writer.clock.now_ns() - CACHE_NS
-        while self._answered:
-            key, (at_ns, _) = next(iter(self._answered.items()))
-            if at_ns >= before_ns:
-                return
-            del self._answered[key]
+        while self._answered and self._oldest_ns < before_ns:
+            self._answered.popitem(last=False)
+            self._oldest_ns = next(iter(self._answered.values()))[0] if self._answered else 0
 
 
 def reply_of(envelope: Envelope) -> Reply:

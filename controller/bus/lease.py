@@ -13,13 +13,16 @@ from typing import Final
 import msgspec
 
 from controller.bus.envelope import BusError, Code, Lease
+from controller.bus.roles import EVENTS_SINCE
 from controller.bus.topics import HeldLease
 from hal.clock import NS
 
 LEASE_KEEPER: Final = "station"  # the service with the table; it also ends a pass that outlives a lease
 PARENTS: Final = {"station": "", "gimbal": "station", "camera": "station", "laser": "station"}
 SCOPE_OF: Final = {"station": "station", "pointing": "gimbal", "tracking": "camera", "safety": "laser"}  # by service
-FREE: Final = frozenset({"pointing.stop", "safety.disarm", "tracking.model"})  # in the safe direction, or only read
+FREE: Final = frozenset(
+    {"pointing.stop", "safety.disarm", "tracking.model", EVENTS_SINCE}
+)  # in the safe direction, or only read
 ENDER: Final = "supervisor"  # whoever ends the station parks it, whoever holds the lease
 ENDING: Final = frozenset({"station.park"})
 CONSENT: Final = frozenset({"safety.arm", "safety.confirm"})  # of the holder in person, never twice by one message

@@ -6,6 +6,7 @@ moment it is sent, in the order of sending, so a run has one order of events. On
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final, Protocol, runtime_checkable
 
@@ -14,6 +15,7 @@ from controller.bus.fence import Fence
 from controller.bus.inbox import Inbox, Writer, reply_of
 from controller.bus.lease import LEASE_KEEPER
 from controller.bus.port import Reply, Request, Sample
+from controller.bus.ring import Rings
 from controller.bus.roles import Principal
 from controller.bus.store import Newest, Numbering, Store, refuse_truth
 from controller.bus.topics import STATION_LEASE, Body, Topic
@@ -45,6 +47,7 @@ class LocalBus:
         self._simulated = simulated
         self._waiter = waiter or (clock if isinstance(clock, Waiter) else None)
         self._ports: dict[str, LocalPort] = {}
+        self._starts: Counter[str] = Counter()
         self._newest = Newest()
         self._taps: list[Tap] = []
         self._stopped = False
@@ -53,10 +56,17 @@ class LocalBus:
     def port(self, service: str) -> LocalPort:
         """The port of a service; made on first use, which is its start on the bus."""
         if service not in self._ports:
-            ids = Ids(self.clock, f"{self._seed}:{service}")
+            self._starts[service] += 1
+            again = f":{self._starts[service]}" if self._starts[service] > 1 else ""
+            ids = Ids(self.clock, f"{self._seed}:{service}{again}")
             writer = Writer(service, self.clock, ids, self._simulated)
             self._ports[service] = LocalPort(self, writer, Store(self._newest))
         return self._ports[service]
+
+    def leave(self, service: str) -> None:
+        """Forget a service that has ended: its next port is another start, with a boot id of its own."""
+        if (port := self._ports.pop(service, None)) is not None:
+            port.store.close()
 
     def tap(self, listener: Tap) -> None:
         """Call `listener(topic, envelope)` with every telemetry message, truth included: recorder and bench."""
@@ -78,6 +88,10 @@ class LocalBus:
     def gaps(self) -> int:
         """Telemetry messages that were missed: none, or somebody who drains a topic has stopped doing so."""
         return self._newest.gaps.total()
+
+    def gaps_by_topic(self) -> dict[str, int]:
+        """The same, by topic."""
+        return dict(self._newest.gaps)
 
     def telemetry(self, data: bytes) -> None:
         """Deliver a telemetry frame to every port and tap."""
@@ -121,6 +135,7 @@ class LocalPort:
         self._bus = bus
         self._numbers = Numbering(writer.service)
         self._replies: dict[bytes, tuple[int, Reply] | None] = {}
+        self._rings = Rings(lambda request, reply: self.inbox.finish(request, reply, remember=False))
         self._fence = Fence(self.service, bus.clock, lambda: self.fresh(STATION_LEASE, LEASE_KEEPER), self.answer)
 
     @property
@@ -131,7 +146,10 @@ class LocalPort:
     def publish(self, topic: Topic, body: Body) -> None:
         """Deliver telemetry to everybody, now."""
         seq = self._numbers.next(topic, body)
-        self._bus.telemetry(frame(self.writer.telemetry(topic, body, seq)))
+        envelope = self.writer.telemetry(topic, body, seq)
+        if topic.kind == "event":
+            self._rings.keep(envelope)
+        self._bus.telemetry(frame(envelope))
 
     def latest(self, topic: Topic, source: str = "") -> Sample[Any] | None:
         """The newest sample of a topic, however old."""
@@ -157,7 +175,7 @@ class LocalPort:
 
     def requests(self) -> list[Request]:
         """Commands that arrived since the previous call; control requests first."""
-        return self._fence.passed(self.inbox.take())
+        return self._fence.passed(self._rings.served(self.inbox.take()))
 
     def answer(self, request: Request, reply: Reply) -> None:
         """Finish a command."""

@@ -11,6 +11,8 @@ from typing import Any, Final, Literal
 import msgspec
 
 from controller.bus.lease import FREE, SCOPE_OF, Acquire, Granted, Renew
+from controller.bus.ring import Events, Since
+from controller.bus.roles import EVENTS_SINCE
 from controller.bus.topics import ZERO, Pair
 
 Channel = Literal["cmd", "ctl", "reg"]
@@ -96,6 +98,7 @@ class Method:
 
 
 MOVERS: Final = ("station", "pointing", "safety")
+SPEAKERS: Final = ("supervisor", "station", "pointing", "tracking", "safety", "link")
 METHODS: Final = (
     Method("station.track", ("station",), "cmd", "follows an element set over one pass", TrackPass),
     Method("station.park", ("station",), "cmd", "leaves the target, goes to the park position"),
@@ -120,6 +123,7 @@ METHODS: Final = (
     Method("safety.confirm", ("safety",), "cmd", "second half, within 30 s, under the same lease", Empty, Consent),
     Method("safety.disarm", ("safety",), "cmd", "emission off until armed again", Empty, Consent),
     Method("supervisor.end", ("supervisor",), "cmd", "ends the station in good order"),
+    Method(EVENTS_SINCE, SPEAKERS, "cmd", "past events of a topic, the latest 1024", Since, Events),
     Method("stop", MOVERS, "ctl", "axes held, emission off; the station goes to HOLD"),
     Method("safe", MOVERS, "ctl", "axes stopped, emission latched off; the station goes to SAFE"),
     Method("ping", MOVERS, "ctl", "the service's time", Empty, Pong),

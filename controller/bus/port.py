@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
@@ -30,8 +29,7 @@ class Sample(msgspec.Struct, Generic[B], frozen=True, gc=False):
         return (now_ns - self.received_ns) * 1e-9
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, gc=False):
     """A command that has passed the checks of envelope, key and lease, and awaits its answer."""
 
     id: bytes
@@ -43,8 +41,7 @@ class Request:
     role: Role = "supervisor"  # of that key; without keys whoever is on this machine may do everything
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True, gc=False):
     """What became of a command; `code` is empty when it succeeded."""
 
     code: str

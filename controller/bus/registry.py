@@ -19,7 +19,6 @@ from controller.bus.inbox import Writer, reply_of
 from controller.bus.port import Reply
 from controller.bus.roles import forbidden
 from controller.bus.security import Security, speaker
-from controller.bus.sockets import receive_frames
 from controller.bus.topics import TOPICS
 from controller.bus.transport import Transport
 from hal.clock import NS, Clock
@@ -77,8 +76,8 @@ class RegistryServer:
         self._writer = Writer(NAME, clock, Ids(clock), simulated=False)
         self._transport = Transport(security)
         try:
-            self._socket = self._transport.socket(zmq.ROUTER)
-            self.endpoint = self._transport.bind(self._socket, endpoint, NAME)
+            self._channel = self._transport.channel(zmq.ROUTER)
+            self.endpoint = self._transport.bind(self._channel.socket, endpoint, NAME)
             self._transport.open()
         except Exception:
             self._transport.abandon()
@@ -86,9 +85,11 @@ class RegistryServer:
 
     def turn(self) -> None:
         """Answer what has come."""
-        for parts in receive_frames(self._socket):
-            if len(parts) == 2:
-                self._socket.send_multipart((parts[0].bytes, self._answer(parts[1])), zmq.NOBLOCK)
+        if not self._channel.stirred():
+            return
+        for received in self._channel.receive():
+            if received.frames == 1:
+                self._channel.send(self._answer(received.frame), received.peer)
 
     def _answer(self, frame: zmq.Frame) -> bytes:
         try:
@@ -120,7 +121,7 @@ class RegistryServer:
 
     def close(self) -> None:
         """Close."""
-        self._socket.close(0)
+        self._channel.close()
         self._transport.close()
 
 

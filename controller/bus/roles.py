@@ -14,7 +14,8 @@ ROLES: Final[dict[Role, str]] = {
 }
 STATION: Final[Role] = "station"  # the key of a station's own services; nobody logs in with it
 STOPS: Final = frozenset({"stop", "abort", "safe"})  # never too late, never for another start, of anybody who is listed
-FOR_OBSERVERS: Final = STOPS | {"ping", "reg.lookup"}
+EVENTS_SINCE: Final = "events.since"  # answered by the port of every service
+FOR_OBSERVERS: Final = STOPS | {"ping", "reg.lookup", EVENTS_SINCE}
 FOR_SERVICES: Final = frozenset({"reg.announce"})
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-import zmq
-
 from controller.bus.endpoints import Endpoints, Table
 from controller.bus.envelope import BusError, Envelope, Ids, Lease, frame, unframe
 from controller.bus.fence import Fence
@@ -15,8 +13,9 @@ from controller.bus.lease import LEASE_KEEPER, SCOPE_OF
 from controller.bus.port import Reply, Request, Sample
 from controller.bus.refusals import Refusals
 from controller.bus.requester import Requester
+from controller.bus.ring import Rings
 from controller.bus.security import Security, speaker
-from controller.bus.sockets import Dialler, Publisher, Server, Subscriber
+from controller.bus.sockets import COMMANDS_AT_ONCE, Dialler, Publisher, Server, Subscriber
 from controller.bus.store import Numbering, Store, refuse_truth
 from controller.bus.topics import (
     BUS_GAPS,
@@ -27,6 +26,7 @@ from controller.bus.topics import (
     TOPICS,
     Body,
     GapReport,
+    LeaseState,
     RefusalReport,
     StationEvent,
     Topic,
@@ -35,8 +35,9 @@ from controller.bus.transport import Transport
 from hal.clock import NS, Clock
 
 REPORT_NS: Final = NS
-WAIT_MS: Final = 20
 MS_NS: Final = NS // 1000
+LOOK_NS: Final = NS // 100  # whoever sends many commands looks at telemetry this often for a new start of a service
+NONE: Final[list[Envelope]] = []
 SAME_CLOCK_NS: Final = 5 * NS  # a smaller delay is a delay, a larger one another clock
 
 
@@ -44,31 +45,40 @@ class Listener:
     """A SUB socket with what came out of it: the newest of every topic, events, gaps, boot ids.
 
     A sample's age counts from its sending: what waited in a socket is old. Where a sender's UTC is not ours, the
-    smallest difference seen stands for the difference of the clocks.
+    smallest difference seen stands for the difference of the clocks. `heard` is called with whatever is new.
     """
 
-    def __init__(self, transport: Transport, clock: Clock, endpoints: list[str]) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        clock: Clock,
+        endpoints: list[str],
+        heard: Callable[[Envelope], object] = lambda envelope: None,
+    ) -> None:
         self._clock = clock
+        self._heard = heard
         self._subscriber = Subscriber(transport, endpoints)
         self.store = Store()
         self._ahead_ns: dict[str, int] = {}
+        self._looked_ns = 0
         self.unreadable = 0
         self.subscribe(SERVICE_HEARTBEAT)
         for topic in TOPICS.values():
             if topic.kind == "event":
                 self.subscribe(topic)
 
-    @property
-    def socket(self) -> zmq.Socket[bytes]:
-        """The socket, to wait on."""
-        return self._subscriber.socket
-
     def subscribe(self, topic: Topic) -> None:
         """Receive a topic from now on."""
         self._subscriber.subscribe(topic.name)
 
+    def wait(self, timeout_ms: int) -> None:
+        """Block until telemetry has come, at most `timeout_ms`."""
+        self._subscriber.wait(timeout_ms)
+
     def turn(self) -> list[Envelope]:
         """Take what has come into the store; returns what was new, in order."""
+        if not self._subscriber.stirred():
+            return NONE
         new: list[Envelope] = []
         for data in self._subscriber.frames():
             try:
@@ -78,6 +88,7 @@ class Listener:
                 continue
             if self.accept(envelope):
                 new.append(envelope)
+                self._heard(envelope)
         return new
 
     def accept(self, envelope: Envelope) -> bool:
@@ -94,7 +105,12 @@ class Listener:
         return 0 if 0 <= least_ns < SAME_CLOCK_NS else least_ns
 
     def boot_of(self, service: str) -> bytes:
-        """The present boot id of a service as its telemetry tells; empty when none has come."""
+        """The present boot id of a service as its telemetry of 10 ms ago told, or tells; empty when none has come."""
+        boot = self.store.boot_of(service)
+        now_ns = self._clock.now_ns()
+        if boot and now_ns - self._looked_ns < LOOK_NS:
+            return boot
+        self._looked_ns = now_ns
         self.turn()
         return self.store.boot_of(service)
 
@@ -133,6 +149,7 @@ class SocketPort:
         self._clock = clock
         self._stop_wanted = stop_wanted
         self._stopped = False
+        self._waited = False
         self._report_due_ns = 0
         self._numbers = Numbering(service)
         self._writer = Writer(speaker(service, security), clock, Ids(clock, seed), simulated)
@@ -148,7 +165,8 @@ class SocketPort:
         others = [endpoints.tlm for name, endpoints in table.items() if name != service]
         self._listener = Listener(self._transport, clock, others)
         self._dialler = Dialler(self._transport, table)
-        self._fence = Fence(service, clock, lambda: self.fresh(STATION_LEASE, LEASE_KEEPER), self.answer)
+        self._rings = Rings(lambda request, reply: self._inbox.finish(request, reply, remember=False))
+        self._fence = Fence(service, clock, self._leases, self.answer)
         if service in SCOPE_OF:
             self._listener.subscribe(STATION_LEASE)
         self._refusals = Refusals(self._inbox, self._transport)
@@ -177,6 +195,8 @@ class SocketPort:
     def publish(self, topic: Topic, body: Body) -> None:
         """Send telemetry; never blocks."""
         envelope = self._writer.telemetry(topic, body, self._numbers.next(topic, body))
+        if topic.kind == "event":
+            self._rings.keep(envelope)
         self._publisher.publish(topic.name, frame(envelope))
         self._listener.accept(envelope)
         if topic is SERVICE_HEARTBEAT:
@@ -217,10 +237,16 @@ class SocketPort:
             if left_ns < MS_NS:  # the poll knows milliseconds only
                 self._clock.sleep_until(until_ns)
             else:
-                wait([self._listener.socket], left_ns // MS_NS)
+                self._listener.wait(left_ns // MS_NS)
             self._listener.turn()
         heard, bell.rung = bell.rung, False
         return heard
+
+    def _leases(self) -> LeaseState | None:
+        """Subscribed to from the start: every command asks."""
+        self._listener.turn()
+        leases: LeaseState | None = self._listener.store.fresh(STATION_LEASE, LEASE_KEEPER, self._clock.now_ns())
+        return leases
 
     def _listen(self, topic: Topic) -> None:
         refuse_truth(self.service, topic)
@@ -228,10 +254,17 @@ class SocketPort:
         self._listener.turn()
 
     def requests(self) -> list[Request]:
-        """Commands that arrived since the previous call; control requests first."""
+        """Commands that arrived since the previous call; control requests first.
+
+        Telemetry is taken in, too: a service that asks for none would let it pile up in its socket.
+        """
+        if not self._waited:
+            self._transport.door.look(0)
         self._publisher.welcome()
-        self._server.poll()
-        return self._fence.passed(self._inbox.take())
+        self._listener.turn()
+        self._server.poll(1 if self._waited else COMMANDS_AT_ONCE)
+        self._waited = False
+        return self._fence.passed(self._rings.served(self._inbox.take()))
 
     def answer(self, request: Request, reply: Reply) -> None:
         """Finish a command."""
@@ -264,10 +297,12 @@ class SocketPort:
     ) -> Reply:
         """Send a command and wait for its answer."""
         request_id = self.send(service, method, body, timeout_s, control, lease)
-        while (reply := self.result(request_id)) is None:
-            wait([self._listener.socket, *self._dialler.sockets], WAIT_MS)
-            self._listener.turn()
-        return reply
+        return self._requester.wait(request_id, self._listener.turn)
+
+    def wait(self, timeout_s: float) -> None:
+        """Block until a command or a subscriber has come, at most `timeout_s`: for a service that is not paced."""
+        self._transport.door.wait(timeout_s)
+        self._waited = True  # what has not been taken ends the next wait at once
 
     def close(self) -> None:
         """Close all sockets."""
@@ -276,11 +311,3 @@ class SocketPort:
         self._server.close()
         self._publisher.close()
         self._transport.close()
-
-
-def wait(sockets: list[zmq.Socket[bytes]], timeout_ms: int) -> None:
-    """Block until one of the sockets has a message, at most `timeout_ms`."""
-    poller = zmq.Poller()
-    for socket in sockets:
-        poller.register(socket, zmq.POLLIN)
-    poller.poll(timeout_ms)

@@ -14,7 +14,8 @@ from controller.bus.inbox import Inbox, Writer
 from controller.bus.port import Reply
 from controller.bus.roles import Principal
 from controller.bus.topics import TOPICS
-from controller.bus.transport import Socket, Transport, receive
+from controller.bus.transport import Transport
+from controller.bus.watch import Channel, Received
 
 COMMAND_BYTES_MAX: Final = 1 << 16
 COMMANDS_AT_ONCE: Final = 50  # of a channel in one turn: each costs 0.3 ms, and the beam board waits 250 ms at most
@@ -27,64 +28,73 @@ class Publisher:
     """XPUB of one service; whoever subscribes gets the last value of every state, and the latest events, at once."""
 
     def __init__(self, transport: Transport, endpoint: str, owner: str) -> None:
-        self._socket = transport.socket(zmq.XPUB)
+        self._channel = transport.channel(zmq.XPUB)
+        socket = self._channel.socket
         # Subscriptions take effect between two messages of ours, so that nobody joins in the middle of a replay.
-        self._socket.setsockopt(zmq.XPUB_MANUAL, 1)
-        self._socket.setsockopt(zmq.SNDBUF, BUFFER_BYTES)
+        socket.setsockopt(zmq.XPUB_MANUAL, 1)
+        socket.setsockopt(zmq.SNDBUF, BUFFER_BYTES)
         self._kept: dict[bytes, deque[bytes]] = {}
-        self.endpoint = transport.bind(self._socket, endpoint, owner)
+        self.endpoint = transport.bind(socket, endpoint, owner)
 
     def publish(self, name: str, data: bytes) -> None:
         """Send a telemetry frame; a subscriber that does not keep up loses it and sees a gap."""
-        self.welcome()
+        if self._channel.stirred():
+            self.welcome()
         kind = TOPICS[name].kind
         if kind in KEPT:
             self._kept.setdefault(name.encode(), deque(maxlen=KEPT[kind])).append(data)
-        self._socket.send(data, zmq.NOBLOCK)
+        self._channel.send(data)
 
     def welcome(self) -> None:
-        """Replay what is kept to new subscribers; the others drop it as seen."""
-        for parts in receive(self._socket):
-            prefix, what = parts[0][1:], parts[0][:1]
+        """Replay what is kept to new subscribers; the others drop it as seen. The door must have been looked at."""
+        while (received := self._channel.next()) is not None:
+            wish = received.frame.bytes
+            what, prefix = wish[:1], wish[1:]
             if what == b"\x00":
-                self._socket.setsockopt(zmq.UNSUBSCRIBE, prefix)
+                self._channel.socket.setsockopt(zmq.UNSUBSCRIBE, prefix)
             elif what == b"\x01":
-                self._socket.setsockopt(zmq.SUBSCRIBE, prefix)
+                self._channel.socket.setsockopt(zmq.SUBSCRIBE, prefix)
                 for name, kept in self._kept.items():
                     if (name + SEPARATOR).startswith(prefix):
                         for data in kept:
-                            self._socket.send(data, zmq.NOBLOCK)
+                            self._channel.send(data)
 
     def close(self) -> None:
         """Close; what was published last still leaves."""
-        self._socket.close(TELEMETRY_LINGER_MS)
+        self._channel.close(TELEMETRY_LINGER_MS)
 
 
 class Subscriber:
     """SUB connected to the telemetry of several services."""
 
     def __init__(self, transport: Transport, endpoints: list[str]) -> None:
-        self.socket = transport.socket(zmq.SUB)
-        self.socket.setsockopt(zmq.RCVBUF, BUFFER_BYTES)
+        self._channel = transport.channel(zmq.SUB)
+        self._channel.socket.setsockopt(zmq.RCVBUF, BUFFER_BYTES)
+        self.stirred = self._channel.stirred  # whether there may be frames
         self._topics: set[str] = set()
         for endpoint in endpoints:
-            self.socket.connect(endpoint)
+            self._channel.socket.connect(endpoint)
 
     def subscribe(self, name: str) -> None:
         """From now on receive a topic; its last value comes first."""
         if name not in self._topics:
             self._topics.add(name)
-            self.socket.setsockopt(zmq.SUBSCRIBE, name.encode() + SEPARATOR)
+            self._channel.socket.setsockopt(zmq.SUBSCRIBE, name.encode() + SEPARATOR)
+            self._channel.used = True
+
+    def wait(self, timeout_ms: int) -> None:
+        """Block until there is something to read, at most `timeout_ms`."""
+        self._channel.wait_readable(timeout_ms)
 
     def frames(self) -> Iterator[bytes]:
         """Frames that are there now."""
-        for parts in receive(self.socket):
-            if len(parts) == 1:
-                yield parts[0]
+        for received in self._channel.receive():
+            if received.frames == 1:
+                yield received.frame.bytes
 
     def close(self) -> None:
         """Close."""
-        self.socket.close(0)
+        self._channel.close()
 
 
 class Server:
@@ -94,44 +104,49 @@ class Server:
         self._security = transport.security
         self._writer = writer
         self._inbox = inbox
-        self._ctl, self._cmd = transport.socket(zmq.ROUTER), transport.socket(zmq.ROUTER)
-        for socket in (self._ctl, self._cmd):
-            socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        self._ctl, self._cmd = transport.channel(zmq.ROUTER), transport.channel(zmq.ROUTER)
+        for channel in (self._ctl, self._cmd):
+            channel.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         self.endpoints = (
-            transport.bind(self._cmd, endpoints.cmd, writer.service),
-            transport.bind(self._ctl, endpoints.ctl, writer.service),
+            transport.bind(self._cmd.socket, endpoints.cmd, writer.service),
+            transport.bind(self._ctl.socket, endpoints.ctl, writer.service),
         )
 
-    def poll(self) -> None:
-        """Admit what has arrived, control first."""
-        for socket, control in ((self._ctl, True), (self._cmd, False)):
-            if self._security is None:  # frames cost more than bytes, and say nothing here
-                for parts in receive(socket, COMMANDS_AT_ONCE):
-                    self._admit(socket, parts, control, None, "this machine")
-            else:
-                for frames in receive_frames(socket):
-                    sender = self._security.principal(frames[-1])
-                    known = sender.name if sender is not None else str(frames[-1].get("User-Id"))
-                    who = f"{known} at {frames[-1].get('Peer-Address')}"
-                    self._admit(socket, [frame.bytes for frame in frames], control, sender, who)
+    def poll(self, limit: int = COMMANDS_AT_ONCE) -> None:
+        """Admit what has arrived, control first, at most `limit` of each. The door must have been looked at."""
+        for channel, control in ((self._ctl, True), (self._cmd, False)):
+            for _ in range(limit):
+                if (received := channel.next()) is None:
+                    break
+                self._admit(channel, received, control)
 
-    def _admit(self, socket: Socket, parts: list[bytes], control: bool, principal: Principal | None, who: str) -> None:
-        send = self._sender(socket, parts[0])
+    def _admit(self, channel: Channel, received: Received, control: bool) -> None:
+        send = self._sender(channel, received.peer)
+        principal = None if self._security is None else self._security.principal(received.frame)
         try:
-            envelope = decode_command(parts)
+            envelope = decode_command(received.frame.bytes, received.frames)
         except BusError as error:
+            who = self._who(received, principal)
             self._inbox.refuse(self._writer.write("req", ""), Reply("PROTOCOL", str(error)), send, who)
             return
         if self._security is not None and principal is None:
-            self._inbox.refuse(envelope, Reply("AUTH", "this key is not listed any more"), send, who)
+            refusal = Reply("AUTH", "this key is not listed any more")
+            self._inbox.refuse(envelope, refusal, send, self._who(received, principal))
             return
         self._inbox.admit(envelope, control, send, principal)
 
+    def _who(self, received: Received, principal: Principal | None) -> str:
+        """Who sent what is refused, for the log: the owner of a key, or the key, and where it is."""
+        if self._security is None:
+            return "this machine"
+        known = received.frame.get("User-Id") if principal is None else principal.name
+        return f"{known} at {received.frame.get('Peer-Address')}"
+
     @staticmethod
-    def _sender(socket: Socket, peer: bytes) -> Callable[[Envelope], None]:
+    def _sender(channel: Channel, peer: bytes) -> Callable[[Envelope], None]:
         def send(answer: Envelope) -> None:
             try:
-                socket.send_multipart((peer, encode(answer)), zmq.NOBLOCK)
+                channel.send(encode(answer), peer)
             except zmq.ZMQError as error:
                 if error.errno not in {zmq.EHOSTUNREACH, zmq.EAGAIN}:
                     raise  # whoever asked and has gone misses the answer; anything else is a fault of ours
@@ -140,8 +155,8 @@ class Server:
 
     def close(self) -> None:
         """Close."""
-        self._ctl.close(0)
-        self._cmd.close(0)
+        self._ctl.close()
+        self._cmd.close()
 
 
 class Dialler:
@@ -150,53 +165,41 @@ class Dialler:
     def __init__(self, transport: Transport, table: Table) -> None:
         self._transport = transport
         self._table = table
-        self._sockets: dict[tuple[str, bool], Socket] = {}
+        self._channels: dict[tuple[str, bool], Channel] = {}
 
-    @property
-    def sockets(self) -> list[Socket]:
-        """All sockets that answers may come from."""
-        return list(self._sockets.values())
-
-    def socket(self, service: str, control: bool) -> Socket:
-        """The socket to a channel of a service. Raises BusError when the table does not have the service."""
+    def channel(self, service: str, control: bool) -> Channel:
+        """The way to a channel of a service. Raises BusError when the table does not have the service."""
         key = (service, control)
-        if key not in self._sockets:
+        if key not in self._channels:
             if service not in self._table:
                 raise BusError(f"no service {service!r} is in the bus table ({', '.join(self._table)})")
             endpoints = self._table[service]
-            socket = self._transport.socket(zmq.DEALER)
-            socket.connect(endpoints.ctl if control else endpoints.cmd)
-            self._sockets[key] = socket
-        return self._sockets[key]
+            channel = self._transport.channel(zmq.DEALER)
+            channel.socket.connect(endpoints.ctl if control else endpoints.cmd)
+            self._channels[key] = channel
+        return self._channels[key]
 
-    def answers(self) -> Iterator[Envelope]:
-        """Answers that are there now; unreadable ones are dropped (the command then times out)."""
-        for socket in self.sockets:
-            for parts in receive(socket):
-                try:
-                    yield decode(parts[-1])
-                except BusError:
-                    continue
+    def received(self) -> Iterator[Received]:
+        """Answers that are there now."""
+        self._transport.heard.look(0)
+        for channel in self._channels.values():
+            if channel.used or channel.rung:
+                yield from channel.receive()
+
+    def wait(self, timeout_s: float) -> None:
+        """Block until telemetry or an answer has come, at most `timeout_s`."""
+        self._transport.heard.wait(timeout_s)
 
     def close(self) -> None:
         """Close all."""
-        for socket in self.sockets:
-            socket.close(0)
+        for channel in self._channels.values():
+            channel.close()
 
 
-def receive_frames(socket: Socket) -> Iterator[list[zmq.Frame]]:
-    """As `receive`, with the frames, which know whose key they came with."""
-    for _ in range(COMMANDS_AT_ONCE):
-        try:
-            yield socket.recv_multipart(zmq.NOBLOCK, copy=False)
-        except zmq.Again:
-            return
-
-
-def decode_command(parts: list[bytes]) -> Envelope:
-    """The envelope of a command: connection and one frame. Raises BusError when it is none or too long."""
-    if len(parts) != 2:
-        raise BusError(f"a command is one frame, this one has {len(parts) - 1}")
-    if (size := len(parts[1])) > COMMAND_BYTES_MAX:
-        raise BusError(f"a command of {size} bytes is too long: {COMMAND_BYTES_MAX} bytes at most")
-    return decode(parts[1])
+def decode_command(data: bytes, frames: int = 1) -> Envelope:
+    """The envelope of a command or an answer. Raises BusError when it is none, too long, or of several frames."""
+    if frames != 1:
+        raise BusError(f"a command is one frame, this one has {frames}")
+    if len(data) > COMMAND_BYTES_MAX:
+        raise BusError(f"a command of {len(data)} bytes is too long: {COMMAND_BYTES_MAX} bytes at most")
+    return decode(data)

@@ -71,6 +71,7 @@ class Newest:
         self._last: dict[str, Item] = {}
         self._queues: defaultdict[str, list[deque[Item]]] = defaultdict(list)
         self._bells: defaultdict[str, list[Bell]] = defaultdict(list)
+        self._boots: dict[str, tuple[int, bytes]] = {}  # by source: when it was told, and what
         self.gaps: Counter[str] = Counter()
         self.received = 0
 
@@ -93,6 +94,8 @@ class Newest:
         self.received += 1
         for bell in self._bells.get(name, ()):
             bell.rung = True
+        if envelope.boot and received_ns >= self._boots.get(envelope.src, (received_ns,))[0]:
+            self._boots[envelope.src] = (received_ns, envelope.boot)
         for queue in self._queues.get(name, ()):
             if len(queue) >= QUEUE_LENGTH:
                 queue.popleft()
@@ -111,6 +114,15 @@ class Newest:
             self._bells[topic.name].append(bell)
         return bell
 
+    def unhang(self, bell: Bell) -> None:
+        """Nothing rings it any more."""
+        for name, bells in self._bells.items():
+            self._bells[name] = [other for other in bells if other is not bell]
+
+    def starve(self, topic: str, queue: deque[Item]) -> None:
+        """Nothing goes into `queue` any more."""
+        self._queues[topic] = [other for other in self._queues[topic] if other is not queue]
+
     def find(self, topic: Topic, source: str = "") -> Item | None:
         """The newest of a source, or of whichever source sent last."""
         return self._items.get((topic.name, source)) if source else self._last.get(topic.name)
@@ -121,8 +133,7 @@ class Newest:
 
     def boot_of(self, source: str) -> bytes:
         """Boot id of a service by its newest telemetry; empty when it has sent none."""
-        items = [item for (_, name), item in self._items.items() if name == source]
-        return max(items, key=lambda item: item.received_ns).envelope.boot if items else b""
+        return self._boots.get(source, (0, b""))[1]
 
 
 class Store:
@@ -161,6 +172,15 @@ class Store:
         if names not in self._bells:
             self._bells[names] = self._newest.hang(topics)
         return self._bells[names]
+
+    def close(self) -> None:
+        """Nobody reads here any more."""
+        for name, queue in self._queues.items():
+            self._newest.starve(name, queue)
+        for bell in self._bells.values():
+            self._newest.unhang(bell)
+        self._queues.clear()
+        self._bells.clear()
 
     def accept(self, envelope: Envelope, received_ns: int) -> bool:
         """Take a message; False when it had come before (a replayed last value)."""

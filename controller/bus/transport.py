@@ -6,7 +6,6 @@ would queue for a dead server and deliver to its successor: IMMEDIATE, the deadl
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 import zmq
@@ -15,14 +14,12 @@ from controller.bus.endpoints import host_of, refuse_remote
 from controller.bus.envelope import BusError
 from controller.bus.gatekeeper import Gatekeeper, prove_refusal
 from controller.bus.security import Security
+from controller.bus.watch import Channel, Socket, Watch
 
 MESSAGE_BYTES_MAX: Final = 1 << 20  # whoever sends more is cut off by libzmq
 HANDSHAKE_MS: Final = 2000  # whoever connects and does not say who it is goes after that
 KEEPALIVE_S: Final = ((zmq.TCP_KEEPALIVE_IDLE, 2), (zmq.TCP_KEEPALIVE_INTVL, 1), (zmq.TCP_KEEPALIVE_CNT, 3))
 HIGH_WATER: Final = 1000
-BATCH: Final = 1000  # messages taken at once, so that a flood cannot hold a cycle for ever
-
-Socket = zmq.Socket[bytes]
 
 
 class Transport:
@@ -33,6 +30,8 @@ class Transport:
 
     def __init__(self, security: Security | None = None) -> None:
         self.context: zmq.Context[Socket] = zmq.Context()
+        self.heard = Watch()  # telemetry and answers
+        self.door = Watch()  # commands and subscriptions
         self.security = security
         self._gatekeeper = None if security is None else Gatekeeper(self.context, security.allowed)
         self._router = ""
@@ -46,7 +45,7 @@ class Transport:
         socket.setsockopt(zmq.SNDTIMEO, 0)
         socket.setsockopt(zmq.MAXMSGSIZE, MESSAGE_BYTES_MAX)
         socket.setsockopt(zmq.SNDHWM, HIGH_WATER)
-        socket.setsockopt(zmq.RCVHWM, HIGH_WATER)
+        socket.setsockopt(zmq.RCVHWM, 0 if kind == zmq.DEALER else HIGH_WATER)  # answers: as many as were asked for
         socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
         socket.setsockopt(zmq.RECONNECT_IVL, 50)
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, 200)  # a service that starts late is found soon
@@ -58,6 +57,11 @@ class Transport:
         if self.security is not None and kind in {zmq.DEALER, zmq.SUB}:
             self.security.dial(socket)
         return socket
+
+    def channel(self, kind: int) -> Channel:
+        """Such a socket, watched."""
+        watch = self.door if kind in {zmq.ROUTER, zmq.XPUB} else self.heard
+        return watch.channel(self.socket(kind))
 
     def bind(self, socket: Socket, endpoint: str, owner: str) -> str:
         """Bind, with keys anywhere, else on loopback; returns the endpoint with the port that was given (0 or not).
@@ -100,19 +104,14 @@ class Transport:
         """Close, once every socket is closed."""
         if self._gatekeeper is not None:
             self._gatekeeper.close()
+        self.heard.close()
+        self.door.close()
         self.context.term()
 
     def abandon(self) -> None:
         """Close with every socket that is still open: the start has failed."""
         if self._gatekeeper is not None:
             self._gatekeeper.close()
+        self.heard.close()
+        self.door.close()
         self.context.destroy(0)
-
-
-def receive(socket: Socket, limit: int = BATCH) -> Iterator[list[bytes]]:
-    """Messages that are there now, at most `limit`; never waits."""
-    for _ in range(limit):
-        try:
-            yield socket.recv_multipart(zmq.NOBLOCK)
-        except zmq.Again:
-            return

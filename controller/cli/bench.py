@@ -33,7 +33,7 @@ class BenchError(BoresightError):
 
 AHEAD_S = 1500.0
 WARM_UP_NS = NS // 20
-TABLE_NS, BEFORE_NS, AFTER_NS = 5 * NS, 60 * NS, 18 * 3600 * NS  # of the positions that the world is told
+TABLE_NS, BEFORE_NS, AFTER_NS = 5 * NS, 60 * NS, 26 * 3600 * NS  # of the positions that the world is told
 RANGE_MAX_M = 1e9
 _numbers = count(1)  # benches of one process have names of their own
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 TARGET_FILE = "target.tle"  # beside the address file: what is in the emulated sky
 TRUTH_HZ = 20
 BEAT_TURNS = 2
+KEEP_S = 60.0  # of the truth, when nobody wants a summary of it
 PRIORITY = 60  # above every service: what it emulates would not wait for the host either
 
 
@@ -52,6 +53,8 @@ def emulate(
         console.print("choosing the pass and compiling the world (the next start is quicker)")
         coming, bench = _bench(rig, run_dir, seed, target, tle, scenario, start_before, above_limits)
         with bench, _announced(run_dir, bench, coming):
+            if not summary:
+                bench.world.log.keep_s = KEEP_S
             _say(console, bench, coming, run_dir)
             _serve(console, bench, told)
             if summary:
@@ -176,7 +179,7 @@ def _serve(console: Any, bench: Bench, told: Callable[[], bool]) -> None:
     reactor, security = bench.reactor, service_security(bench.rig)
     port = SocketPort("bench", _clock(bench), table_of(bench.rig), simulated=True, security=security)
     keep_memory()
-    if warning := take_priority(PRIORITY, _clock(bench)):
+    if warning := take_priority(PRIORITY):
         console.print(f"the bench {warning}", style="yellow")
     try:
         Truthful(bench, port).begin()

@@ -172,7 +172,7 @@ _DEVICES: dict[str, tuple[_Outcome, ...]] = {
         ("split", LINK, None, True),
         ("duplicated", LINK, None, True),
         ("hang_up", SAFE, AT_ONCE, True),
-        ("replug", SAFE, SHUTTER, True),
+        ("replug", (*LINK, *SAFE), SHUTTER, True),  # whether a byte was on the line
     ),
 }  # fmt: skip
 

@@ -14,7 +14,10 @@ def interlock(inputs: Inputs, limits: Limits) -> Opinion:
     if isinstance(reading, Opinion):
         return reading
     status = reading.body
-    tripped = [name for name in status.tripped.split(", ") if name and name != "interlock"]
+    # What tripped and is over, a laser remembers until its output is switched on: after that a memory is a new trip.
+    remembers = inputs.commanded_s is not None and reading.age_s < inputs.commanded_s
+    told = status.tripped if remembers else status.protecting
+    tripped = [name for name in told.split(", ") if name and name != "interlock"]
     if tripped:
         return no(reading, f"the laser reports {', '.join(tripped)}")
     if inputs.enabled_s is None:

@@ -11,7 +11,6 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -21,11 +20,9 @@ from controller.bus.socket_port import SocketPort
 from controller.bus.topics import STATION_EVENT, StationEvent
 from controller.errors import BoresightError
 from controller.services.launch import Launch, decode_launch, named
-from hal.clock import NS, Clock, Deadline
 from hal.errors import HalError
 from hal.wires import wirelog
 
-STARTING_S: Final = 0.1
 EXIT_REFUSED: Final = 3  # one sentence on stderr says what to do
 EXIT_CRASHED: Final = 4  # a fault of ours: the traceback is on stderr
 
@@ -50,45 +47,33 @@ class StopFlag:
 
     def _tell(self, number: int, where: FrameType | None) -> None:
         self._told = True
-        if self._loading:  # imports and compiling take seconds, and nobody waits for them
-            raise SystemExit(0)
+        if self._loading:  # imports and compiling take seconds, and swallow an exception now and then
+            os._exit(0)
 
     def __call__(self) -> bool:
         """True once the service should end."""
         return self._told or self._parent() != self._parent_pid
 
 
-def take_priority(priority: int, clock: Clock) -> str:
-    """Schedule loop and library threads first-in-first-out; returns what the operator should know, if anything.
+def take_priority(priority: int) -> str:
+    """Schedule every thread of this process first-in-first-out; returns what the operator should know, if anything.
 
-    Called once the imports are done and the devices open: that work would stop the whole machine. A thread without a
-    name of its own is left alone, after 0.1 s in which it may get one: ZeroMQ's read their scheduling when they start,
-    write it back, and take their name then. Who changes it in between makes libzmq abort the process.
+    Called once the imports are done and the devices open: that work would stop the whole machine. What the main thread
+    starts does not inherit it. The others start nothing and go without that mark: a thread of libzmq that begins to run
+    only now reads its policy and sets it again, and with a mark that it does not know that is EINVAL, and abort().
     """
     if priority <= 0:
         return ""
-    deadline = Deadline(clock, STARTING_S)
-    while _threads(named=False) and not deadline.expired:
-        clock.sleep_until(clock.now_ns() + NS // 1000)
     try:
-        for thread in (os.getpid(), *_threads(named=True)):
-            os.sched_setscheduler(thread, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(priority))
+        for thread in map(int, os.listdir("/proc/self/task")):
+            mark = os.SCHED_RESET_ON_FORK if thread == os.getpid() else 0
+            os.sched_setscheduler(thread, os.SCHED_FIFO | mark, os.sched_param(priority))
     except (PermissionError, OSError) as error:
         return (
             f"runs without real-time priority ({error.strerror}): late steps are more frequent; allow {priority} with "
             "`LimitRTPRIO=` of its systemd unit, `rtprio` in /etc/security/limits.d, or CAP_SYS_NICE (docs/deploy.md)"
         )
     return ""
-
-
-def _threads(named: bool) -> list[int]:
-    """Threads beside the first that have a name of their own, or those that still have its."""
-    found, first = [], Path(f"/proc/self/task/{os.getpid()}/comm").read_text()
-    for path in Path("/proc/self/task").glob("*/comm"):
-        with suppress(OSError):  # it has ended
-            if path.parent.name != str(os.getpid()) and (path.read_text() != first) is named:
-                found.append(int(path.parent.name))
-    return found
 
 
 def take_cpus(cpus: Sequence[int]) -> str:
@@ -158,7 +143,7 @@ def host(
 
 def _begin(port: Port, launch: Launch, unbound: str, opened: Callable[[], None]) -> None:
     opened()
-    for warning in filter(None, (unbound, take_priority(launch.priority, launch.make_clock()))):
+    for warning in filter(None, (unbound, take_priority(launch.priority))):
         port.publish(STATION_EVENT, StationEvent("warning", "PRIORITY", f"{launch.service} {warning}"))
 
 

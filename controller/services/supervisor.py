@@ -117,7 +117,7 @@ class Supervisor:
         """Watch, with SCHED_FIFO when allowed, until told to stop; park, unless that is urgent; end the services."""
         try:
             self.start()
-            for warning in (take_cpus(cpus), take_priority(priority, self._clock)):
+            for warning in (take_cpus(cpus), take_priority(priority)):
                 if warning:
                     self._event("warning", "PRIORITY", f"the supervisor {warning}")
             self._turn_until(lambda: stop_wanted() or self._stop_told)

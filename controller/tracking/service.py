@@ -48,6 +48,7 @@ from hal.traits import Camera, FineLoop, FineStatus, Identity
 Plan = Callable[[PointingState, Array | None, int, bool], scan.ScanPath]
 SILENT_NS = NS  # a camera that sends nothing for this long is lost
 REOPEN_NS = NS
+REFUSAL_NS = 10 * NS  # between two times that the same refusal is told
 SCAN_NS = NS // 10
 EARLY_NS = 3 * NS // 1000  # before the next frame is due the camera has our whole attention
 WORDS = (SAFETY_ENABLE, STATION_EVENT)  # the safety service's word, and the supervisor's that it has died
@@ -85,6 +86,7 @@ class TrackingService(Service):
         self._frame_ns = 0
         self._safety_died = False
         self._enabled = False
+        self._refusal, self._refused_ns, self._refusal_due_ns = "", 0, 0
         self._track = Track(self._settings)
         self._scan = scan.Scan()
         self._scan_phase = ""  # as published
@@ -103,8 +105,7 @@ class TrackingService(Service):
         try:
             self._turn(self._mirror)
         except DeviceError as error:
-            again = self._mirror.refused(self.clock.now_ns())
-            self._tell("warning" if again else "error", "REFUSED", str(error))
+            self._refused(self._mirror, str(error))
         except HalError as error:
             self._tell("error", "DEVICE_LOST", str(error))
             self._reopen()
@@ -134,8 +135,20 @@ class TrackingService(Service):
             self._track.take(pointing)
         if sight is not None and self._mode in TRACKING_MODES:
             self._track.see(self._utc_of(sight.t_mid_ns), sight)
-        self._act(mirror, status, pointing)
+        try:
+            self._act(mirror, status, pointing)
+        except DeviceError as error:  # what it is and what is seen is told all the same
+            self._refused(mirror, str(error))
         self._publish(mirror, status, sight, pointing)
+
+    def _refused(self, mirror: Mirror, sentence: str) -> None:
+        """Told unless it has just been told: a board that is latched refuses fifty times a second."""
+        now_ns = self.clock.now_ns()
+        again, before_ns, self._refused_ns = mirror.refused(now_ns), self._refused_ns, now_ns
+        if sentence == self._refusal and now_ns - before_ns < REOPEN_NS // 2 and now_ns < self._refusal_due_ns:
+            return
+        self._refusal, self._refusal_due_ns = sentence, now_ns + REFUSAL_NS
+        self._tell("warning" if again else "error", "REFUSED", sentence)
 
     def _emission_enabled(self) -> bool:
         """What the safety service says now; a no for good once its process has died."""
@@ -168,6 +181,7 @@ class TrackingService(Service):
         if self._mode in {"SLEW", "STOWED"}:
             self._track, self._scan = Track(self._settings), scan.Scan()
             mirror.again()
+            self._refusal = ""
         if self._mode == "SLEW":
             self._eye.look(self._settings.narrow_half_extent_rad, self._settings.frame_rate_hz)
         if before in {"SAFE", "FAULT", "HOLD"} and self._mode == "STOWED":

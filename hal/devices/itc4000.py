@@ -95,7 +95,8 @@ class Itc4000:
         on, current_a, power_w, condition, *remembered = self._device.numbers(_STATUS, 4 + len(_REMEMBERED))
         bits = round(condition)
         tripped = [name for name, trip in zip(_REMEMBERED_NAMES, remembered, strict=True) if trip]
-        tripped += [name for bit, name in PROTECTIONS.items() if bits & 1 << bit and name not in tripped]
+        protecting = [name for bit, name in PROTECTIONS.items() if bits & 1 << bit]
+        tripped += [name for name in protecting if name not in tripped]
         return LaserStatus(
             t_ns=self._clock.now_ns(),
             output_on=bool(on),
@@ -103,6 +104,7 @@ class Itc4000:
             measured_power_w=power_w,
             interlock_closed=not bits & 1 << INTERLOCK_BIT,
             tripped=", ".join(tripped),
+            protecting=", ".join(protecting),
             key_on=not bits & 1 << KEY_BIT,
         )
 

@@ -22,6 +22,7 @@ from sim_hw.scene.refraction import refract
 LIGHT_M_S = 299_792_458.0
 _EARTH_MU_M3_S2 = 3.986004418e14
 _SEGMENT_S = 20
+_SEGMENTS = 720  # that are kept: four hours
 _NODES = 14  # directions of a low satellite over 20 s: below 1e-12 rad
 
 
@@ -92,6 +93,8 @@ class TargetTruth:
 
     def _segment(self, index: int) -> Floats:
         if index not in self._segments:
+            if len(self._segments) >= _SEGMENTS:
+                del self._segments[next(iter(self._segments))]
             # Chebyshev nodes of the first kind, and the fit through them.
             angle = (np.arange(_NODES) + 0.5) * np.pi / _NODES
             t_s = (index + 0.5 + 0.5 * np.cos(angle)) * _SEGMENT_S

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -125,34 +126,51 @@ class Statistics:
 
 
 class TruthLog:
-    """Grows in blocks; row i is for (i + 1) ms. Kept: 14 numbers a millisecond, 56 MB in a quarter of an hour."""
+    """Grows in blocks; row i is for (i + 1) ms. 14 numbers a millisecond: 56 MB in a quarter of an hour.
+
+    A bench that runs for hours sets `keep_s`: what is older than that, and than a block more, is forgotten.
+    """
 
     def __init__(self) -> None:
         self._blocks: list[NDArray[np.float32]] = []
+        self._forgotten = 0  # blocks
         self.count = 0
+        self.keep_s = math.inf
 
     def room(self) -> tuple[NDArray[np.float32], int]:
         """The block that the next rows go to and the row in it; 10 ms never cross a block's end."""
-        block, row = divmod(self.count, _BLOCK_ROWS)
+        block, row = divmod(self.count - self._first, _BLOCK_ROWS)
         if block == len(self._blocks):
+            self._forget()
             self._blocks.append(np.zeros((_BLOCK_ROWS, COLUMNS), dtype=np.float32))
-        return self._blocks[block], row
+        return self._blocks[-1], row
+
+    @property
+    def _first(self) -> int:
+        """The first row that is kept."""
+        return self._forgotten * _BLOCK_ROWS
+
+    def _forget(self) -> None:
+        while (len(self._blocks) - 1) * _BLOCK_ROWS * 1e-3 >= self.keep_s:
+            del self._blocks[0]
+            self._forgotten += 1
 
     @property
     def last(self) -> NDArray[np.float32]:
         """The latest row; zeros before the first."""
         if self.count == 0:
             return np.zeros(COLUMNS, dtype=np.float32)
-        block, row = divmod(self.count - 1, _BLOCK_ROWS)
+        block, row = divmod(self.count - 1 - self._first, _BLOCK_ROWS)
         return np.asarray(self._blocks[block][row])
 
     def rows(self, windows: Iterable[Window] | None = None) -> Rows:
-        """Rows inside any of the windows (all without), each once, in order of time."""
-        values = np.concatenate(self._blocks)[: self.count] if self._blocks else np.zeros((0, COLUMNS), np.float32)
-        t_ns = (np.arange(self.count, dtype=np.int64) + 1) * MS_NS
+        """Rows that are kept inside any of the windows (all without), each once, in order of time."""
+        kept = self.count - self._first
+        values = np.concatenate(self._blocks)[:kept] if self._blocks else np.zeros((0, COLUMNS), np.float32)
+        t_ns = (np.arange(self._first, self.count, dtype=np.int64) + 1) * MS_NS
         if windows is None:
             return Rows(t_ns, values)
-        chosen = np.zeros(self.count, dtype=np.bool_)
+        chosen = np.zeros(kept, dtype=np.bool_)
         for start_ns, end_ns in windows:
             chosen |= (t_ns >= start_ns) & (t_ns < end_ns)
         return Rows(t_ns[chosen], values[chosen])

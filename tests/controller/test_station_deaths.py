@@ -8,12 +8,14 @@ import pytest
 
 from controller.bus.port import Reply, Request, Sample
 from controller.bus.topics import (
+    POINTING_STATE,
     SERVICE_HEARTBEAT,
     STATION_EVENT,
     STATION_MODE,
     Body,
     Heartbeat,
     ModeState,
+    PointingState,
     StationEvent,
     Topic,
 )
@@ -130,3 +132,24 @@ def test_park_parks_again_where_the_station_is_stowed_already() -> None:
     assert port.called == ["pointing.park"]
     station.cycle()
     assert port.called == ["pointing.park"]
+
+
+@pytest.mark.parametrize(("said_after_ns", "mode"), [(-1, "SLEW"), (1, "FAULT")])
+def test_a_lost_gimbal_faults_the_pass_and_one_that_was_lost_before_it_does_not(said_after_ns: int, mode: str) -> None:
+    clock = Clock()
+    zero = (0.0, 0.0)
+    lost = PointingState(1, "fault", *[0.0] * 8, 1e6, zero, zero, zero, zero, 0.1, settled=False)
+
+    class Faulty(Port):
+        def fresh(self, topic: Topic, source: str = "") -> Any:
+            return lost if topic is POINTING_STATE else super().fresh(topic, source)
+
+        def latest(self, topic: Topic, source: str = "") -> Sample[Any] | None:
+            if topic is not POINTING_STATE:
+                return super().latest(topic, source)
+            return Sample(topic.name, "pointing", 1, clock.utc_ns() + said_after_ns, self.beat_ns, True, lost)
+
+    port = Faulty()
+    station = StationService(clock, port, 20.0, 1e-4)  # type: ignore[arg-type]
+    station.cycle()
+    assert port.modes[-1].mode == mode

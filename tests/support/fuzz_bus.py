@@ -40,7 +40,7 @@ def commands() -> Feed:
     def feed(data: bytes) -> None:
         number = next(count)
         try:
-            envelope = decode_command([b"peer", data])
+            envelope = decode_command(data)
         except BusError as error:
             inbox.refuse(writer.write("req", ""), Reply("PROTOCOL", str(error)), encode)
             raise
@@ -54,7 +54,7 @@ def commands() -> Feed:
 
 def answer(data: bytes) -> Reply:
     """As a client reads what comes back."""
-    return reply_of(decode_command([b"", data]))
+    return reply_of(decode_command(data))
 
 
 class _Frame:

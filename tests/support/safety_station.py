@@ -114,7 +114,7 @@ class MockLaser:
         if self.broken:
             raise self.broken
         amps = self.current_a if self.on else 0.0
-        return LaserStatus(self.clock.now_ns(), self.on, amps, amps, self.closed, self.tripped)
+        return LaserStatus(self.clock.now_ns(), self.on, amps, amps, self.closed, self.tripped, self.tripped)
 
     def close(self) -> None:
         self.log.append(("close", None))

@@ -107,6 +107,19 @@ def test_who_stops_draining_loses_the_oldest_and_it_is_counted(bus: LocalBus) ->
     assert (len(samples), samples[0].seq, bus.gaps()) == (QUEUE_LENGTH, 4, 3)
 
 
+def test_who_has_left_is_kept_nothing_for_and_comes_back_as_another_start(bus: LocalBus) -> None:
+    first, link_port = bus.port("station"), bus.port("link")
+    boot = first.writer.boot
+    first.drain(LINK_STATE)
+    bus.leave("station")
+    again = bus.port("station")
+    assert again.writer.boot != boot
+    for _ in range(QUEUE_LENGTH + 10):
+        link_port.publish(LINK_STATE, link())
+    assert bus.gaps() == 0, "nobody keeps this topic any more"
+    assert again.drain(LINK_STATE) == []
+
+
 def test_a_topic_of_several_services_is_kept_by_source(bus: LocalBus) -> None:
     port = bus.port("station")
     for cycles, name in enumerate(("pointing", "tracking")):
@@ -266,7 +279,8 @@ def test_a_command_for_an_earlier_start_of_the_service_is_refused(clock: Lockste
     assert rules.admit(rules.request(boot=b"previous")) == ["err"]
     assert rules.error() == "TRANSPORT"
     assert rules.inbox.take() == []
-    assert rules.admit(rules.request(boot=rules.writer.boot)) == ["ack"]
+    assert rules.admit(rules.request(boot=rules.writer.boot)) == []
+    assert len(rules.inbox.take()) == 1
 
 
 def test_a_command_for_another_service_is_refused(clock: Lockstep) -> None:
@@ -278,12 +292,24 @@ def test_a_command_for_another_service_is_refused(clock: Lockstep) -> None:
 def test_the_same_id_is_answered_again_and_executed_once(clock: Lockstep) -> None:
     rules = Rules(clock)
     request = rules.request()
-    assert rules.admit(request) == ["ack"]
+    assert rules.admit(request) == []
     assert rules.admit(request) == ["ack"], "still being worked on"
     (taken,) = rules.inbox.take()
     rules.inbox.finish(taken, Reply("", "", body={"done": 1}))
     assert rules.admit(request) == ["rep"]
     assert rules.inbox.take() == []
+
+
+def test_a_command_is_acknowledged_when_a_cycle_has_ended_without_its_answer(clock: Lockstep) -> None:
+    rules = Rules(clock)
+    long, short = rules.request(), rules.request()
+    assert rules.admit(long) + rules.admit(short) == []
+    taken = rules.inbox.take()
+    rules.inbox.finish(taken[1], Reply("", ""))
+    rules.sent.clear()
+    rules.inbox.take()
+    rules.inbox.take()
+    assert [(answer.k, answer.re) for answer in rules.sent] == [("ack", long.id)]
 
 
 def test_an_answer_is_remembered_for_a_minute(clock: Lockstep) -> None:

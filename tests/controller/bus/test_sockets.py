@@ -77,6 +77,28 @@ def test_ports_hear_each_other_and_themselves(port: MakePort) -> None:
     assert link_port.fresh(LINK_STATE) == link()
 
 
+def test_a_service_that_asks_for_no_telemetry_lets_none_of_it_pile_up(port: MakePort) -> None:
+    sender, deaf = port("station"), port("link")  # ports hear heartbeats and events from their start
+
+    def publish() -> int:
+        sender.requests()
+        sender.publish(SERVICE_HEARTBEAT, Heartbeat(1, 1, 0))
+        deaf.requests()
+        return deaf.store.received
+
+    eventually(publish)
+    for _ in range(100):
+        sender.publish(SERVICE_HEARTBEAT, Heartbeat(1, 1, 0))
+    last = sender.store.latest(SERVICE_HEARTBEAT, "station")
+
+    def newest() -> bool:
+        deaf.requests()
+        taken = deaf.store.latest(SERVICE_HEARTBEAT, "station")
+        return last is not None and taken is not None and taken.seq == last.seq
+
+    assert eventually(newest)
+
+
 def test_what_waited_in_a_socket_is_as_old_as_it_is(port: MakePort, clock: RealClock) -> None:
     link_port, station = port("link"), port("station")
     station.latest(LINK_STATE)

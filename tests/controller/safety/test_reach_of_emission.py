@@ -66,6 +66,7 @@ class Reach:
         """Bring it in, let half a second pass; the error code of the answer, empty when it was done."""
         self.answers.clear()
         self.inbox.admit(message, control, self.answers.append, who)
+        self.station.good.leases = self.keeper.latest(STATION_LEASE).body
         for _ in range(25):
             self.station.port.queue += self.fence.passed(self.inbox.take())
             self.station.turn()

@@ -139,8 +139,8 @@ FALSE = [
     ("sun", "pointing", {"target_azimuth_rate_rad_s": NAN}),
     ("moon", "pointing", {"target_azimuth_rad": -1.0, "target_elevation_rad": 11 * DEG}),
     ("beam_board", "fine", {"latched": True}),
-    ("interlock", "laser", {"tripped": "key lock"}),
-    ("interlock", "laser", {"tripped": "interlock, over temperature"}),
+    ("interlock", "laser", {"tripped": "key lock", "protecting": "key lock"}),
+    ("interlock", "laser", {"tripped": "interlock, over temperature", "protecting": "over temperature"}),
     ("read_back", "laser", {"output_on": True}),
     ("power", "laser", {"measured_power_w": 1.21}),
     ("power", "laser", {"measured_power_w": NAN}),
@@ -298,3 +298,15 @@ def test_mode_and_ephemeris_say_when_pass_and_elements_end(good: Any) -> None:
     assert vote("mode", passing, good.limits).changes_in_s == pytest.approx(90.0)
     # elements an hour old, three days allowed
     assert vote("ephemeris", inputs, good.limits).changes_in_s == pytest.approx(71 * 3600.0)
+
+
+def test_a_trip_that_is_over_is_no_reason_against_switching_on_and_one_since_then_is(good: Any) -> None:
+    """A laser remembers what tripped until its output is switched on; if the memory were a no, it never would be."""
+    good.laser = LaserStatus(0, False, 0.0, 0.0, False, "over temperature")
+    assert vote("interlock", good.inputs(), good.limits).ok, "not commanded on yet"
+    on = LaserStatus(0, True, 1.0, 1.0, True, "over temperature")
+    inputs = replace(good.inputs(), enabled_s=5.0, commanded_s=5.0)
+    since = replace(inputs, laser=replace(inputs.laser, body=on, age_s=0.05))
+    assert not vote("interlock", since, good.limits).ok, "it tripped since it was switched on"
+    before = replace(since, commanded_s=0.02)
+    assert vote("interlock", before, good.limits).ok, "read before it was switched on"

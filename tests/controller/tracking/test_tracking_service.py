@@ -398,6 +398,21 @@ def test_a_refused_poke_is_tried_again_ever_more_rarely_and_becomes_an_error(ben
     assert bench.commissioned == 5  # a new pass, a new chance
 
 
+def test_a_latched_board_is_told_now_and_then_and_everything_else_is_told_all_the_same(bench: Bench) -> None:
+    bench.run(0.2, "STOWED")
+    bench.ear.drain(STATION_EVENT)
+    latched = DeviceError("beam board: it is latched; find the cause, then reset it.")
+
+    def refuse(mode: str) -> None:
+        raise latched
+
+    bench.board.set_mode = refuse  # type: ignore[method-assign]
+    before = bench.ear.latest(TRACKING_FINE).seq
+    bench.run(15.0, "POINT")
+    assert bench.events().count("REFUSED") == 2, "at once and after ten seconds, not fifty times a second"
+    assert bench.ear.latest(TRACKING_FINE).seq - before > 500, "what the board is stays on the bus"
+
+
 def test_a_lost_camera_stops_the_heartbeat_until_it_is_back(bench: Bench) -> None:
     bench.run(0.2, "POINT")
     beats, resets = len(bench.board.enables), bench.board.resets

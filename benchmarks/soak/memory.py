@@ -1,0 +1,63 @@
+"""Memory, open files and threads of a process over time, and the slope of the first."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+HOUR_S = 3600.0
+PAGE_KB = os.sysconf("SC_PAGE_SIZE") / 1024 if hasattr(os, "sysconf") else 4.0
+
+
+@dataclass
+class Use:
+    """Samples of one process; `t_s` in the soak's own time."""
+
+    t_s: list[float] = field(default_factory=list)
+    rss_kb: list[float] = field(default_factory=list)
+    fds: list[int] = field(default_factory=list)
+    threads: list[int] = field(default_factory=list)
+
+    def sample(self, t_s: float, pid: int | str = "self") -> bool:
+        """Take one; False when the process is gone."""
+        root = Path("/proc") / str(pid)
+        try:
+            resident = float((root / "statm").read_text().split()[1]) * PAGE_KB
+            fds, threads = len(os.listdir(root / "fd")), len(os.listdir(root / "task"))
+        except (OSError, IndexError):
+            return False
+        self.t_s.append(t_s)
+        self.rss_kb.append(resident)
+        self.fds.append(fds)
+        self.threads.append(threads)
+        return True
+
+    def slope_kb_h(self, after_s: float) -> float | None:
+        """Least-squares slope of resident memory after the warm-up; None for too few samples."""
+        t_s, rss = np.array(self.t_s), np.array(self.rss_kb)
+        warm = t_s >= after_s
+        if np.count_nonzero(warm) < 5:
+            return None
+        return float(np.polyfit(t_s[warm] / HOUR_S, rss[warm], 1)[0])
+
+    def growth(self, series: list[int], after_s: float) -> int:
+        """By how many the median of the last fifth exceeds that of the first, after the warm-up."""
+        warm = [value for t_s, value in zip(self.t_s, series, strict=True) if t_s >= after_s]
+        if len(warm) < 5:
+            return 0
+        part = max(1, len(warm) // 5)
+        return round(float(np.median(warm[-part:]) - np.median(warm[:part])))
+
+    def as_row(self, after_s: float) -> dict[str, float | int | None]:
+        slope = self.slope_kb_h(after_s)
+        return {
+            "rss_slope_kb_h": None if slope is None else round(slope, 1),
+            "rss_end_mb": round(self.rss_kb[-1] / 1024, 1) if self.rss_kb else None,
+            "fd_growth": self.growth(self.fds, after_s),
+            "thread_growth": self.growth(self.threads, after_s),
+            "fds": self.fds[-1] if self.fds else None,
+            "threads": self.threads[-1] if self.threads else None,
+        }

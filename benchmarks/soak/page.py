@@ -1,0 +1,90 @@
+"""docs/soak.md: what the last soaks found, one section for each of the two clocks, each dated, naming its commit."""
+
+from __future__ import annotations
+
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks.soak.program import RSS_LIMIT_KB_H
+from hal.clock import RealClock
+
+PAGE = Path(__file__).parent.parent.parent / "docs" / "soak.md"
+TITLES = {"lockstep": "Simulated time", "realtime": "Real time"}
+HEAD = f"""# Soak
+
+A station that flies one pass after the other while random faults from the table, deaths of its services and stops by
+its operator befall it, drawn from a seed (benchmarks/soak). A scripted operator does what a human would: after a trip
+he resets, tracks, arms and confirms; nothing resumes by itself. Every figure is of an emulated bench.
+
+Watched in every second, from the world's truth and the bus: no emission 0.1 s after any vote said no, 0.3 s after the
+safety service's last word, without an arm and a confirmation, or inside the Sun's cone; no motion 0.55 s after HOLD,
+SAFE or FAULT, towards the Sun, or beyond the axes' rate and travel; no gap in a sequence that the subscriber's counter
+does not have. At the end: every recording opens, has its index and holds what was sent; every pass is in LINK, or a
+fault that was at work at that moment explains why not; resident memory grows by at most {RSS_LIMIT_KB_H:.0f} kB an
+hour after the warm-up, open files and threads not at all.
+"""
+
+
+def write_page(result: dict[str, Any], page: Path = PAGE) -> None:
+    """Put a result in its section; the other stays as it was."""
+    old = page.read_text(encoding="utf-8").split("\n## ")[1:] if page.exists() else []
+    sections = {text.split("\n", 1)[0]: text.rstrip() for text in old}
+    title = TITLES[result["kind"]]
+    sections[title] = f"{title}\n\n" + "\n".join(lines(result))
+    ordered = [sections[title] for title in TITLES.values() if title in sections]
+    page.write_text("\n## ".join([HEAD.rstrip() + "\n", *(text + "\n" for text in ordered)]), encoding="utf-8")
+
+
+def commit() -> str:
+    """What is checked out."""
+    told = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
+    return told.stdout.strip()
+
+
+def lines(result: dict[str, Any]) -> list[str]:
+    """One section without its title."""
+    date = datetime.fromtimestamp(RealClock().utc_ns() * 1e-9, UTC)
+    r = result
+    text = [
+        f"Run on {date:%Y-%m-%d} at commit {r['commit']} with seed {r['seed']}: {r['simulated_h']} h of the",
+        f"station in {r['wall_h']} h, {r['ratio']} times real time.",
+        "",
+        f"- {r['passes']} passes: {r['held_without_a_break']} held without a break, {r['held']} in LINK at the end,",
+        f"  {r['explained']} lost or broken with a cause, {r['unexplained']} without; LINK for {r['link_s']:.0f} s,",
+        f"  {r['fades']} fades",
+        f"- befell it: {r['faults']} faults of {len(r['fault_words'])} kinds, {r['deaths']} deaths of services,",
+        f"  {r['operator_stops']} stops by the operator",
+        f"- {r['trips']} trips, {r['resets']} resets ({r['stops_for_a_latched_board']} of them of a latched board),",
+        f"  {r['arms']} times armed and confirmed, {r['station_starts_again']} starts of the station",
+        f"- {r['seconds_looked_at']} seconds looked at, {r['unsafe_seconds']} unsafe; {r['emitting_s']} s of emission;",
+        f"  {r['moved_while_unreachable_s']} s in which the mount moved on because its wire was broken (what stops it",
+        "  then is its power switch, as `rig check` says)",
+        f"- {r['messages']} messages heard, {r['messages_missed']} missed, {r['gaps_counted']} counted as gaps;",
+        f"  {r['recorded']} recorded in {r['recordings']} files",
+    ]
+    if r["kind"] == "realtime":
+        text += [
+            f"- the bench's machine stood still {r['bench_stalls']} times for more than 0.1 s, at most",
+            f"  for {r['bench_late_max_s']} s: then every device is silent, which is a cause like any other;",
+            f"  {r['blind_seconds']} seconds of it would count as unsafe of a device that hears what it is told;",
+            f"  the station's supervisor was silent {r['station_late']} times for more than 0.3 s",
+        ]
+    text += [
+        "",
+        "| process | RSS slope, kB/h | RSS, MB | files | growth | threads | growth |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, row in sorted(r["memory"].items()):
+        cells = [name, row["rss_slope_kb_h"], row["rss_end_mb"], row["fds"], row["fd_growth"], row["threads"]]
+        text.append(f"| {' | '.join(map(str, [*cells, row['thread_growth']]))} |")
+    text += ["", "Passes that were lost or broken:", "", "| pass | LINK, s | at the end | why |", "|---|---|---|---|"]
+    for number, verdict in enumerate(r["verdicts"], 1):
+        if verdict["causes"] or verdict["unexplained"]:
+            why = "; ".join([*verdict["causes"], *(f"UNEXPLAINED: {what}" for what in verdict["unexplained"])])
+            held = "LINK" if verdict["held_at_the_end"] else "lost"
+            text.append(f"| {number} | {verdict['link_s']} | {held} | {why.replace('|', '/')} |")
+    text += ["", "Failures: none." if not r["failures"] else "Failures:"]
+    text += [f"- {failure.splitlines()[-1]}" for failure in r["failures"]]
+    return text

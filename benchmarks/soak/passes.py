@@ -1,0 +1,114 @@
+"""What became of each pass, and why: nothing may be lost that no injected fault explains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+NS = 1_000_000_000
+RUNGS = ("SLEW", "POINT", "ACQUIRE", "COARSE", "FINE", "LINK")
+DOWN = frozenset({"SAFE", "FAULT", "HOLD"})
+AFTER_NS = 10 * NS  # a fault explains a loss until so long after its end
+RECOVERY_NS = 90 * NS  # slew back, scan, and climb: what a pass may take to be in LINK again
+FADE_NS = 10 * NS  # a LINK that is back by then was a fade of the light
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Something that was done to the station, UTC nanoseconds."""
+
+    what: str
+    start_ns: int
+    end_ns: int
+
+    def explains(self, t_ns: int, after_ns: int = AFTER_NS) -> bool:
+        return self.start_ns <= t_ns <= self.end_ns + after_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The station went from a mode to another."""
+
+    t_ns: int
+    before: str
+    after: str
+    reason: str
+
+
+@dataclass
+class Verdict:
+    """One pass: `causes` is why it was lost or broken; `unexplained` is what nobody did."""
+
+    target: str
+    begin_ns: int
+    end_ns: int
+    held: bool = False  # in LINK at the end
+    link_s: float = 0.0
+    fades: int = 0
+    causes: list[str] = field(default_factory=list)
+    unexplained: list[str] = field(default_factory=list)
+
+    def as_row(self) -> dict[str, object]:
+        return {
+            "target": self.target,
+            "begin_utc_ns": self.begin_ns,
+            "end_utc_ns": self.end_ns,
+            "held_at_the_end": self.held,
+            "link_s": round(self.link_s, 1),
+            "fades": self.fades,
+            "causes": self.causes,
+            "unexplained": self.unexplained,
+        }
+
+
+def judge(
+    target: str, begin_ns: int, end_ns: int, changes: Iterable[Change], causes: Iterable[Cause], mode: str = "STOWED"
+) -> Verdict:
+    """The verdict on the pass from `begin_ns` (the operator tracks) to `end_ns`; `mode` is the one it began in.
+
+    Every step down, into SAFE, FAULT or HOLD, and an end outside of LINK needs a cause that was at work at the time.
+    """
+    verdict = Verdict(target, begin_ns, end_ns)
+    within = [change for change in changes if begin_ns <= change.t_ns < end_ns]
+    injected = list(causes)
+    since_ns = begin_ns
+    for number, change in enumerate(within):
+        if mode == "LINK":
+            verdict.link_s += (change.t_ns - since_ns) / NS
+        mode, since_ns = change.after, change.t_ns
+        if not _is_loss(change):
+            continue
+        told = f"{change.before} -> {change.after} ({change.reason})"
+        if (cause := cause_of(injected, change.t_ns)) is not None:
+            verdict.causes.append(f"{cause.what}: {told}")
+        elif _is_fade(change, within[number + 1 :], end_ns):
+            verdict.fades += 1
+        else:
+            verdict.unexplained.append(told)
+    verdict.held = mode == "LINK"
+    if verdict.held:
+        verdict.link_s += (end_ns - since_ns) / NS
+    elif (cause := cause_of(injected, end_ns, RECOVERY_NS)) is not None:
+        verdict.causes.append(f"{cause.what}: in {mode} at the end")
+    else:
+        verdict.unexplained.append(f"in {mode} at the end")
+    return verdict
+
+
+def _is_loss(change: Change) -> bool:
+    if change.after in DOWN:
+        return change.before not in DOWN
+    ranks = [RUNGS.index(mode) if mode in RUNGS else -1 for mode in (change.before, change.after)]
+    return ranks[0] > ranks[1]
+
+
+def _is_fade(change: Change, later: list[Change], end_ns: int) -> bool:
+    if (change.before, change.after) != ("LINK", "FINE"):
+        return False
+    until_ns = later[0].t_ns if later else end_ns
+    return bool(later) and later[0].after == "LINK" and until_ns - change.t_ns <= FADE_NS
+
+
+def cause_of(causes: list[Cause], t_ns: int, after_ns: int = AFTER_NS) -> Cause | None:
+    """The latest that explains a moment."""
+    return max((c for c in causes if c.explains(t_ns, after_ns)), key=lambda c: c.start_ns, default=None)

@@ -1,0 +1,170 @@
+"""Which of a process's sockets have something to read, at the price of one system call however many they are.
+
+Measured (docs/benchmarks.md): to ask an empty socket for a message costs five microseconds, a sixth of a round trip,
+and a loop of the station has five sockets. libzmq's descriptors tell it without asking, with one trap: they say that
+something has happened, and any use of a socket may take that word away. So a socket that was used is asked itself.
+"""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+import zmq
+
+BATCH: Final = 1000  # messages taken at once, so that a flood cannot hold a cycle for ever
+
+# As plain numbers: pyzmq's are enumerations, whose | and & cost as much as a small message.
+NOBLOCK: Final = int(zmq.NOBLOCK)
+NOBLOCK_MORE: Final = int(zmq.NOBLOCK | zmq.SNDMORE)
+POLLIN: Final = int(zmq.POLLIN)
+
+Socket = zmq.Socket[bytes]
+
+
+class Received(msgspec.Struct, frozen=True, gc=False):
+    """A message: who sent it (a ROUTER knows), its first frame, and how many frames it had."""
+
+    peer: bytes
+    frame: zmq.Frame
+    frames: int
+
+
+class Channel:
+    """A socket that is watched. Whoever sends or receives goes through here; options are set on `socket`."""
+
+    __slots__ = ("_addressed", "_alone", "_timeout_ms", "_watch", "rung", "socket", "used")
+
+    def __init__(self, socket: Socket, watch: Watch) -> None:
+        self.socket = socket
+        self.used = True  # ask it: what happened before it was watched is not told again
+        self.rung = False  # its descriptor says that something has happened
+        self._addressed = socket.type == zmq.ROUTER
+        self._alone = [(socket, POLLIN)]
+        self._timeout_ms = -1
+        self._watch = watch
+
+    def send(self, data: bytes, peer: bytes = b"") -> None:
+        """Send one frame, on a ROUTER to `peer`; never waits. Raises zmq.ZMQError (EAGAIN, EHOSTUNREACH)."""
+        self.used = True
+        if self._addressed:
+            self.socket.send(peer, NOBLOCK_MORE)
+        self.socket.send(data, NOBLOCK)
+
+    def receive(self) -> Iterator[Received]:
+        """Messages that are there now, at most 1000; never waits."""
+        for _ in range(BATCH):
+            if (received := self.next()) is None:
+                return
+            yield received
+
+    def next(self) -> Received | None:
+        """A message if one is there; its descriptor must have been looked at."""
+        if self.used:
+            self.used = False
+            if not zmq.zmq_poll(self._alone, 0):
+                self.rung = False
+                return None
+        elif not self.rung:
+            return None
+        self.rung = False
+        try:
+            received = self._take(NOBLOCK)
+        except zmq.Again:
+            return None  # what happened was no message
+        self.used = True
+        return received
+
+    def stirred(self) -> bool:
+        """Whether anything may have happened since the last message."""
+        if not (self.used or self.rung):
+            self._watch.look(0)
+        return self.used or self.rung
+
+    def wait(self, timeout_s: float) -> Received | None:
+        """Block for the next message of this channel alone, at most `timeout_s`."""
+        timeout_ms = round(timeout_s * 1000)
+        if timeout_ms != self._timeout_ms:
+            self._timeout_ms = timeout_ms
+            self.socket.setsockopt(zmq.RCVTIMEO, timeout_ms)
+        self.used = True
+        try:
+            return self._take(0)
+        except zmq.Again:
+            return None
+
+    def wait_readable(self, timeout_ms: int) -> None:
+        """Block until this channel alone has a message, at most `timeout_ms`; takes none."""
+        self.used = True
+        zmq.zmq_poll(self._alone, timeout_ms)
+
+    def pending(self) -> bool:
+        """Whether it is worth trying to receive."""
+        if self.used:
+            self.rung = bool(zmq.zmq_poll(self._alone, 0))
+            self.used = False
+        return self.rung
+
+    def _take(self, flags: int) -> Received:
+        peer = self.socket.recv(flags) if self._addressed else b""
+        frame = last = self.socket.recv(flags, copy=False)
+        frames = 1
+        while last.more:
+            last = self.socket.recv(flags, copy=False)
+            frames += 1
+        return Received(peer, frame, frames)
+
+    def close(self, linger_ms: int = 0) -> None:
+        """Close; what was sent leaves within `linger_ms`."""
+        self._watch.forget(self)
+        self.socket.close(linger_ms)
+
+
+class Watch:
+    """The channels of one process, or of one owner in it."""
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._channels: dict[int, Channel] = {}
+
+    def channel(self, socket: Socket) -> Channel:
+        """Watch a socket from now on."""
+        channel = Channel(socket, self)
+        number: Any = socket.getsockopt(zmq.FD)
+        self._epoll.register(number, select.EPOLLIN)
+        self._channels[number] = channel
+        return channel
+
+    def forget(self, channel: Channel) -> None:
+        """Watch it no more; once is enough."""
+        for number, known in self._channels.items():
+            if known is channel:
+                self._epoll.unregister(number)
+                del self._channels[number]
+                return
+
+    def fileno(self) -> int:
+        """A descriptor that may be read when one of the channels should be looked at: for an event loop."""
+        return self._epoll.fileno()
+
+    def look(self, timeout_s: float) -> None:
+        """Mark the channels on which something has happened; waits for it, at most `timeout_s`."""
+        for number, _ in self._epoll.poll(timeout_s):
+            self._channels[number].rung = True
+
+    def wait(self, timeout_s: float) -> None:
+        """Block until a channel should be looked at, at most `timeout_s`."""
+        self.look(0 if self.pending() else timeout_s)
+
+    def pending(self) -> bool:
+        """Whether a channel should be looked at now, though its descriptor may be silent."""
+        for channel in self._channels.values():  # noqa: SIM110  (a generator costs more than what it looks at)
+            if (channel.used or channel.rung) and channel.pending():
+                return True
+        return False
+
+    def close(self) -> None:
+        """Close, once every channel is closed."""
+        self._epoll.close()

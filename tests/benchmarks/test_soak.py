@@ -1,0 +1,234 @@
+"""The soak in miniature, and the proof that what it looks for it would find: records that were tampered with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.soak.chance import MORTALS, Happening, Odds, draw
+from benchmarks.soak.lockstep import Soak
+from benchmarks.soak.memory import Use
+from benchmarks.soak.passes import Cause, Change, judge
+from benchmarks.soak.program import Flight, Outcome, Program
+from benchmarks.soak.recordings import examine
+from benchmarks.soak.sky import passes, rig_of
+from benchmarks.soak.watch import Bounds, Watch
+from controller.record import Recorded, Recorder, read_run
+from hal.rig import DEVICES
+from sim_hw.faults.table import TABLE
+
+NS = 1_000_000_000
+Messages = list[Recorded]
+
+
+@dataclass(frozen=True)
+class Flown:
+    outcome: Outcome
+    messages: Messages
+
+
+@pytest.fixture(scope="module")
+def flown(tmp_path_factory: pytest.TempPathFactory) -> Flown:
+    """Two short arcs of a pass with three things that go wrong, one of them between the two."""
+    folder = tmp_path_factory.mktemp("soak")
+    plan = passes(rig_of(), 1)[0]
+    rise_ns = plan.target.rise_utc_ns
+    start_ns = rise_ns - 45 * NS
+    first, second = (
+        Flight(plan, start_ns + 5 * NS, rise_ns + 25 * NS),
+        Flight(plan, rise_ns + 32 * NS, rise_ns + 60 * NS),
+    )
+    happenings = [
+        Happening(rise_ns + 10 * NS, "laser", "hang_up", 1.0),
+        Happening(rise_ns + 27 * NS, "camera", "garbage", 0.5),
+        Happening(rise_ns + 38 * NS, kill="tracking"),
+    ]
+    program = Program([first, second], happenings, start_ns, rise_ns + 64 * NS, 20.0)
+    outcome = Soak(program, folder, tell=lambda sentence: None).run()
+    return Flown(outcome, list(read_run(folder / "soak.mcap")))
+
+
+def watched(flown: Flown, messages: Messages, consents: bool = True) -> Watch:
+    """A watch that heard these messages, with the consents that were given."""
+    original = flown.outcome.watch
+    watch = Watch(original.bounds, causes=list(original.causes))
+    if consents:
+        watch._no_consent_ns = 2**62  # who armed is not in a recording: that is asked for in tests of its own
+    last: dict[tuple[str, str], int] = {}
+    start = 0
+    for m in messages:
+        start += m.seq < last.get((m.topic, m.source), 0)
+        last[m.topic, m.source] = m.seq
+        watch.hear(m.topic, m.source, bytes([start]), m.seq, m.log_time_ns, m.body)
+    return watch
+
+
+def test_a_soak_in_miniature_is_safe_and_every_loss_in_it_is_explained(flown: Flown) -> None:
+    outcome = flown.outcome
+    assert outcome.failures() == []
+    row = outcome.as_row()
+    assert (row["passes"], row["happenings"], row["deaths"], row["station_starts_again"]) == (2, 3, 1, 1)
+    assert row["resets"] >= 1
+    assert row["arms"] >= 3, "nothing is armed again by itself"
+    assert row["explained"] >= 1
+    assert row["recorded"] == row["messages"] > 10_000
+    assert row["emitting_s"] > 5
+
+
+def test_the_recording_alone_shows_no_unsafe_second_either(flown: Flown) -> None:
+    watch = watched(flown, flown.messages)
+    assert not watch.unsafe
+    assert watch.emitting_s == pytest.approx(flown.outcome.watch.emitting_s)
+
+
+def _doctored(
+    messages: Messages, which: Callable[[Recorded], bool], change: Callable[[dict[str, Any]], Any]
+) -> Messages:
+    return [replace(m, body={**m.body, **change(m.body)}) if which(m) else m for m in messages]
+
+
+def test_emission_that_goes_on_after_a_trip_is_an_unsafe_second(flown: Flown) -> None:
+    trip_ns = next(m.log_time_ns for m in flown.messages if m.topic == "safety/trip")
+
+    def during(m: Recorded) -> bool:
+        return m.topic.startswith("sim/") and trip_ns < m.log_time_ns < trip_ns + NS // 2
+
+    watch = watched(flown, _doctored(flown.messages, during, lambda body: {"emitting": True}))
+    assert any("after a no" in why for why in watch.unsafe.values())
+
+
+def test_motion_that_goes_on_after_a_stop_is_an_unsafe_second(flown: Flown) -> None:
+    safe = next(c for c in flown.outcome.watch.changes if c.after in {"SAFE", "FAULT"})
+
+    def during(m: Recorded) -> bool:
+        return m.topic.startswith("sim/") and safe.t_ns + NS < m.log_time_ns < safe.t_ns + 2 * NS
+
+    moving = {"axis_command_rad_s": (0.01, 0.0)}
+    watch = watched(flown, _doctored(flown.messages, during, lambda body: moving))
+    assert any(f"after {safe.after}" in why for why in watch.unsafe.values())
+
+
+def test_emission_without_an_arm_and_a_confirmation_is_an_unsafe_second(flown: Flown) -> None:
+    watch = watched(flown, flown.messages, consents=False)
+    assert any("nobody has armed" in why for why in watch.unsafe.values())
+
+
+def test_silence_of_the_safety_service_under_emission_is_an_unsafe_second(flown: Flown) -> None:
+    lit_ns = next(m.log_time_ns for m in flown.messages if m.topic.startswith("sim/") and m.body["emitting"])
+    kept = [m for m in flown.messages if m.topic != "safety/state" or not lit_ns < m.log_time_ns < lit_ns + NS]
+    assert any("last word" in why for why in watched(flown, kept).unsafe.values())
+
+
+def test_a_message_that_nobody_counted_as_missing_is_a_problem(flown: Flown) -> None:
+    at = next(i for i, m in enumerate(flown.messages) if m.topic == "tracking/fine" and m.seq > 100)
+    watch = watched(flown, flown.messages[:at] + flown.messages[at + 1 :])
+    watch.counted(1, {})
+    assert watch.problems == ["1: tracking/fine: 1 messages are missing, 0 were counted"]
+    counted = watched(flown, flown.messages[:at] + flown.messages[at + 1 :])
+    counted.counted(1, {"tracking/fine": 1})
+    assert not counted.problems
+
+
+def test_a_loss_that_no_fault_explains_is_unexplained(flown: Flown) -> None:
+    outcome = flown.outcome
+    flight, watch = outcome.program.flights[1], outcome.watch
+    assert not outcome.verdicts[1].unexplained
+    alone = judge("", flight.begin_ns, flight.end_ns, watch.changes, [], "STOWED")
+    assert alone.unexplained
+
+
+SUN_SOUTH = Bounds(0.05, (0.0, math.pi / 2), math.radians(30.0), lambda t_ns: (-0.5, 0.0, math.sqrt(0.75)))
+
+
+def truth(t_ns: int, **change: Any) -> dict[str, Any]:
+    return {
+        "t_utc_ns": t_ns,
+        "emitting": False,
+        "axis_command_rad_s": (0.0, 0.0),
+        "axis_rate_rad_s": (0.0, 0.0),
+        **change,
+    }
+
+
+def _tell_truth(watch: Watch, t_ns: int, **change: Any) -> None:
+    watch.hear("sim/truth/line_of_sight", "bench", b"", t_ns, t_ns, truth(t_ns, **change))
+
+
+def test_motion_towards_the_sun_inside_its_cone_is_an_unsafe_second() -> None:
+    watch = Watch(SUN_SOUTH)
+    for step, azimuth_deg in enumerate((150.0, 155.0, 160.0)):
+        watch.boresight(step * NS, math.radians(azimuth_deg), math.radians(60.0))
+    watch.hear("station/mode", "station", b"", 1, 2 * NS, {"mode": "SLEW", "reason": ""})
+    _tell_truth(watch, 2 * NS + 1, axis_command_rad_s=(0.01, 0.0))
+    assert any("towards the Sun" in why for why in watch.unsafe.values())
+
+
+def test_an_axis_faster_than_it_may_be_is_an_unsafe_second() -> None:
+    watch = Watch(SUN_SOUTH)
+    _tell_truth(watch, NS, axis_rate_rad_s=(0.06, 0.0))
+    assert any("turns at" in why for why in watch.unsafe.values())
+
+
+def test_a_mount_whose_wire_is_broken_is_counted_and_no_excuse_for_another_device() -> None:
+    for what, unsafe in (("gimbal hang_up for 5.0 s", False), ("camera hang_up for 5.0 s", True)):
+        watch = Watch(SUN_SOUTH)
+        watch.cause(what, NS, 6 * NS)
+        watch.hear("station/mode", "station", b"", 1, NS, {"mode": "FAULT", "reason": ""})
+        for step in (30, 31):
+            _tell_truth(watch, step * NS // 10, axis_command_rad_s=(0.01, 0.0))
+        assert bool(watch.unsafe) is unsafe
+        assert (watch.runaway_s > 0) is not unsafe
+
+
+def test_a_pass_that_never_reaches_link_is_unexplained_and_with_a_late_fault_is_not() -> None:
+    changes = [Change(NS, "STOWED", "SLEW", ""), Change(2 * NS, "SLEW", "POINT", "")]
+    assert judge("", 0, 100 * NS, changes, []).unexplained == ["in POINT at the end"]
+    assert judge("", 0, 100 * NS, changes, [Cause("camera off", 50 * NS, 60 * NS)]).unexplained == []
+
+
+def test_a_fade_is_no_loss_unless_it_lasts() -> None:
+    fade = [Change(NS, "FINE", "LINK", ""), Change(5 * NS, "LINK", "FINE", "below"), Change(8 * NS, "FINE", "LINK", "")]
+    short = judge("", 0, 20 * NS, fade, [])
+    assert (short.fades, short.unexplained, short.held) == (1, [], True)
+    assert short.link_s == pytest.approx(16.0)
+    long = [*fade[:2], Change(18 * NS, "FINE", "LINK", "")]
+    assert judge("", 0, 20 * NS, long, []).unexplained == ["LINK -> FINE (below)"]
+
+
+def test_a_day_befalls_every_device_with_every_word_it_can_have_and_a_seed_gives_one_day() -> None:
+    windows = [(n * 1800 * NS, n * 1800 * NS + 300 * NS) for n in range(48)]
+    day = draw(1, windows, 48 * 1800 * NS, Odds())
+    assert day == draw(1, windows, 48 * 1800 * NS, Odds())
+    assert day != draw(2, windows, 48 * 1800 * NS, Odds())
+    rows = {(d, w.name) for w in TABLE.values() for d in DEVICES if w.applies_to(d)}
+    assert {(h.device, h.word) for h in day if h.word} == rows
+    assert {h.kill for h in day if h.kill} <= set(MORTALS)
+
+
+def test_growth_of_a_megabyte_an_hour_is_seen_through_noise_and_after_the_warm_up_only() -> None:
+    use = Use()
+    for minute in range(240):
+        warm = max(0, minute - 60)
+        use.t_s.append(minute * 60.0)
+        use.rss_kb.append(200e3 + min(minute, 60) * 500 + warm * 1024 / 60 + (minute % 7) * 40)
+        use.fds.append(30 + minute // 200)
+        use.threads.append(9)
+    slope = use.slope_kb_h(3600.0)
+    assert slope == pytest.approx(1024, rel=0.05)
+    assert use.as_row(3600.0)["fd_growth"] == 1
+    assert use.as_row(3600.0)["thread_growth"] == 0
+
+
+def test_a_torn_recording_is_not_called_finished(flown: Flown, tmp_path: Path) -> None:
+    whole = tmp_path / "whole.mcap"
+    with Recorder(whole):
+        pass
+    torn = tmp_path / "torn.mcap"
+    torn.write_bytes(whole.read_bytes()[:-20])
+    assert examine(whole)["finished"]
+    assert not examine(torn)["finished"]
