@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from hal.rig import DEVICES, Rig
+from hal.rig import Rig
 
 LIBRARIES = (
     "numpy", "numba", "pyserial", "pyusb", "PyVISA", "PyVISA-py", "pyzmq", "msgspec", "pydantic", "mcap", "sgp4",
@@ -36,7 +36,7 @@ def frozen(rig: Rig, files: Iterable[Path] = ()) -> dict[str, Any]:
             "system": platform.system(),
         },
         "libraries": {name: found for name in LIBRARIES if (found := _version(name))},
-        "drivers": {device: rig.driver(device).name for device in DEVICES},
+        "drivers": {device: rig.driver(device).name for device in rig.devices},
         "settings": settings,
         "files": {path.name: _sha256(path.read_bytes()) for path in files if path.is_file()}
         | {"rig.toml": _sha256(text.encode())},

@@ -33,8 +33,11 @@ STRANGERS = {
         "PyVISA's resource manager": "strangers/test_pyvisa.py",
         "Linux kernel's usbtmc": "kernel/test_kernel.py",
     },
+    "sc10": {},  # no client of it installs beside this Python; its bytes are the manual's and InstrumentKit's tests'
     "itc4000": {"PyVISA's resource manager": "strangers/test_pyvisa.py"},
 }
+
+WITHOUT_STRANGER = {"sc10"}
 
 
 def wires() -> dict[str, tuple[str, ...]]:
@@ -64,6 +67,7 @@ def page() -> str:
         lacks = [word.name for word in TABLE.values() if not word.applies_to(driver.device)]
         faults = f"{len(words)} of {len(TABLE)}" + (f" (not {', '.join(lacks)})" if lacks else "")
         strangers = "; ".join(f"[{name}](../tests/{test})" for name, test in STRANGERS[driver.name].items())
+        strangers = strangers or "none yet"
         carried = ", ".join(["lockstep", *over[driver.name], "replay"])
         lines.append(f"| {driver.name} ({driver.device}) | {carried} | {faults} | {strangers} |")
     return "\n".join(lines) + "\n"

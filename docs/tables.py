@@ -22,7 +22,8 @@ from controller.cli import VERBS, build
 from controller.errors import BoresightError
 from hal.drivers import DRIVERS, READ_BACKS, drivers_of
 from hal.errors import HalError
-from hal.rig import DEVICES, Rig
+from hal.rig import DEVICES, OPTIONAL, Rig
+from hal.rig_problems import section_model
 from hal.rig_safety import AIRCRAFT_FEEDS
 from hal.rig_supervisor import RESTARTABLE
 from sim_hw.scenarios import Scenario
@@ -68,7 +69,10 @@ RIG_KEYS = {
     "laser.current_limit_a": "set in the driver before anything else",
     "laser.alignment_current_a": "of low power alignment on an enclosed bench: `boresight arm --alignment`",
     "laser.alignment_power_max_w": "measured power above it trips then",
-    "laser.reads_back": "what the laser has of key, shutter and divergence: each that is named votes on emission",
+    "laser.reads_back": "what the laser has of key and divergence: each that is named votes on emission",
+    "shutter.driver": "a rig without [shutter] is complete; with it, it opens for emission alone, and votes",
+    "shutter.resource": "where it is, or `emulated`",
+    "shutter.baud": "as the controller is set",
     "power_meter.driver": "",
     "power_meter.resource": "where it is, or `emulated`",
     "power_meter.wavelength_nm": "its correction",
@@ -211,7 +215,7 @@ def rig() -> str:
     """Sections and keys of a rig file."""
     rows = []
     for section, field in Rig.model_fields.items():
-        model: Any = field.annotation
+        model: Any = section_model(field)
         for key, inner in model.model_fields.items():
             allowed = _allowed(section, key, inner)
             default = "" if inner.is_required() else ("none" if inner.default is None else f"`{inner.default}`")
@@ -250,7 +254,7 @@ def drivers() -> str:
     """What each driver opens, and what stops its device."""
     rows = [
         (f"`{d.name}`", f"`[{d.device}]`", d.stopped_by.process, d.stopped_by.cable, d.stopped_by.host)
-        for device in DEVICES
+        for device in (*DEVICES, *OPTIONAL)
         for d in DRIVERS.values()
         if d.device == device
     ]

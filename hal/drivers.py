@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from hal.clock import Clock
+from hal.errors import ResourceError
 
 if TYPE_CHECKING:
     from hal.rig import Rig
@@ -28,10 +29,12 @@ VISA = (
 )
 
 #: What a laser may read back beyond output, current, measured power and interlock, which every driver reads.
-READ_BACKS = ("key", "shutter", "divergence")
+READ_BACKS = ("key", "divergence")
 
 NOTHING_MOVES = "nothing needs to stop it"
 CUT_OFF = "only the motion cut-off stops it"
+STAYS = "nothing: it stays as it is; the beam board's enable line takes the light from it, 250 ms"
+STAYS_OR_FALLS = f"{STAYS}; without power of its own its spring closes it"
 WATCHDOG = "its own watchdog, 250 ms: mirror at rest, enable line down, latched until reset"
 ENABLE_LINE = "the beam board's enable line opens its interlock, 250 ms; left alone it would keep its output"
 
@@ -135,6 +138,12 @@ def _itc4000(rig: Rig, clock: Clock) -> Any:
     return import_module("hal.devices.itc4000").Itc4000.open(rig.laser.resource, clock)
 
 
+def _sc10(rig: Rig, clock: Clock) -> Any:
+    if rig.shutter is None:
+        raise ResourceError("shutter: this rig has none; write [shutter] in the rig file.")
+    return import_module("hal.devices.sc10").Sc10(rig.shutter.resource, rig.shutter.baud, clock)
+
+
 def _pm100d(rig: Rig, clock: Clock) -> Any:
     return import_module("hal.devices.pm100d").Pm100d.open(rig.power_meter.resource, clock)
 
@@ -185,6 +194,7 @@ DRIVERS: dict[str, Driver] = {
             reads_back=("key",),
         ),
         Driver("pm100d", "power_meter", VISA, _pm100d, StoppedBy(NOTHING_MOVES, NOTHING_MOVES, NOTHING_MOVES)),
+        Driver("sc10", "shutter", SERIAL, _sc10, StoppedBy(STAYS, STAYS, STAYS_OR_FALLS)),
     )
 }
 

@@ -30,13 +30,15 @@ from hal.rig_sections import (
     PowerMeterSection,
     RecordingSection,
     Section,
+    ShutterSection,
     StationSection,
 )
 from hal.rig_supervisor import SupervisorSection
 from hal.wires.wirelog import is_replay
 
 HORIZON, CLEARANCE = "[safety] horizon_mask", "[clearinghouse] file"  # keys that name a file
-DEVICES = ("gimbal", "camera", "beam_board", "laser", "power_meter")
+DEVICES = ("gimbal", "camera", "beam_board", "laser", "power_meter")  # of every rig
+OPTIONAL = ("shutter",)  # of a rig that has one
 
 
 class Rig(Section):
@@ -48,6 +50,7 @@ class Rig(Section):
     beam_board: BeamBoardSection = Field(description="a laser is driven behind the enable line of a beam board only")
     laser: LaserSection
     power_meter: PowerMeterSection
+    shutter: ShutterSection | None = None
     optics: OpticsSection
     acquisition: AcquisitionSection
     link: LinkSection
@@ -72,13 +75,18 @@ class Rig(Section):
         return self._emulated
 
     @property
+    def devices(self) -> tuple[str, ...]:
+        """DEVICES, and those of OPTIONAL that this rig has."""
+        return (*DEVICES, *(device for device in OPTIONAL if getattr(self, device) is not None))
+
+    @property
     def companions(self) -> dict[str, Path]:
         """Files in the rig file's folder that it names, by key."""
         named = {HORIZON: self.safety.horizon_mask, CLEARANCE: self.clearinghouse.file}
         return {key: self._path.parent / name for key, name in named.items() if name is not None}
 
     def driver(self, device: str) -> Driver:
-        """The table row of the driver of one of DEVICES."""
+        """The table row of the driver of one of `devices`."""
         return DRIVERS[getattr(self, device).driver]
 
 
@@ -114,7 +122,7 @@ def load_rig(path: Path | str, addresses: Mapping[str, str] | None = None) -> Ri
 
 
 def open_device(rig: Rig, device: str, clock: Clock) -> Any:
-    """Open one of DEVICES with the driver that the rig names; what it returns implements the device's trait.
+    """Open one of the rig's devices with the driver that the rig names; what it returns implements the device's trait.
 
     Raises ResourceError when a real device is to be driven in simulated time, and whatever the driver raises.
     """
@@ -139,7 +147,7 @@ def emission_lock(rig: Rig, realtime: bool = True) -> list[str]:
     reasons = [
         f"{device} is emulated and {named} {'is' if len(real) == 1 else 'are'} real: what an emulator says never arms "
         f"real emission; give [{device}] a real resource"
-        for device in DEVICES
+        for device in rig.devices
         if device in rig.emulated
     ]
     if not realtime:
@@ -164,14 +172,14 @@ def _resolve(document: dict[str, Any], addresses: Mapping[str, str], problems: l
     emulated = set()
     for device, address in addresses.items():
         section = document.get(device)
-        if not isinstance(section, dict) or device not in DEVICES:
+        if not isinstance(section, dict) or device not in (*DEVICES, *OPTIONAL):
             continue  # the section is missing, which is told elsewhere
         if _is_address(section.get("resource")) and section["resource"] != address:
             problems.append(f'[{device}] resource = "{section["resource"]}" is real; an emulator may not replace it')
             continue
         section["resource"] = address or f"unresolved://{device}"
         emulated.add(device)
-    sections = ((device, document.get(device)) for device in DEVICES)
+    sections = ((device, document.get(device)) for device in (*DEVICES, *OPTIONAL))
     replayed = {d for d, s in sections if isinstance(s, dict) and is_replay(str(s.get("resource")))}
     return frozenset(emulated | replayed)
 
@@ -179,7 +187,7 @@ def _resolve(document: dict[str, Any], addresses: Mapping[str, str], problems: l
 def _resource_problems(document: dict[str, Any], emulated: frozenset[str]) -> list[str]:
     problems: list[str] = []
     seen: dict[str, str] = {}
-    for device in DEVICES:
+    for device in (*DEVICES, *OPTIONAL):
         section = document.get(device)
         resource = section.get("resource") if isinstance(section, dict) else None
         if not isinstance(section, dict) or not isinstance(resource, str):

@@ -85,12 +85,20 @@ def _where(location: tuple[int | str, ...]) -> str:
     return f"[{section}] {' '.join(keys)}" if keys else f"[{section}]"
 
 
+def section_model(field: FieldInfo) -> type[BaseModel] | None:
+    """The model of a section, required or not; None for anything else."""
+    for kind in (field.annotation, *getattr(field.annotation, "__args__", ())):
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            return kind
+    return None
+
+
 def _model_at(model: type[BaseModel], location: tuple[int | str, ...]) -> type[BaseModel]:
     for part in location:
-        annotation = model.model_fields[str(part)].annotation
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+        section = section_model(model.model_fields[str(part)])
+        if section is None:
             raise TypeError(f"{part} is no section")
-        model = annotation
+        model = section
     return model
 
 

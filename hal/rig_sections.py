@@ -156,6 +156,14 @@ class PowerMeterSection(Section):
     power_max_w: Positive | None = None  # received power above it may harm the detectors: the station goes to SAFE
 
 
+class ShutterSection(Section):
+    """Blades in the beam behind the laser."""
+
+    driver: Annotated[str, AfterValidator(_driver_of("shutter"))]
+    resource: str
+    baud: Baud = 9600
+
+
 class OpticsSection(Section):
     """The optical train; what sits before and after the mirror is drawn in docs/optics.md."""
 

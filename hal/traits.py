@@ -278,7 +278,6 @@ class LaserStatus:
     protecting: str = ""  # of that, what is so now: the rest is a memory that switching the output on clears
     # None: this driver does not read it back
     key_on: bool | None = None
-    shutter_open: bool | None = None
     divergence_rad: float | None = None  # full angle, 1/e2
 
 
@@ -301,6 +300,40 @@ class Laser(Protocol):
 
     def close(self) -> None:
         """Let go of the device; its output stays as it is."""
+        ...
+
+
+ShutterState = Literal["open", "closed", "unknown"]  # unknown: under way, or its read-backs contradict each other
+
+
+@dataclass(frozen=True, slots=True)
+class ShutterStatus:
+    """What a shutter reads back: where its blades are, not what they were told."""
+
+    t_ns: int  # of the reading of its blades
+    state: ShutterState
+    interlock_tripped: bool  # which holds them closed, whatever was told
+
+
+class Shutter(Protocol):
+    """Blades in the beam. Opening it closes them. Nothing but opening and closing it waits for an answer.
+
+    The loop that switches the laser off talks to it, and must not stand still for a slow line.
+    """
+
+    identity: Identity
+    status: ShutterStatus | None  # the newest; None before the first, and after an error
+
+    def move(self, opened: bool) -> None:
+        """Be open, or closed, from now on: `poll` does it. After an error: closed, until told again."""
+        ...
+
+    def poll(self) -> None:
+        """Carry the conversation on, many times a second. Raises WireError, ProtocolError, DeviceError."""
+        ...
+
+    def close(self) -> None:
+        """Close the blades, then let go of the device."""
         ...
 
 

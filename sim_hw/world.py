@@ -90,6 +90,8 @@ class World:
         self._lags = False
         self._reported = False
         self._enable_changed_ns: int | None = None
+        self._driven_w = 0.0  # what the laser would emit with the enable line up
+        self._shutter_passes = True  # there is none
         link = scenario.link
         wavelengths = Wavelengths(
             1e-9 * link.beacon_wavelength_nm, 1e-9 * link.receive_wavelength_nm, 1e-9 * link.transmit_wavelength_nm
@@ -252,12 +254,21 @@ class World:
 
     def set_laser(self, output_on: bool, current_a: float) -> None:
         """What the laser driver does from now on."""
-        self.catch_up()
-        self._chain.laser_w = laser_power_w(self.scenario.laser, current_a) if output_on else 0.0
+        self._driven_w = laser_power_w(self.scenario.laser, current_a) if output_on else 0.0
+        self._shine()
+
+    def set_shutter(self, passes: bool) -> None:
+        """Whether the blades behind the laser let light through from now on."""
+        self._shutter_passes = passes
+        self._shine()
 
     def laser_power_w(self) -> float:
         """What leaves the laser now, as its monitor photodiode sees it: nothing without the enable line."""
-        return self._chain.laser_w if self.enable_line else 0.0
+        return self._driven_w if self.enable_line else 0.0
+
+    def _shine(self) -> None:
+        self.catch_up()
+        self._chain.laser_w = self._driven_w if self._shutter_passes else 0.0
 
     def received_power_w(self) -> float:
         """What reaches the power meter now."""

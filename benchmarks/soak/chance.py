@@ -7,7 +7,8 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sim_hw.faults.table import DEVICES, TABLE
+from hal.rig import DEVICES
+from sim_hw.faults.table import TABLE
 
 NS = 1_000_000_000
 DURATION_S = (0.5, 20.0)  # of a fault, evenly on a logarithmic scale

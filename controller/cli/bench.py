@@ -18,7 +18,7 @@ from controller.cli.fault import DOOR
 from controller.cli.rig import emulated_devices
 from controller.errors import BoresightError
 from hal.clock import NS, Clock
-from hal.rig import DEVICES, Rig, load_rig
+from hal.rig import Rig, load_rig
 
 if TYPE_CHECKING:
     from controller.pointing.ephemeris.ephemeris import Ephemeris
@@ -48,6 +48,7 @@ class Devices:
     beam_board: Any
     laser: Any
     power_meter: Any
+    shutter: Any = None  # where the rig has one
 
 
 @dataclass
@@ -111,7 +112,9 @@ def open_bench(
 
 def _only_emulated(rig: Rig) -> None:
     real = [
-        f'[{device}] resource = "{getattr(rig, device).resource}"' for device in DEVICES if device not in rig.emulated
+        f'[{device}] resource = "{getattr(rig, device).resource}"'
+        for device in rig.devices
+        if device not in rig.emulated
     ]
     if real:
         raise BenchError(
@@ -204,6 +207,7 @@ def _devices(rig: Rig, world: World, seed: int) -> Devices:
     from sim_hw.devices.beamboard import BeamBoard
     from sim_hw.devices.itc4000 import Itc4000
     from sim_hw.devices.pm100d import Pm100d
+    from sim_hw.devices.sc10 import Sc10
     from sim_hw.devices.u3v import U3vCamera
     from sim_hw.scene.noise import stream
 
@@ -216,6 +220,7 @@ def _devices(rig: Rig, world: World, seed: int) -> Devices:
         beam_board=board,
         laser=laser,
         power_meter=Pm100d(world.timeline, world, stream(seed, "power meter"), rig.power_meter.wavelength_nm),
+        shutter=Sc10(world.timeline, world) if rig.shutter is not None else None,
     )
 
 
@@ -261,18 +266,21 @@ def _in_memory(rig_path: Path, wanted: list[str], world: World, devices: Devices
         f"gimbal-{number}": SerialLine(world.timeline, devices.gimbal, checked.gimbal.baud),
         f"beamboard-{number}": SerialLine(world.timeline, devices.beam_board, checked.beam_board.baud),
     }
+    on_lines = ["gimbal", "beam_board"]
+    if checked.shutter is not None:
+        lines[f"shutter-{number}"] = SerialLine(world.timeline, devices.shutter, checked.shutter.baud)
+        on_lines.append("shutter")
     stack = ExitStack()
     resources = stack.enter_context(memory_serial.serving(lines, lockstep))
     stack.enter_context(as_default_backend(usb))
     register_backend("simusb", lambda location, clock: usb.at(location))
     addresses = {
-        "gimbal": resources[f"gimbal-{number}"],
-        "beam_board": resources[f"beamboard-{number}"],
+        **{device: resources[line] for device, line in zip(on_lines, lines, strict=True)},
         "camera": "simusb://camera",
         **{name: _usbtmc(instrument) for name, instrument in instruments.items()},
     }
     rig = load_rig(rig_path, {device: addresses[device] for device in wanted})
-    by_device = dict(zip(("gimbal", "beam_board"), lines.values(), strict=True))
+    by_device = dict(zip(on_lines, lines.values(), strict=True))
     cables = {device: (line.hang_up, line.plug_in) for device, line in by_device.items()}
     cables |= {name: (partial(usb.unplug, name), partial(usb.plug, name, device)) for name, device in plugged.items()}
     faults = _faults(world, devices, by_device | exchanges | {"camera": camera}, cables, wanted)
@@ -307,7 +315,9 @@ def _faults(
 
     conditions = {name: getattr(devices, name).conditions() for name in ("gimbal", "camera", "laser", "power_meter")}
     conditions["beam_board"] = world.board_conditions()
-    reach = {name: Reach(carriers[name], *cables[name], conditions[name]) for name in DEVICES if name in wanted}
+    if devices.shutter is not None:
+        conditions["shutter"] = devices.shutter.conditions()
+    reach = {name: Reach(carriers[name], *cables[name], conditions[name]) for name in conditions if name in wanted}
     faults = Faults(world.timeline, stream(world.seed, "faults"), reach)
     try:
         for planned in world.scenario.faults:
@@ -359,7 +369,8 @@ def _in_real_time(
         name: (partial(usb.unplug, busid), partial(usb.plug, busid, device))
         for name, (busid, device) in exported.items()
     }
-    for name, device in (("gimbal", devices.gimbal), ("beam_board", devices.beam_board)):
+    for name in ("gimbal", "beam_board", *(("shutter",) if rig.shutter is not None else ())):
+        device = getattr(devices, name)
         line = SerialLine(world.timeline, device, getattr(rig, name).baud)
         port = PtyPort(line, reactor, run_dir.absolute() / name if run_dir is not None else None)
         stack.callback(port.close)

@@ -20,12 +20,11 @@ def doctor(
 ) -> None:
     """Look at this machine: permissions, udev rules, clock, real-time limits, disk. Opens no device."""
     from hal.machine import examine, picture
-    from hal.rig import DEVICES
 
     resources = {}
     if rig is not None:
         checked = read_rig(rig)
-        resources = {d: getattr(checked, d).resource for d in DEVICES if d not in checked.emulated}
+        resources = {d: getattr(checked, d).resource for d in checked.devices if d not in checked.emulated}
     checks = examine(picture(DEFAULT_RUN_DIR, resources))
     well = all(check.state != "wrong" for check in checks)
     if json_output:

@@ -76,14 +76,14 @@ def _bench(
     from controller.cli.demo import choose_pass
     from controller.cli.rig import emulated_devices
     from hal.clock import NS, RealClock, ShiftedClock
-    from hal.rig import DEVICES, load_rig
+    from hal.rig import load_rig
 
     wanted = emulated_devices(rig_path)
     rig = load_rig(rig_path, dict.fromkeys(wanted, ""))
     if not wanted:
         raise BoresightError(f'{rig_path}: no device has resource = "emulated"; there is nothing to emulate.')
     clock: Clock
-    if set(wanted) == set(DEVICES):
+    if set(wanted) == set(rig.devices):
         coming = choose_pass(rig, tle, target, above_limits).target
         clock, utc0_ns = ShiftedClock(0), coming.rise_utc_ns - round(start_before_s * NS)
     else:

@@ -163,6 +163,7 @@ def safety(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
         clearance=clearance_of(rig, site, earth),
         traffic=traffic_of(rig, clock, site),
         trips=TripLog(run_dir / TRIPS_FILE),
+        shutter=partial(open_device, rig, "shutter", clock) if rig.shutter is not None else None,
     )
 
 

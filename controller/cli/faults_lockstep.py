@@ -53,6 +53,7 @@ DEATH_NS = NS // 50  # after which the supervisor says so
 STEP_NS = NS // 50
 BACKLASH_RAD = 75e-6  # half the scenario's play, which a calibration finds
 FULL_BYTES = 1  # no file grows beyond that
+SHUTTER = '\n[shutter]\ndriver = "sc10"\nresource = "emulated"\n'  # the built-in rig has none
 MISALIGNMENT = ("index_azimuth_urad", "index_elevation_urad", "collimation_urad", "axis_north_urad", "axis_west_urad")
 TRACKING = ("COARSE", "FINE", "LINK")
 SUPERVISOR, OPERATOR = "supervisor", "operator"
@@ -93,7 +94,7 @@ class Drill:
         self._rows, self._folder, self._tell = rows, folder, tell
         self._services = SERVICES
         MountModel(BA=BACKLASH_RAD, BE=BACKLASH_RAD).save(folder / MODEL_FILE)
-        self._bench = _bench()
+        self._bench = _bench(folder)
         if self._bench.lockstep is None:
             raise ValueError("a drill is in lockstep")
         self._clock = self._bench.lockstep
@@ -287,8 +288,10 @@ class Drill:
             self._said += GUESTS[cause.word](clock, self._bus)
 
 
-def _bench() -> Bench:
-    """The pass, seen from a mount that is levelled, aligned and turned towards its rise."""
+def _bench(folder: Path) -> Bench:
+    """The pass, seen from a mount that is levelled, aligned and turned towards its rise; with a shutter in the beam."""
+    rig_path = folder / "rig.toml"
+    rig_path.write_text(DEFAULT_RIG.read_text(encoding="utf-8") + SHUTTER, encoding="utf-8")
     plan = _plan()
     start = plan.trajectory.receive(plan.target.rise_utc_ns - LEAD_NS)
     ready: dict[str, object] = {
@@ -297,7 +300,7 @@ def _bench() -> Bench:
     }
     overrides: dict[str, dict[str, object]] = {"misalignment": dict.fromkeys(MISALIGNMENT, 0.0), "gimbal": ready}
     utc0_ns = plan.target.rise_utc_ns - round(LEAD_S * NS)
-    return open_bench(DEFAULT_RIG, plan.target.elements, utc0_ns, overrides=overrides)
+    return open_bench(rig_path, plan.target.elements, utc0_ns, overrides=overrides)
 
 
 @contextmanager

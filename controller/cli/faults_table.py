@@ -28,6 +28,7 @@ class Bound:
 # Emission. What a vote rests on may be as old as controller/safety/limits.py says.
 AT_ONCE = Bound(30, "the next reading or frame shows it (20 ms)")
 SAID = Bound(80, "the station hears a word at its next turn (0.05 s), and a turn (20 ms) later safety has its mode")
+SHUTTER = Bound(450, "a lost answer is waited for 0.25 s; a reading may be 0.35 s old")
 LASER = Bound(130, "the laser is read ten times a second")
 DEATH = Bound(100, "the supervisor sees a death within 20 ms; the enable word is stale after 80 ms")
 WATCHDOG = Bound(330, "the beam board's watchdog: 250 ms from its last heartbeat, which came up to 80 ms before")
@@ -187,6 +188,20 @@ _DEVICES: dict[str, tuple[_Outcome, ...]] = {
         ("hang_up", BACK, None),
         ("replug", BACK, None),
         ("saturated", BACK, None),
+    ),
+    "shutter": (
+        ("power cycle", SAFE, SHUTTER),
+        ("stuck", LINK, None),
+        ("slow", SAFE, SHUTTER),
+        ("wrong", SAFE, SHUTTER),
+        ("garbage", SAFE, SHUTTER),
+        ("intermittent", SAFE, Bound(1000, "as soon as an answer is lost")),
+        ("delayed", LINK, None),
+        ("late_reply", SAFE, SHUTTER),
+        ("split", LINK, None),
+        ("duplicated", LINK, None),
+        ("hang_up", SAFE, AT_ONCE),
+        ("replug", (*BACK, *SAFE), SHUTTER),  # whether a byte was on the line
     ),
 }  # fmt: skip
 

@@ -11,7 +11,7 @@ import typer
 from controller.cli.connect import DEFAULT_RUN_DIR, RunDirOption, read_rig
 from controller.cli.rig import app, resolve_in
 from hal.clock import RealClock
-from hal.rig import DEVICES, open_device
+from hal.rig import open_device
 
 if TYPE_CHECKING:
     from hal.traits import Identity
@@ -52,7 +52,7 @@ def freeze(
 def _identities(file: Path, run_dir: Path) -> dict[str, Identity]:
     """What each device says of itself; opening brings a mount to rest and changes nothing else."""
     resolved, clock, told = resolve_in(file, run_dir), RealClock(), {}
-    for name in DEVICES:
+    for name in resolved.devices:
         device = open_device(resolved, name, clock)
         try:
             told[name] = device.identity

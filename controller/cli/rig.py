@@ -13,7 +13,7 @@ import typer
 from controller.safety.horizon import horizon_at
 from hal.clock import Clock, RealClock, ShiftedClock
 from hal.errors import RigError
-from hal.rig import DEVICES, HORIZON, Rig, emission_lock, load_rig
+from hal.rig import DEVICES, HORIZON, OPTIONAL, Rig, emission_lock, load_rig
 
 EMULATED = "emulated"
 ADDRESS_FILE = "addresses.json"  # device -> resource; `boresight emulate` writes it into its run directory
@@ -51,7 +51,7 @@ def emulated_devices(file: Path) -> list[str]:
         document = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return []
-    sections = ((device, document.get(device)) for device in DEVICES)
+    sections = ((device, document.get(device)) for device in (*DEVICES, *OPTIONAL))
     return [device for device, section in sections if isinstance(section, dict) and section.get("resource") == EMULATED]
 
 
@@ -118,7 +118,7 @@ def read_addresses(run_directory: Path) -> dict[str, Any]:
 def describe(checked: Rig) -> dict[str, Any]:
     """What `rig check` reports, as JSON."""
     devices = {}
-    for device in DEVICES:
+    for device in checked.devices:
         driver = checked.driver(device)
         devices[device] = {
             "driver": driver.name,

@@ -134,9 +134,8 @@ def unit(wanted: Wanted = Wanted()) -> str:
 def wanted_of(rig: Rig, program: Path, user: str) -> Wanted:
     """What a rig needs: its kinds of devices, its priorities, its times."""
     from controller.cli.factories import PRIORITIES
-    from hal.rig import DEVICES
 
-    real = [getattr(rig, device).resource for device in DEVICES if device not in rig.emulated]
+    real = [getattr(rig, device).resource for device in rig.devices if device not in rig.emulated]
     kinds = [kind for resource in real for kind in KINDS.get(resource.partition("://")[0], ())]
     return Wanted(
         program=program,

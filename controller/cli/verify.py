@@ -16,7 +16,7 @@ from controller.cli.connect import DEFAULT_RIG, RigOption
 from controller.cli.rig import app, emulated_devices, resolve_in
 from controller.errors import BoresightError
 from hal.clock import NS, Clock, RealClock
-from hal.rig import DEVICES, Rig, load_rig, open_device
+from hal.rig import DEVICES, OPTIONAL, Rig, load_rig, open_device
 from hal.wires import wirelog
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ MARKS = {"pass": "[green]pass[/]", "fail": "[red]FAIL[/]", "skipped": "[yellow]s
 
 @app.command()
 def verify(
-    device: Annotated[str, typer.Argument(help=f"Section of the rig file: {', '.join(DEVICES)}.")],
+    device: Annotated[str, typer.Argument(help=f"Section of the rig file: {', '.join((*DEVICES, *OPTIONAL))}.")],
     rig: RigOption = DEFAULT_RIG,
     speed: Annotated[
         float, typer.Option(help="Share of the device's limits of rate and stroke.", min=0.01, max=1)
@@ -48,10 +48,9 @@ def verify(
     """
     from hal.conformance import Terms
 
-    if device not in DEVICES:
-        raise typer.BadParameter(
-            f"{device!r} is no device of a rig; there are {', '.join(DEVICES)}", param_hint="DEVICE"
-        )
+    has = load_rig(rig, dict.fromkeys(emulated_devices(rig), "")).devices
+    if device not in has:
+        raise typer.BadParameter(f"{device!r} is no device of {rig}; there are {', '.join(has)}", param_hint="DEVICE")
     terms = Terms(speed=speed, motion=motion)
     ours = device in emulated_devices(rig) and run_dir is None
     with wirelog.logging_to(wire_log) if wire_log is not None else nullcontext():
@@ -91,6 +90,8 @@ def _confirm(device: str, rig: Rig, terms: Terms, yes: bool) -> None:
         )
     elif device == "beam_board" and terms.motion:
         what += f"; the mirror moves by at most {terms.speed * 1e3:.2f} mrad"
+    elif device == "shutter" and terms.motion:
+        what += "; it opens and closes: the laser must be off"
     typer.echo(f"{what}. Motion cut-off: {rig.gimbal.motion_cut_off}.", err=True)
     if yes:
         return

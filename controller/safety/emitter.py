@@ -1,7 +1,8 @@
-"""The laser and the enable line that it hangs on: on and off in their order, and read back.
+"""The laser, the enable line that it hangs on and the shutter behind it: on and off in their order, and read back.
 
-Off is always the same two steps: the enable heartbeat says no (the beam board drops its line when it hears so, and by
-its watchdog when it hears nothing), then the laser's output is switched off.
+Off is always the same steps: the enable heartbeat says no (the beam board drops its line when it hears so, and by its
+watchdog when it hears nothing), the shutter is told to close, then the laser's output is switched off; only the last
+waits for an answer. On: enable line and shutter, and the laser when it has seen both.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from dataclasses import replace
 
 from controller.bus.port import Port
 from controller.bus.topics import SAFETY_ENABLE, SAFETY_LASER, STATION_EVENT, EnableState, LaserState, StationEvent
+from controller.safety.shutter import Gate
 from hal.clock import NS, Clock
 from hal.errors import HalError
-from hal.traits import Laser, LaserStatus
+from hal.traits import Identity, Laser, LaserStatus, Shutter
 
 LASER_NS = NS // 10
 LOST_LASER_NS = NS  # how often a lost laser is tried again
@@ -31,11 +33,12 @@ class Emitter:
         current_a: float,
         current_limit_a: float,
         lost: Callable[[str], None],
+        shutter: Callable[[], Shutter] | None = None,
     ) -> None:
         self._clock = clock
         self._port = port
         self._laser = laser
-        self.identity = laser.identity
+        self.gate = Gate(clock, port, shutter, lost)
         self._current_a = current_a
         self._current_limit_a = current_limit_a
         self._lost = lost
@@ -44,6 +47,11 @@ class Emitter:
         self.status: LaserStatus | None = None
         self.enabled_ns: int | None = None  # since when emission is enabled
         self.commanded_ns: int | None = None  # since when the output is commanded on
+
+    def open(self) -> None:
+        """Close the shutter, switch the laser off, whatever they were doing, and set its limits. Raises HalError."""
+        self.gate.prepare()
+        self.prepare()
 
     def prepare(self) -> None:
         """Switch the laser off, whatever it was doing, and set its limits. Raises HalError."""
@@ -62,19 +70,25 @@ class Emitter:
         """Say yes or no to the beam board first, then to the laser."""
         now_ns = self._clock.now_ns()
         self._port.publish(SAFETY_ENABLE, EnableState(self._clock.utc_ns(), allowed))
+        self.gate.allow(allowed)
         if allowed:
             if self.enabled_ns is None:
                 self.enabled_ns = now_ns
                 self._due_ns = now_ns
-            if self._ready and self.commanded_ns is None and self.status is not None and self.status.interlock_closed:
+            if self.commanded_ns is None and self._may_switch_on:
                 self._switch(True)
         else:
             self.enabled_ns = None
             if self.commanded_ns is not None or (self.status is not None and self.status.output_on):
                 self._switch(False)
 
+    @property
+    def _may_switch_on(self) -> bool:
+        return self._ready and self.status is not None and self.status.interlock_closed and self.gate.lets_through
+
     def poll(self) -> None:
         """Read the laser back ten times a second, every cycle while its interlock is about to close."""
+        self.gate.poll()
         now_ns = self._clock.now_ns()
         closing = self.enabled_ns is not None and self.commanded_ns is None
         if now_ns < self._due_ns and not (closing and self._ready):
@@ -105,6 +119,7 @@ class Emitter:
             self.allow(False)
             self._laser.output(False)
         self._laser.close()
+        self.gate.close()
 
     def _switch(self, on: bool) -> None:
         try:
@@ -116,6 +131,10 @@ class Emitter:
         if self.status is not None and not on:
             self.status = replace(self.status, output_on=False, t_ns=self._clock.now_ns())
         self._due_ns = self._clock.now_ns()
+
+    def identities(self) -> dict[str, Identity]:
+        """What laser and shutter say of themselves."""
+        return {"laser": self._laser.identity} | ({"shutter": told} if (told := self.gate.identity) else {})
 
     def _lose(self, error: HalError) -> None:
         """A laser that does not obey: emission off by the enable line, and tried again later, never resumed."""

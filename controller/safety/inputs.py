@@ -11,7 +11,7 @@ from controller.bus.topics import CoarseState, FineState, Heartbeat, LeaseState,
 from controller.geometry.bodies import Place
 from controller.safety.clearance.live import Cleared
 from controller.safety.traffic.live import TrafficWord
-from hal.traits import LaserStatus
+from hal.traits import LaserStatus, ShutterStatus
 
 T = TypeVar("T", covariant=True)
 
@@ -49,6 +49,7 @@ class Inputs:
     coarse: Reading[CoarseState] | None = None
     fine: Reading[FineState] | None = None
     laser: Reading[LaserStatus] | None = None
+    shutter: Reading[ShutterStatus] | None = None
     time: Reading[TimeQuality] | None = None
     sun: Place | None = None
     moon: Place | None = None

@@ -30,7 +30,9 @@ class Limits:
     enclosed_bench: bool = False
     alignment_current_a: float = 0.0  # 0: the rig has no alignment mode
     alignment_power_max_w: float = 0.0
-    reads_back: frozenset[str] = frozenset()  # what the rig declares of key, shutter and divergence
+    reads_back: frozenset[str] = frozenset()  # what the rig declares of key and divergence
+    shutter: bool = False  # the rig has one
+    shutter_emulated: bool = False
     divergence_rad: float = 0.0  # full angle, 1/e2, as the zones were computed with
     divergence_tolerance: float = 0.1
     rate_max_rad_s: float = math.radians(3.0)
@@ -47,6 +49,7 @@ class Limits:
     frame_age_max_s: float = 0.5
     board_age_max_s: float = 0.3  # the board's own watchdog is 0.25 s
     laser_age_max_s: float = 0.35
+    shutter_age_max_s: float = 0.35  # three questions at 9600 baud take a tenth of a second
     heartbeat_age_max_s: float = 0.5
     lease_age_max_s: float = 1.25  # told twice a second, and at once when one ends
     traffic_age_max_s: float = 10.0
@@ -89,6 +92,8 @@ class Limits:
             alignment_current_a=rig.laser.alignment_current_a or 0.0,
             alignment_power_max_w=rig.laser.alignment_power_max_w or 0.0,
             reads_back=frozenset(rig.laser.reads_back),
+            shutter=rig.shutter is not None,
+            shutter_emulated="shutter" in rig.emulated,
             divergence_rad=rig.optics.transmit_divergence_urad * 1e-6,
             rate_max_rad_s=rig.gimbal.rate_max_rad_s,
         )

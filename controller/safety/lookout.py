@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from controller.bus.envelope import Lease
 from controller.bus.port import Port
@@ -24,19 +24,20 @@ from controller.safety.limits import Limits
 from controller.safety.timesync import UtcWatch
 from controller.safety.traffic.live import Traffic, TrafficWord
 from hal.clock import NS, Clock
-from hal.traits import LaserStatus
+from hal.traits import LaserStatus, ShutterStatus
 
 BODIES_NS = 10 * NS  # the sky turns 0.04 deg
 TIME_NS = NS
 HEARD = (STATION_MODE, POINTING_STATE, TRACKING_COARSE, TRACKING_FINE)
-LASER_STATUS = "laser status"
+LASER_STATUS, SHUTTER_STATUS = "laser status", "shutter status"
 
+Status = TypeVar("Status", LaserStatus, ShutterStatus)
 Bodies = Callable[[int], tuple[Place, Place]]
 TimeSource = Callable[[], TimeQuality | None]
 
 
 class Lookout:
-    """Everything but the laser, which the service itself holds."""
+    """Everything but laser and shutter, which the service itself holds."""
 
     def __init__(
         self,
@@ -65,7 +66,12 @@ class Lookout:
         self._utc_watch = UtcWatch(clock)
 
     def inputs(
-        self, laser: LaserStatus | None, enabled_ns: int | None, commanded_ns: int | None, armed_by: Lease | None
+        self,
+        laser: LaserStatus | None,
+        shutter: ShutterStatus | None,
+        enabled_ns: int | None,
+        commanded_ns: int | None,
+        armed_by: Lease | None,
     ) -> Inputs:
         """What is known now; the times are those since which emission is enabled and the laser commanded on."""
         now_ns = self._clock.now_ns()
@@ -80,7 +86,8 @@ class Lookout:
             pointing=pointing,
             coarse=self._reading(TRACKING_COARSE),
             fine=self._reading(TRACKING_FINE),
-            laser=self._laser_reading(laser, now_ns),
+            laser=_read(laser, now_ns, self._limits.laser_emulated),
+            shutter=_read(shutter, now_ns, self._limits.shutter_emulated),
             time=self._time_reading(now_ns),
             sun=sun,
             moon=moon,
@@ -102,9 +109,10 @@ class Lookout:
             self._time = (now_ns, TimeQuality(False, math.inf, stepped_ns / NS))
         return stepped_ns != 0
 
-    def news(self, laser: LaserStatus | None) -> tuple[str, ...]:
-        """What votes rest on and has come since the previous call: topics, and `laser status`."""
-        now: dict[str, object] = {topic.name: self._port.latest(topic) for topic in HEARD} | {LASER_STATUS: laser}
+    def news(self, laser: LaserStatus | None, shutter: ShutterStatus | None) -> tuple[str, ...]:
+        """What votes rest on and has come since the previous call: topics, `laser status` and `shutter status`."""
+        now: dict[str, object] = {topic.name: self._port.latest(topic) for topic in HEARD}
+        now |= {LASER_STATUS: laser, SHUTTER_STATUS: shutter}
         before, self._seen = self._seen, now
         return tuple(name for name, what in now.items() if what is not before.get(name))
 
@@ -129,11 +137,6 @@ class Lookout:
             return None
         return Reading(sample.body, sample.age_s(self._clock.now_ns()), sample.simulated)
 
-    def _laser_reading(self, status: LaserStatus | None, now_ns: int) -> Reading[LaserStatus] | None:
-        if status is None:
-            return None
-        return Reading(status, (now_ns - status.t_ns) * 1e-9, self._limits.laser_emulated)
-
     def _time_reading(self, now_ns: int) -> Reading[TimeQuality] | None:
         if self._time is None:
             return None
@@ -151,6 +154,10 @@ class Lookout:
         word = self._traffic.look(now_ns, pointing.body)
         age_s = math.inf if word.heard_ns is None else (now_ns - word.heard_ns) * 1e-9
         return Reading(word, age_s, False)
+
+
+def _read(status: Status | None, now_ns: int, simulated: bool) -> Reading[Status] | None:
+    return None if status is None else Reading(status, (now_ns - status.t_ns) * 1e-9, simulated)
 
 
 def _since(t_ns: int | None, now_ns: int) -> float | None:

@@ -1,10 +1,11 @@
-"""The safety service owns the laser: it asks the votes and enables emission while all say yes.
+"""The safety service owns laser and shutter: it asks the votes and enables emission while all say yes.
 
 All of them fifty times a second; while it emits also those that rest on a message, when the message comes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 
 from controller.bus.envelope import Lease
@@ -31,7 +32,7 @@ from controller.services.deaths import SUPERVISOR, deaths
 from controller.services.service import Service
 from hal.clock import NS, Clock
 from hal.errors import HalError
-from hal.traits import Identity, Laser
+from hal.traits import Identity, Laser, Shutter
 
 CONSENTED = frozenset({Phase.ARMED, Phase.CONFIRMED, Phase.EMITTING})
 
@@ -46,8 +47,8 @@ class SafetyService(Service):
 
     `bodies(t_utc_ns)` gives the places of Sun and Moon, `time_source` the quality of UTC (`time_simulated` when it
     comes from a bench); `locks` are reasons for which emission stays locked as long as this process lives;
-    `clearance` is the clearinghouse's message and `traffic` the aircraft feed, where the rig has them; a trip that
-    `trips` remembers from before this start stands.
+    `clearance` is the clearinghouse's message, `traffic` the aircraft feed and `shutter` opens what stands in the beam,
+    where the rig has them; a trip that `trips` remembers from before this start stands.
     """
 
     name = "safety"
@@ -66,10 +67,11 @@ class SafetyService(Service):
         clearance: Clearance | None = None,
         traffic: Traffic | None = None,
         trips: TripLog | None = None,
+        shutter: Callable[[], Shutter] | None = None,
     ) -> None:
         super().__init__(clock, port)
         self._limits = limits
-        self._emitter = Emitter(clock, port, laser, limits.current_a, limits.current_limit_a, self._lost)
+        self._emitter = Emitter(clock, port, laser, limits.current_a, limits.current_limit_a, self._lost, shutter)
         self._lookout = Lookout(clock, port, limits, bodies, time_source, time_simulated, clearance, traffic)
         self._locks = locks
         self._trips = trips or TripLog()
@@ -83,8 +85,8 @@ class SafetyService(Service):
         self._told: object = None  # what the supervisor said last
 
     def open(self) -> None:
-        """Switch the laser off, whatever it was doing, and set its limits. Raises HalError."""
-        self._emitter.prepare()
+        """Shutter closed, laser off, whatever they were doing, and its limits set. Raises HalError."""
+        self._emitter.open()
 
     def cycle(self) -> None:
         """Obey, ask the votes, turn the latch, act."""
@@ -120,8 +122,8 @@ class SafetyService(Service):
         self._lookout.close()
 
     def identities(self) -> dict[str, Identity]:
-        """The laser."""
-        return {"laser": self._emitter.identity}
+        """Laser and shutter."""
+        return self._emitter.identities()
 
     # Commands
 
@@ -169,7 +171,9 @@ class SafetyService(Service):
 
     def _inputs(self) -> Inputs:
         emitter = self._emitter
-        return self._lookout.inputs(emitter.status, emitter.enabled_ns, emitter.commanded_ns, self._latch.lease)
+        return self._lookout.inputs(
+            emitter.status, emitter.gate.status, emitter.enabled_ns, emitter.commanded_ns, self._latch.lease
+        )
 
     def _hear_of_deaths(self) -> None:
         """The supervisor sees a process die within 20 ms, long before its heartbeat is stale."""
@@ -185,7 +189,7 @@ class SafetyService(Service):
             return True
         if self._lookout.utc_stepped():
             return True
-        news = self._lookout.news(self._emitter.status)
+        news = self._lookout.news(self._emitter.status, self._emitter.gate.status)
         voters = ALIGNMENT_VOTERS if self._latch.alignment else VOTERS
         asked = [voter for voter in voters.values() if any(what in voter.rests_on for what in news)]
         if not asked:

@@ -46,7 +46,7 @@ VOTERS: dict[str, Voter] = {
     "read_back": Voter(votes_laser.read_back, "laser status", "laser_age_max_s"),
     "power": Voter(votes_laser.power, "laser status", "laser_age_max_s"),
     "key": Voter(votes_laser.key, "laser status", "laser_age_max_s"),
-    "shutter": Voter(votes_laser.shutter, "laser status", "laser_age_max_s"),
+    "shutter": Voter(votes_laser.shutter, "shutter status", "shutter_age_max_s"),
     "divergence": Voter(votes_laser.divergence, "laser status", "laser_age_max_s"),
     "time": Voter(votes_station.time, "kernel", "time_age_max_s"),
     "ephemeris": Voter(votes_station.ephemeris, "`station/mode`", "mode_age_max_s"),

@@ -1,4 +1,4 @@
-"""Votes on what laser and beam board read back."""
+"""Votes on what laser, shutter and beam board read back."""
 
 from __future__ import annotations
 
@@ -78,18 +78,22 @@ def key(inputs: Inputs, limits: Limits) -> Opinion:
 
 
 def shutter(inputs: Inputs, limits: Limits) -> Opinion:
-    """The shutter stands as the enable line wants it, where the rig declares one."""
-    reading = _declared("shutter", inputs, limits)
+    """The shutter stands as the enable line wants it, where the rig has one."""
+    if not limits.shutter:
+        return Opinion(True, "the rig has no shutter")
+    reading = fresh("shutter status", inputs.shutter, limits.shutter_age_max_s)
     if isinstance(reading, Opinion):
         return reading
-    is_open = reading.body.shutter_open
+    status = reading.body
+    if status.interlock_tripped:
+        return no(reading, "its interlock has tripped")
+    if status.state == ("closed" if inputs.enabled_s is None else "open"):
+        return yes(reading, status.state)
     if inputs.enabled_s is None:
-        return yes(reading, "closed") if is_open is False else no(reading, _told("shutter", is_open, "open"))
-    if is_open is True:
-        return yes(reading, "open")
-    if inputs.enabled_s <= limits.settle_s and inputs.commanded_s is None and is_open is False:
+        return no(reading, "open" if status.state == "open" else "its read-backs contradict each other")
+    if inputs.enabled_s <= limits.settle_s and inputs.commanded_s is None:
         return yes(reading, "opening")
-    return no(reading, _told("shutter", is_open, "closed while emission is enabled"))
+    return no(reading, f"{status.state} while emission is enabled")
 
 
 def divergence(inputs: Inputs, limits: Limits) -> Opinion:

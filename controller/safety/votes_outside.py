@@ -62,6 +62,7 @@ def real_or_emulated(inputs: Inputs, limits: Limits) -> Opinion:
         "camera": inputs.coarse,
         "beam board": inputs.fine,
         "laser": inputs.laser,
+        "shutter": inputs.shutter,
         "time": inputs.time,
         "lease": inputs.leases,
         **{f"heartbeat of {name}": beat for name, beat in inputs.heartbeats.items()},

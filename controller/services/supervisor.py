@@ -195,7 +195,7 @@ class Supervisor:
     def _hear(self) -> None:
         """Tell what the services, and this process itself where it did not yet, want to be read."""
         for sample in self._port.drain(STATION_EVENT):
-            own = sample.source == SUPERVISOR and sample.body.code != "ENDING"
+            own = sample.source == SUPERVISOR and sample.body.code not in {"ENDING", "REFUSED_MESSAGE"}
             if not own and sample.body.code != "REFUSED":  # told when the process has ended
                 self._tell(f"{sample.body.level}: {sample.body.message}")
 

@@ -6,7 +6,7 @@ Run by `boresight rig verify` on a bench's devices, and by CI on every emulator,
 
 from __future__ import annotations
 
-from hal.conformance import camera, fine_loop, gimbal, laser, power_meter
+from hal.conformance import camera, fine_loop, gimbal, laser, power_meter, shutter
 from hal.conformance.suite import Case, Deviation, Finding, NotHere, Report, Terms, Trial, compare, run_suite
 
 SUITES: dict[str, tuple[Case, ...]] = {  # by the section of the rig file
@@ -15,6 +15,7 @@ SUITES: dict[str, tuple[Case, ...]] = {  # by the section of the rig file
     "beam_board": fine_loop.CASES,
     "laser": laser.CASES,
     "power_meter": power_meter.CASES,
+    "shutter": shutter.CASES,
 }
 
 __all__ = ["SUITES", "Case", "Deviation", "Finding", "NotHere", "Report", "Terms", "Trial", "compare", "run_suite"]

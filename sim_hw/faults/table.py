@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
-DEVICES = ("gimbal", "camera", "beam_board", "laser", "power_meter")
+DEVICES = ("gimbal", "camera", "beam_board", "laser", "power_meter", "shutter")
 
 
 class FaultError(ValueError):
@@ -62,6 +62,7 @@ TABLE: dict[str, Word] = {
                 "power_meter": "a reading that does not change may be true",
                 "laser": "the driver reads the output back and says that it was not obeyed",
                 "beam_board": "the mirror does not follow: the loop's error says so",
+                "shutter": "its sensor contradicts what it was told: unknown, and its vote says no",
             },
         ),
         Word(
@@ -77,7 +78,10 @@ TABLE: dict[str, Word] = {
                 Parameter("factor", 2.0, "of power (power meter) or current read back (laser)"),
                 Parameter("offset_s", 5.0, "of the camera's time stamps"),
             ),
-            unseen=dict.fromkeys(DEVICES, "no protocol tells a wrong value from a right one"),
+            unseen={
+                **dict.fromkeys(DEVICES, "no protocol tells a wrong value from a right one"),
+                "shutter": "a sensor that says the opposite contradicts what it was told: its vote says no",
+            },
         ),
         Word("garbage", "every byte of a reply is another"),
         Word("intermittent", "some replies are lost", (Parameter("probability", 0.5, "of losing one"),)),
@@ -98,6 +102,7 @@ TABLE: dict[str, Word] = {
                 "gimbal": "an encoder has no limit; rates are cut by the mount itself",
                 "beam_board": "its converters have room for ten times the largest power",
                 "laser": "its monitor diode reads what the driver can give",
+                "shutter": "its sensor knows open and closed, and no more",
             },
         ),
         Word(

@@ -40,7 +40,7 @@ class FineModel(Protocol):
 
 
 class Chain:
-    """`ticks` of 0.1 ms have been run; `laser_w` is what the laser emits when the enable line lets it."""
+    """`ticks` of 0.1 ms have been run; `laser_w` is what leaves laser and shutter when the enable line lets it."""
 
     def __init__(
         self,

@@ -19,7 +19,8 @@ from benchmarks.soak.recordings import examine
 from benchmarks.soak.sky import passes, rig_of
 from benchmarks.soak.watch import Bounds, Watch
 from controller.record import Recorded, Recorder, read_run
-from sim_hw.faults.table import DEVICES, TABLE
+from hal.rig import DEVICES
+from sim_hw.faults.table import TABLE
 
 NS = 1_000_000_000
 Messages = list[Recorded]

@@ -13,16 +13,21 @@ from controller.cli.rig import emulated_devices
 from controller.services.lockstep import Lockstep
 from hal.conformance import SUITES, Report, Terms, run_suite
 from hal.drivers import drivers_of
-from hal.rig import DEVICES, load_rig, open_device
+from hal.rig import DEVICES, OPTIONAL, load_rig, open_device
 from hal.wires import wirelog
 from sim_hw.timeline import Timeline
 
+SHUTTER = '\n[shutter]\ndriver = "sc10"\nresource = "emulated"\n'
+
 
 @pytest.fixture
-def bench() -> Iterator[Bench]:
-    rig = load_rig(DEFAULT_RIG, dict.fromkeys(emulated_devices(DEFAULT_RIG), ""))
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    """The built-in rig, and a shutter."""
+    path = tmp_path / "bench.toml"
+    path.write_text(DEFAULT_RIG.read_text(encoding="utf-8") + SHUTTER, encoding="utf-8")
+    rig = load_rig(path, dict.fromkeys(emulated_devices(path), ""))
     target = choose_pass(rig, None, "", above_limits=False).target
-    with open_bench(DEFAULT_RIG, target.elements, target.rise_utc_ns - 60_000_000_000) as bench:
+    with open_bench(path, target.elements, target.rise_utc_ns - 60_000_000_000) as bench:
         yield bench
 
 
@@ -36,7 +41,7 @@ def failures(report: Report) -> list[str]:
     return [f"{finding.sentence}: {finding.detail}" for finding in report.findings if finding.verdict == "fail"]
 
 
-@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("device", [*DEVICES, *OPTIONAL])
 @pytest.mark.parametrize("speed", [0.1, 1.0])
 def test_the_emulator_does_what_its_trait_says(bench: Bench, device: str, speed: float) -> None:
     report = verify(bench, device, Terms(speed=speed))
@@ -56,13 +61,13 @@ def test_every_gimbal_that_a_rig_can_name_stands_on_the_bench(driver: str, tmp_p
         assert failures(verify(bench, "gimbal", Terms(speed=1.0))) == []
 
 
-@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("device", [*DEVICES, *OPTIONAL])
 def test_the_replay_of_a_verification_verifies(bench: Bench, device: str, tmp_path: Path) -> None:
     with wirelog.logging_to(tmp_path):
         seen = verify(bench, device)
     resource = f"replay://{tmp_path}/{device}.wire.jsonl"
-    text = DEFAULT_RIG.read_text(encoding="utf-8")
-    others = {other: bench.addresses[other] for other in DEVICES if other != device}
+    text = bench.rig.path.read_text(encoding="utf-8")
+    others = {other: address for other, address in bench.addresses.items() if other != device}
     section = text.index(f"[{device}]")
     changed = tmp_path / "rig.toml"
     changed.write_text(text[:section] + text[section:].replace('resource = "emulated"', f'resource = "{resource}"', 1))

@@ -19,12 +19,20 @@ from controller.cli.rig import emulated_devices
 from hal.clock import NS
 from hal.drivers import drivers_of
 from hal.errors import HalError
+from hal.rig import DEVICES as RIG_DEVICES
 from hal.rig import load_rig, open_device
-from hal.traits import Frame, Region
+from hal.traits import Frame, Region, ShutterStatus
 from sim_hw.faults.table import DEVICES, TABLE
 
 CALLS = 12
-DEADLINE_S = {"gimbal": 2.5, "camera": 2.5, "beam_board": 1.5, "laser": 2.0, "power_meter": 4.0}  # of one call
+DEADLINE_S = {
+    "gimbal": 2.5,
+    "camera": 2.5,
+    "beam_board": 1.5,
+    "laser": 2.0,
+    "power_meter": 4.0,
+    "shutter": 1.0,
+}  # of one call
 # What the calls must do while the fault lasts: every one fails, at least one fails, or none need fail.
 ALWAYS, SOME, NEVER = "always", "some", "never"
 EXPECTED = {
@@ -45,7 +53,9 @@ EXPECTED = {
 }
 # Values that a protocol cannot tell from true ones; sim_hw.faults.table says what notices them.
 TELLS_LIES = {"power_meter": ("stuck", "wrong"), "camera": ("wrong",)}
-OWN = {device: load_rig(DEFAULT_RIG, dict.fromkeys(DEVICES, "")).driver(device).name for device in DEVICES}
+SHUTTER = '\n[shutter]\ndriver = "sc10"\nresource = "emulated"\n'  # the built-in rig has none
+OWN = {name: load_rig(DEFAULT_RIG, dict.fromkeys(RIG_DEVICES, "")).driver(name).name for name in RIG_DEVICES}
+OWN |= {"shutter": "sc10"}
 DRIVERS = [(OWN[device], device) for device in DEVICES]
 DRIVERS += [(name, "gimbal") for name in drivers_of("gimbal") if name != OWN["gimbal"]]
 # Answers of a few bytes come before the time-out even at twenty bytes a second.
@@ -102,9 +112,22 @@ class Subject:
                 return self.driver.heartbeat(False)
             case "laser":
                 return self.driver.status()
+            case "shutter":
+                return self.shutter_status()
             case _:
                 self.lamp.power_w *= 1.5 if self.lamp.power_w < 1e-4 else 1e-2
                 return self.driver.power_w()
+
+    def shutter_status(self) -> ShutterStatus:
+        """The first that was begun after now; the driver itself never waits."""
+        clock, asked_ns = self.bench.lockstep, self.now_ns
+        assert clock is not None
+        while True:
+            self.driver.poll()
+            status: ShutterStatus | None = self.driver.status
+            if status is not None and status.t_ns >= asked_ns:
+                return status
+            clock.sleep_until(clock.now_ns() + NS // 200)
 
     def stale(self, result: Any, asked_ns: int) -> str:
         """Why a result is not of this call; empty when it is."""
@@ -124,7 +147,8 @@ def bench(driver: str, tmp_path: Path) -> Iterator[Bench]:
     """The built-in rig; another mount's driver takes the place of its own."""
     path = tmp_path / "rig.toml"
     text = DEFAULT_RIG.read_text(encoding="utf-8")
-    path.write_text(text if driver in OWN.values() else text.replace(f'"{OWN["gimbal"]}"', f'"{driver}"'))
+    text = text if driver in OWN.values() else text.replace(f'"{OWN["gimbal"]}"', f'"{driver}"')
+    path.write_text(text + SHUTTER)
     rig = load_rig(path, dict.fromkeys(emulated_devices(path), ""))
     target = choose_pass(rig, None, "", above_limits=False).target
     with open_bench(path, target.elements, target.rise_utc_ns - 60 * NS) as bench:

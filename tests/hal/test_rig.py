@@ -12,7 +12,7 @@ import pyvisa
 from hal.clock import RealClock
 from hal.drivers import DRIVERS
 from hal.errors import ResourceError, RigError
-from hal.rig import DEVICES, Rig, emission_lock, load_rig, open_device
+from hal.rig import DEVICES, OPTIONAL, Rig, emission_lock, load_rig, open_device
 
 EXAMPLE = Path("controller/data/rigs/ogs.toml")
 REAL = {
@@ -226,7 +226,7 @@ def test_a_device_that_is_not_there_is_named_when_it_is_opened(
 
 
 def test_every_device_of_a_rig_has_a_driver_that_says_what_stops_it() -> None:
-    assert {driver.device for driver in DRIVERS.values()} == set(DEVICES)
+    assert {driver.device for driver in DRIVERS.values()} == {*DEVICES, *OPTIONAL}
     for driver in DRIVERS.values():
         assert all((driver.stopped_by.process, driver.stopped_by.cable, driver.stopped_by.host))
 
@@ -267,3 +267,37 @@ def test_a_read_back_that_the_driver_does_not_have_is_refused(
 ) -> None:
     (found,) = problems(write(text.replace('reads_back = ["key"]', f'reads_back = ["key", "{name}"]')))
     assert f'[laser]: reads_back = "{name}": the driver itc4000 does not read that; it reads key' in found
+
+
+SHUTTER = '\n[shutter]\ndriver = "sc10"\nresource = "serial:///dev/boresight/shutter"\n'
+
+
+def test_a_rig_may_have_a_shutter_and_need_not(text: str, write: Callable[[str], Path]) -> None:
+    assert load_rig(write(text)).devices == DEVICES
+    rig = load_rig(write(text + SHUTTER))
+    assert rig.devices == (*DEVICES, "shutter")
+    assert rig.shutter is not None
+    assert rig.shutter.baud == 9600
+    assert emission_lock(rig) == []
+
+
+def test_an_emulated_shutter_locks_a_real_laser(text: str, write: Callable[[str], Path]) -> None:
+    path = write(text + SHUTTER.replace("serial:///dev/boresight/shutter", "emulated"))
+    (reason,) = emission_lock(load_rig(path, {"shutter": "simhw://shutter"}))
+    assert reason.startswith("shutter is emulated and laser and beam_board are real")
+
+
+def test_what_is_wrong_with_a_shutter_is_told_as_of_any_device(text: str, write: Callable[[str], Path]) -> None:
+    wrong = SHUTTER.replace('"sc10"', '"sc1O"').replace("resource", "resourc") + "baud = 1\n"
+    found = problems(write(text + wrong))
+    assert [sentence for sentence in found if "did you mean sc10? Allowed: sc10" in sentence]
+    assert [sentence for sentence in found if "[shutter] resourc is not known; did you mean resource?" in sentence]
+    assert [sentence for sentence in found if "[shutter] baud = 1 is not allowed; write" in sentence]
+
+
+def test_a_shutter_that_the_rig_does_not_have_is_named_when_it_is_opened(
+    text: str, write: Callable[[str], Path]
+) -> None:
+    absent = SHUTTER.replace("boresight/shutter", "boresight/no_such_port")
+    with pytest.raises(ResourceError, match=r"shutter: .* does not exist"):
+        open_device(load_rig(write(text + absent)), "shutter", RealClock())

@@ -20,6 +20,7 @@ from hal.devices.beamboard.exchange import Exchange as BoardExchange
 from hal.devices.beamboard.exchange import encode
 from hal.devices.nexstar import HandController
 from hal.devices.pm100d import Pm100d
+from hal.devices.sc10 import Sc10
 from hal.devices.u3v.gencp import ControlChannel
 from hal.devices.u3v.stream import parse_leader, parse_trailer
 from hal.errors import HalError
@@ -86,6 +87,22 @@ def rotator_reply() -> Feed:
         rotator._lines._in_step, wire.says, wire.waiting = True, data, b""
         wire._pending.clear()
         rotator.position()
+
+    return feed
+
+
+def shutter_reply() -> Feed:
+    clock = Lockstep(Timeline())
+    wire = FedWire(clock)
+    shutter = Sc10.__new__(Sc10)
+    shutter._clock, shutter._name, shutter._wire = clock, "shutter", wire
+    shutter._wanted, shutter.status = False, None
+    shutter._begin()
+
+    def feed(data: bytes) -> None:
+        wire.says, wire.waiting = data, b""
+        for _ in range(8):  # a question, an answer, and so on
+            shutter.poll()
 
     return feed
 
@@ -184,6 +201,9 @@ RETURNED = URB.pack(3, 1, 0, 0, 0) + RETURN.pack(0, 6, 0, 0, 0) + b"answer"
 
 DRIVERS = (
     Target("nexstar replies", hand_controller, [b"#", b"12345678,9ABCDEF0#", b"\x81#", b"\x04\x15#"], (HalError,)),
+    Target(
+        "sc10 replies", shutter_reply, [b"id?\rSC10\r> mode=1\r> trig=0\r> ens?\r0\r> ", b"closed?\r1\r> "], (HalError,)
+    ),
     Target("easycomm replies", rotator_reply, [b"AZ180.0 EL45.5\n", b"AZ-0.1 EL-1.0\r\n"], (HalError,)),
     Target(
         "beam board replies",

@@ -12,7 +12,7 @@ from fuzz_target import FEED_NS, Feed, SaidSocket, Socket, Target, instrument, r
 from ideal_axes import IdealAxes
 
 from hal.devices.beamboard.exchange import encode
-from sim_hw.devices import beamboard, easycomm, nexstar, u3v_memory
+from sim_hw.devices import beamboard, easycomm, nexstar, sc10, u3v_memory
 from sim_hw.devices.scpi import Exchange
 from sim_hw.timeline import Timeline
 from sim_hw.wires.contract import UsbStall
@@ -57,6 +57,18 @@ def emulated_rotator() -> Feed:
 
     def feed(data: bytes) -> None:
         rotator.receive(data)
+        timeline.advance(timeline.now_ns + FEED_NS)
+
+    return feed
+
+
+def emulated_shutter() -> Feed:
+    timeline = Timeline()
+    unit = sc10.Sc10(timeline)
+    unit.attach(lambda data: None)
+
+    def feed(data: bytes) -> None:
+        unit.receive(data)
         timeline.advance(timeline.now_ns + FEED_NS)
 
     return feed
@@ -178,6 +190,9 @@ EMULATORS = (
         "emulated rotator",
         renewed(emulated_rotator),
         [b"AZ EL\n", b"AZ10.0 EL20.0\n", b"VL100\nSA SE\n", b"VE GS GE\n"],
+    ),
+    Target(
+        "emulated shutter", renewed(emulated_shutter), [b"id?\r", b"ens\rens?\r", b"mode=3\r", b"closed?\rinterlock?\r"]
     ),
     Target("emulated beam board", emulated_board, [encode(n, n, bytes(n % 9)) for n in range(1, 20)], (), board_frame),
     Target("scpi core", scpi_core, [b"*IDN?;*OPC?", b"SENS:CORR:WAV 1310 NM;WAV?", b"*ESE 32", b"SYST:ERR?"]),

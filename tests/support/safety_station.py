@@ -26,7 +26,7 @@ from controller.bus.topics import (
 from controller.safety.inputs import TimeQuality
 from controller.safety.service import SafetyService
 from controller.safety.trips import TripLog
-from hal.traits import LaserStatus
+from hal.traits import LaserStatus, ShutterState, ShutterStatus
 
 STEP_NS = 20_000_000
 DEG = 3.141592653589793 / 180
@@ -120,14 +120,48 @@ class MockLaser:
         self.log.append(("close", None))
 
 
+class MockShutter:
+    """Blades that need a turn; the calls are in the port's log."""
+
+    identity = {"model": "mock"}  # noqa: RUF012
+
+    def __init__(self, log: list[tuple[str, Any]], clock: ManualClock) -> None:
+        self.log = log
+        self.clock = clock
+        self.wanted = False
+        self.stuck = False
+        self.broken: Exception | None = None
+        self.status: ShutterStatus | None = ShutterStatus(clock.now_ns(), "closed", False)
+
+    def move(self, opened: bool) -> None:
+        if opened != self.wanted:
+            self.log.append(("blades", opened))
+        self.wanted = opened
+
+    def poll(self) -> None:
+        if self.broken:
+            self.status, self.wanted = None, False
+            raise self.broken
+        wanted: ShutterState = "open" if self.wanted else "closed"
+        was = self.status.state if self.status is not None else "unknown"
+        state = was if self.stuck or was == wanted else wanted if was == "unknown" else "unknown"
+        self.status = ShutterStatus(self.clock.now_ns(), state, False)
+
+    def close(self) -> None:
+        self.log.append(("let go of blades", None))
+
+
 class Station:
     """A station in which all is well, turned by hand."""
 
-    def __init__(self, good: Any, locks: tuple[str, ...] = (), trips: TripLog | None = None) -> None:
+    def __init__(
+        self, good: Any, locks: tuple[str, ...] = (), trips: TripLog | None = None, shuttered: bool = False
+    ) -> None:
         self.good = good
         self.clock = ManualClock()
         self.port = RecordingPort(self.clock)
         self.laser = MockLaser(self.port.log, self.clock)
+        self.shutter = MockShutter(self.port.log, self.clock)
         self.quality: TimeQuality | None = good.time
         self.silent: set[str] = set()
         self.service = SafetyService(
@@ -140,6 +174,7 @@ class Station:
             True,
             locks,
             trips=trips,
+            shutter=(lambda: self.shutter) if shuttered else None,
         )
         self.service.open()
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from controller.bus.keys import make_key
 from controller.bus.port import Sample
 from controller.bus.topics import SIM_TRUTH, STATION_EVENT, STATION_MODE, Truth
 from controller.cli.faults_processes import RunningBench, RunningStation, pass_plan
@@ -110,6 +113,25 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningBench]:
     made = RunningBench(tmp_path_factory.mktemp("realtime"), pass_plan())
     yield made
     made.close()
+
+
+@pytest.fixture
+def keyed_station(tmp_path: Path) -> Iterator[Station]:
+    """A station with keys: the operator commands, olga looks; mallory has its public half and is not listed."""
+    made = RunningBench(tmp_path, pass_plan(), keyed=True)
+    folder, elsewhere = tmp_path / "keys", tmp_path / "elsewhere"
+    make_key(folder, "operator", "operator")
+    make_key(folder, "olga", "observer")
+    make_key(elsewhere, "mallory", "operator")
+    shutil.copy2(folder / "station.public", elsewhere)
+    made.rig_path.write_text(made.rig_path.read_text().replace("[bus]\n", '[bus]\nkey = "operator"\n'))
+    with ExitStack() as stack:
+        stack.callback(made.close)
+        station = Station(made)
+        stack.callback(station.end)
+        station.watch(station.alive, 60.0, "the start")
+        station.watch(lambda: bool(station.mode) and bool(station.seen.truths), 5.0, "a mode")
+        yield station
 
 
 @pytest.fixture
