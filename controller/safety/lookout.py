@@ -28,7 +28,7 @@ from hal.traits import LaserStatus, ShutterStatus
 
 BODIES_NS = 10 * NS  # the sky turns 0.04 deg
 TIME_NS = NS
-HEARD = (STATION_MODE, POINTING_STATE, TRACKING_COARSE, TRACKING_FINE)
+HEARD = (STATION_MODE, STATION_LEASE, POINTING_STATE, TRACKING_COARSE, TRACKING_FINE)
 LASER_STATUS, SHUTTER_STATUS = "laser status", "shutter status"
 
 Status = TypeVar("Status", LaserStatus, ShutterStatus)
