@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from controller.bus.envelope import BusError, Lease
-from controller.bus.holder import leased
+from controller.bus.holder import TTL_S, acquire
+from controller.bus.lease import LEASE_KEEPER
 from controller.bus.port import Reply
 from controller.bus.topics import ModeState, SafetyState
 from controller.pointing.plan import Plan, order
@@ -21,6 +22,7 @@ PATIENCE_S = 8.0  # with a service that says nothing, until the station is start
 START_S = 90.0
 TOO_LATE_NS = 8 * NS  # a pass with less left is not taken up again
 TIMEOUT_S = 3.0
+RENEWAL_S = TTL_S / 3  # two may be lost
 
 
 class Desk(Protocol):
@@ -62,13 +64,14 @@ class Human:
     arms: int = 0
     refusals: list[str] = field(default_factory=list)
     stops: list[int] = field(default_factory=list)  # to clear the beam board's latch
+    _lease: Lease | None = None  # kept through a pass: its end is a trip
 
     def fly(self, plan: Plan, end_ns: int) -> None:
         """From now to the end of the pass."""
         desk = self.desk
         while desk.utc_ns() < end_ns:
             if not self._all_here() or (mode := desk.mode()) is None:
-                desk.pause(LOOK_S)
+                self._pause(LOOK_S)
             elif mode.mode in {"SAFE", "FAULT"}:
                 self._reset()
             elif mode.mode in {"OFF", "STOWED", "HOLD"}:
@@ -77,7 +80,8 @@ class Human:
                 self._stop()
             elif (safety := desk.safety()) is not None and not safety.armed:
                 self._ask("safety", ("safety.arm", "safety.confirm"))
-            desk.pause(LOOK_S)
+            self._pause(LOOK_S)
+        self._release()
 
     def rest(self, until_ns: int) -> None:
         """Between passes: what stopped is looked at and reset, nothing is moved or armed."""
@@ -97,7 +101,7 @@ class Human:
         absent = self.desk.absent()
         if not absent:
             return True
-        self.desk.pause(PATIENCE_S)
+        self._pause(PATIENCE_S)
         if (still := self.desk.absent()) and set(still) & set(absent):
             self.desk.start_again()
             self.restarts += 1
@@ -105,7 +109,7 @@ class Human:
         return False
 
     def _reset(self) -> None:
-        self.desk.pause(REACTION_S)
+        self._pause(REACTION_S)
         self.resets += self._ask("station", ("station.reset",))
 
     def _stop(self) -> None:
@@ -122,16 +126,38 @@ class Human:
             self._ask("safety", ("safety.arm", "safety.confirm"))
 
     def _ask(self, service: str, methods: tuple[str, ...], body: dict[str, Any] | None = None) -> bool:
-        with suppress(BusError), leased(self.desk, "station", "the soak") as lease:
+        with suppress(BusError):
+            self._lease = self._lease or acquire(self.desk, "station", "the soak")
             for method in methods:
-                reply = self.desk.call(service, method, body or {}, TIMEOUT_S, lease=lease)
+                reply = self.desk.call(service, method, body or {}, TIMEOUT_S, lease=self._lease)
                 if reply.code:
                     self.refusals.append(f"{method}: {reply.message}")
+                    if reply.code in {"NO_LEASE", "LEASE_STALE"}:
+                        self._lease = None
                     break
                 if method == "safety.confirm":
                     self.arms += 1
                     self.consented(self.desk.utc_ns())
             else:
                 return True
-        self.desk.pause(AGAIN_S)
+        self._pause(AGAIN_S)
         return False
+
+    def _pause(self, seconds: float) -> None:
+        """Wait, and keep the lease meanwhile, as a client does by itself."""
+        while seconds > 0:
+            self.desk.pause(min(seconds, RENEWAL_S))
+            seconds -= RENEWAL_S
+            if self._lease is not None and self._tell_keeper("lease.renew", {"ttl_s": TTL_S}).code:
+                self._lease = None
+
+    def _release(self) -> None:
+        if self._lease is not None:
+            self._tell_keeper("lease.release", {})
+            self._lease = None
+
+    def _tell_keeper(self, method: str, body: dict[str, Any]) -> Reply:
+        try:
+            return self.desk.call(LEASE_KEEPER, method, body, TIMEOUT_S, True, self._lease)
+        except BusError as error:
+            return Reply("TRANSPORT", str(error))
