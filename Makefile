@@ -29,9 +29,10 @@ demo: venv  ## one pass of a real satellite on an emulated terminal
 	@$(BIN)/boresight demo
 
 QUICK := -m 'not stranger and not campaign and not kernel' --cov
+REALTIME := tests/e2e/realtime tests/controller/cli/test_bench_commands.py
 test: venv  ## the tests, two at a time; those of a station in real time alone, after them
-	@$(BIN)/pytest $(QUICK) -n 2 --dist worksteal --ignore tests/e2e/realtime --cov-report= --cov-fail-under=0
-	@$(BIN)/pytest $(QUICK) --cov-append --cov-report=term:skip-covered tests/e2e/realtime
+	@$(BIN)/pytest $(QUICK) -n 2 --dist worksteal $(REALTIME:%=--ignore %) --cov-report= --cov-fail-under=0
+	@$(BIN)/pytest $(QUICK) --cov-append --cov-report=term:skip-covered $(REALTIME)
 
 check: venv  ## lint, types, walls, generated files
 	@$(BIN)/ruff check .

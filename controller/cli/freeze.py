@@ -41,6 +41,8 @@ def freeze(
             typer.echo(f"{key} = {json.dumps(value)}")
         typer.echo("")
     for section, values in record["settings"].items():
+        if values is None:  # a device that this rig has not
+            continue
         typer.echo(f"[{section}]")
         for key, value in values.items():
             typer.echo(f"{key} = {json.dumps(value)}")

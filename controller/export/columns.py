@@ -22,6 +22,7 @@ UNITS = {  # endings of names; the longest that fits counts
     "_w": "W",
     "_a": "A",
     "_e": "electrons",
+    "_days": "d",
 }
 SKY = ("cross_elevation", "elevation")
 AXES = ("azimuth", "elevation")

@@ -13,7 +13,7 @@ from controller.cli import faults_lockstep, main
 from controller.cli.faults_table import Row, rows
 from controller.cli.faults_verdict import Found, problems_of
 
-GOOD = Found("laser wrong", "lockstep", "SAFE", False, False, 64.0, 65.0, 180.0, 60.0, "read_back: 2 A")
+GOOD = Found("laser wrong", "lockstep", "SAFE", False, False, 64.0, 65.0, 180.0, 60.0, told="read_back: 2 A")
 
 
 def test_what_is_not_as_the_table_says_is_told_in_a_sentence() -> None:

@@ -16,7 +16,7 @@ from controller.bus.client import Client
 from controller.bus.topics import LINK_STATE, SERVICE_HEARTBEAT
 from controller.services import host
 from controller.services.launch import Launch
-from controller.services.rules import DEFAULT_RULES
+from controller.services.rules import DEFAULT_RULES, Rules
 from controller.services.supervisor import Supervisor
 from hal.clock import Deadline, RealClock
 
@@ -136,7 +136,7 @@ class Station:
             )
             for name, factory in factories.items()
         ]
-        self.supervisor = Supervisor(self.launches, self.clock, self.told.append, replace(DEFAULT_RULES, **rules))
+        self.supervisor = Supervisor(self.launches, self.clock, self.told.append, replace(roomy(), **rules))
         self.client = Client(self.launches[0].table(), "test")
         self.client.subscribe(LINK_STATE, SERVICE_HEARTBEAT)
         self.supervisor.start()
@@ -160,6 +160,16 @@ class Station:
     def close(self) -> None:
         self.client.close()
         self.supervisor.end()
+
+
+def roomy() -> Rules:
+    """The supervisor is in the process of the tests here, which takes as much memory as they do."""
+    return replace(DEFAULT_RULES, memory_max_bytes=1e12)
+
+
+@pytest.fixture
+def rules() -> Rules:
+    return roomy()
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from controller.bus.topics import LINK_STATE, STATION_EVENT
 from controller.record import finished, read_messages
 from controller.services.launch import LaunchError
 from controller.services.realtime import run_station
+from controller.services.rules import Rules
 from hal.clock import NS, Deadline, RealClock
 
 SERVICES = ("supervisor", "first", "second", "recorder")
@@ -140,6 +141,7 @@ STATION = """
 import sys
 from pathlib import Path
 from controller.services.realtime import run_station
+from controller.services.rules import Rules
 
 raise SystemExit(
     run_station(
@@ -246,7 +248,7 @@ def test_a_station_without_services_is_refused(tmp_path: Path) -> None:
         run_station({}, Path("x"), {}, tmp_path)
 
 
-def test_a_station_runs_until_it_is_no_longer_wanted(toys: str, tmp_path: Path, base_port: int) -> None:
+def test_a_station_runs_until_it_is_no_longer_wanted(rules: Rules, toys: str, tmp_path: Path, base_port: int) -> None:
     table = static_table(base_port=base_port, services=SERVICES)
     told: list[str] = []
     with Client(table) as client:
@@ -265,6 +267,7 @@ def test_a_station_runs_until_it_is_no_longer_wanted(toys: str, tmp_path: Path, 
             base_port=base_port,
             services=SERVICES,
             tell=told.append,
+            rules=rules,
             stop_wanted=stop,
         )
         sample = client.store.latest(LINK_STATE, "first")
@@ -275,7 +278,7 @@ def test_a_station_runs_until_it_is_no_longer_wanted(toys: str, tmp_path: Path, 
 
 
 def test_a_station_with_keys_serves_who_is_listed_and_shows_nothing_to_who_is_not(
-    toys: str, tmp_path: Path, base_port: int
+    rules: Rules, toys: str, tmp_path: Path, base_port: int
 ) -> None:
     keys = tmp_path / "keys"
     make_station_key(keys)
@@ -306,6 +309,7 @@ def test_a_station_with_keys_serves_who_is_listed_and_shows_nothing_to_who_is_no
             services=SERVICES,
             keys=keys,
             tell=told.append,
+            rules=rules,
             stop_wanted=stop,
         )
         assert stranger.store.received == 0
