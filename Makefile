@@ -9,7 +9,7 @@ endif
 STAMP := $(VENV)/.installed
 SOURCES := pyproject.toml setup.py $(shell find firmware -name '*.[ch]' 2>/dev/null)
 
-.PHONY: help venv demo test check audit strangers kernel-test bench campaign wheel clean
+.PHONY: help venv demo test coverage check audit strangers kernel-test bench campaign wheel clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/'
@@ -28,11 +28,16 @@ $(STAMP): $(SOURCES)
 demo: venv  ## one pass of a real satellite on an emulated terminal
 	@$(BIN)/boresight demo
 
-QUICK := -m 'not stranger and not campaign and not kernel' --cov
+QUICK := -m 'not stranger and not campaign and not kernel'
 REALTIME := tests/e2e/realtime tests/controller/cli/test_bench_commands.py
+PAIRED := $(QUICK) -n 2 --dist worksteal $(REALTIME:%=--ignore %)
 test: venv  ## the tests, two at a time; those of a station in real time alone, after them
-	@$(BIN)/pytest $(QUICK) -n 2 --dist worksteal $(REALTIME:%=--ignore %) --cov-report= --cov-fail-under=0
-	@$(BIN)/pytest $(QUICK) --cov-append --cov-report=term:skip-covered $(REALTIME)
+	@$(BIN)/pytest $(PAIRED)
+	@$(BIN)/pytest $(QUICK) $(REALTIME)
+
+coverage: venv  ## the same with every line counted, which takes half as long again
+	@$(BIN)/pytest $(PAIRED) --cov --cov-report= --cov-fail-under=0
+	@$(BIN)/pytest $(QUICK) $(REALTIME) --cov --cov-append --cov-report=term:skip-covered
 
 check: venv  ## lint, types, walls, generated files
 	@$(BIN)/ruff check .

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from controller.bus.keys import make_key
+from controller.bus.lease import LEASE_KEEPER
 from controller.bus.port import Sample
 from controller.bus.topics import SIM_TRUTH, STATION_EVENT, STATION_MODE, Truth
 from controller.cli.faults_processes import RunningBench, RunningStation, pass_plan
@@ -91,6 +92,12 @@ class Station(RunningStation):
         """Commands that are obeyed, under the lease that is kept."""
         refused = self.ask(service, *methods, body=body)
         assert refused == "", f"{refused}\n{self.told()}"
+
+    def give_back(self) -> None:
+        """The lease, to whoever wants it next."""
+        if self._lease is not None:
+            assert self.client.call(LEASE_KEEPER, "lease.release", {}, 3.0, True, self._lease).code == ""
+            self._lease = None
 
     def take_up(self) -> None:
         """Track what is in the sky and switch on."""

@@ -69,4 +69,5 @@ def test_a_station_with_keys_obeys_its_operator_and_names_whoever_it_refuses(key
     assert "HOLD" not in station.seen.modes, "none of them has stopped it"
     typed(rig, "stop")
     station.watch(lambda: station.truth.axis_command_rad_s == (0.0, 0.0), 5.0, "the stop")
+    station.give_back()
     typed(rig, "park")
