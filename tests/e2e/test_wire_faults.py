@@ -1,4 +1,4 @@
-"""What a wire can do to a running station: each fault of each wire ends in the mode of the table, beam and axes safe.
+"""What a wire can do to a running station, beyond the words of the fault table (tests/faults): beam and axes safe.
 
 In lockstep, on a pass that is in LINK when the fault comes. A cut or silent gimbal line is noticed by the age of
 pointing's heartbeat (0.5 s); the beam board by its own watchdog (0.25 s); what hangs up is noticed at once.
@@ -40,14 +40,6 @@ def unplug(device: str) -> Break:
     return lambda bench: bench.usb.unplug(device)
 
 
-def silence(data: bytes) -> bytes:
-    return b""
-
-
-def garbage(data: bytes) -> bytes:
-    return bytes(byte ^ 0x5A for byte in data)
-
-
 def half(data: bytes) -> bytes:
     return data[: len(data) // 2]
 
@@ -59,16 +51,8 @@ def emission_ended_ns(flown: Flown) -> int:
 
 
 CASES = [
-    ("gimbal hang-up", hang_up("gimbal"), "FAULT", TURN_S),
-    ("gimbal silence", spoil("gimbal", silence), "FAULT", STALE_S + TURN_S),
-    ("gimbal garbage", spoil("gimbal", garbage), "FAULT", STALE_S + TURN_S),
     ("gimbal half a frame", spoil("gimbal", half), "FAULT", STALE_S + TURN_S),
-    ("beam board hang-up", hang_up("beam_board"), "SAFE", WATCHDOG_S),
-    ("beam board silence", spoil("beam_board", silence), "SAFE", WATCHDOG_S),
-    ("beam board garbage", spoil("beam_board", garbage), "SAFE", WATCHDOG_S),
     ("beam board half a frame", spoil("beam_board", half), "SAFE", WATCHDOG_S),
-    ("camera unplugged", unplug("camera"), "SAFE", WATCHDOG_S),
-    ("laser unplugged", unplug("laser"), "SAFE", WATCHDOG_S),
 ]
 
 
