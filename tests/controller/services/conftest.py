@@ -164,7 +164,8 @@ class Station:
 
 def roomy() -> Rules:
     """The supervisor is in the process of the tests here, which takes as much memory as they do."""
-    return replace(DEFAULT_RULES, memory_max_bytes=1e12)
+    ample = 1e12
+    return replace(DEFAULT_RULES, memory_told_bytes=ample, memory_max_bytes=ample, memory_growth_told_bytes_h=ample)
 
 
 @pytest.fixture
