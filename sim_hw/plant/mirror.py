@@ -20,7 +20,6 @@ PLAY_RADII = (0.05, 0.2, 0.5)  # of the range
 # State of one axis: 2 x (position, velocity), plays, the command that waits.
 AXIS_STATE = 4 + PLAYS + 1
 MODE_CONSTANTS = 7  # transition 2x2, input 2, share of the deflection
-AXIS_CONSTANTS = 2 * MODE_CONSTANTS + PLAYS + 2  # modes, play radii, play weight, range
 
 
 def mode_constants(frequency_hz: float, damping: float, share: float, dt_s: float) -> list[float]:

@@ -176,10 +176,6 @@ class BeamBoard:
                 self._clock.sleep_until(self._clock.now_ns() + CAPTURE_POLL_NS)
         return capture
 
-    def time_of(self, tick: int) -> int:
-        """Monotonic ns of a board tick."""
-        return self._map.ns_of(tick)
-
     def close(self) -> None:
         """Emission off, mirror to zero, watchdog at rest; then close the port."""
         try:
