@@ -30,8 +30,8 @@ demo: venv  ## one pass of a real satellite on an emulated terminal
 
 QUICK := -m 'not stranger and not campaign and not kernel'
 REALTIME := tests/e2e/realtime tests/controller/cli/test_bench_commands.py
-PAIRED := $(QUICK) -n 2 --dist worksteal $(REALTIME:%=--ignore %)
-test: venv  ## the tests, two at a time; those of a station in real time alone, after them
+PAIRED := $(QUICK) -n 3 --dist worksteal $(REALTIME:%=--ignore %)
+test: venv  ## the tests, three at a time, as many wait for a wire; those of a station in real time alone, after them
 	@$(BIN)/pytest $(PAIRED)
 	@$(BIN)/pytest $(QUICK) $(REALTIME)
 

@@ -53,7 +53,7 @@ TARGET = "STARLINK-1281"
 START_BEFORE_S = 15.0
 MISALIGNMENT = ("index_azimuth_urad", "index_elevation_urad", "collimation_urad", "axis_north_urad", "axis_west_urad")
 START_TIMEOUT_S = 300.0  # imports of eight processes on a busy machine
-END_S = 30.0
+TWICE_S, END_S = 1.0, 30.0  # from the first word to the second, and to the end
 LISTEN_S = 0.02
 RENEWAL_NS = round(TTL_S / 3 * NS)  # two may be lost
 
@@ -74,15 +74,20 @@ def _boresight(*arguments: str, log: Path) -> subprocess.Popen[bytes]:
         )
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Ask a process to end; what does not is killed with the group that it heads."""
+def _end(process: subprocess.Popen[bytes]) -> int:
+    """Tell a process twice to end: a station then does not wait until it has parked. What does not end is killed."""
     if process.poll() is None:
         process.terminate()
-        try:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(TWICE_S)
+    if process.poll() is None:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
             process.wait(END_S)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    return int(process.returncode)
 
 
 def _free_ports(count: int) -> int:
@@ -251,6 +256,10 @@ class RunningStation:
         self._renewal_due_ns = self.clock.now_ns() + RENEWAL_NS
         self.client.send(LEASE_KEEPER, "lease.renew", {"ttl_s": ttl_s}, 2.0, True, lease)
 
+    def start_over(self) -> None:
+        """Say safe: what has come half of its way is reset with the next step."""
+        self.client.call("station", "safe", control=True)
+
     def bring_up(self, plan: Plan) -> None:
         """One step towards emission: reset what is latched, track, consent, each when it is its turn."""
         if self.mode in {"SAFE", "FAULT", "HOLD"}:
@@ -273,7 +282,9 @@ class RunningStation:
                         found[name[1]] = int(entry.name)
         return found
 
-    def close(self) -> None:
-        """Ctrl-C."""
-        _end(self.process)
-        self.client.close()
+    def close(self) -> int:
+        """Ctrl-C, twice; the exit code."""
+        try:
+            return _end(self.process)
+        finally:
+            self.client.close()

@@ -235,6 +235,11 @@ def _guest(name: str, done: str, who: str, told: str = "") -> Row:
     return Row(name, done, Cause("guest", "", who), LINK, told=told, places=BOTH)
 
 
+def _end_of_all(target: str, done: str, off: Bound) -> Row:
+    """Who keeps the others in lockstep is the test itself: these are rows of processes only."""
+    return Row(f"{target} killed", done, Cause("kill", target), ("",), off, linked=False, places=("realtime",))
+
+
 _KILLED, _STOPPED = "the process is ended by SIGKILL", "the process has no turn for a second (SIGSTOP)"
 _STARVED = "the process waits 0.6 s after each of its turns"
 
@@ -244,6 +249,9 @@ TABLE: tuple[Row, ...] = (
     _process("kill", "pointing", _KILLED, LOST, DEATH, "pointing was killed"),
     _process("kill", "tracking", _KILLED, LOST, WATCHDOG, "tracking was killed"),
     _process("kill", "link", _KILLED, BACK, None, "link was killed"),
+    Row("recorder killed", _KILLED, Cause("kill", "recorder"), BACK, told="recorder was killed", places=("realtime",)),
+    _end_of_all("supervisor", _KILLED, DEATH),
+    _end_of_all("everything", "all processes of the station are ended by SIGKILL at the same moment", WATCHDOG),
     _process("suspend", "safety", _STOPPED, SAFE, DEATH),
     _process("suspend", "station", _STOPPED, LOST, STALE),
     _process("suspend", "pointing", _STOPPED, LOST, STALE),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -27,7 +28,8 @@ class Found:
     line_ms: float | None  # the enable line's falling edge
     still_ms: float | None  # zero motion commanded
     lost_ms: float | None = None
-    repeated: bool = False  # real time only: the machine under the bench stood still, and the row was played again
+    plays: int = 1  # real time only: the machine under the bench stood still, and the row was played again
+    timed: bool = True  # False: it stood still every time, and no bound in time was judged
     told: str = ""  # what decided, in the operator's words
     problems: tuple[str, ...] = ()
 
@@ -45,9 +47,9 @@ class Found:
         return {**asdict(self), "passed": self.passed, "expected": expected}
 
 
-def problems_of(row: Row, found: Found, told: str) -> tuple[str, ...]:
+def problems_of(row: Row, found: Found, told: str, timed: bool = True) -> tuple[str, ...]:
     """Each way in which a row ended otherwise, as a sentence; `told` is everything that anybody said."""
-    wrong: list[str] = []
+    wrong = list(_delays(row, found)) if timed else []
     if found.mode not in row.ends:
         wrong.append(
             f"ended in {found.mode or 'silence'}, not in {' or '.join(mode or 'silence' for mode in row.ends)}"
@@ -64,12 +66,20 @@ def problems_of(row: Row, found: Found, told: str) -> tuple[str, ...]:
         return tuple(wrong)
     if found.emitting:
         wrong.append("emission came back by itself")
+    if isinstance(row.still(found.place), Bound) and found.still_ms is None:
+        wrong.append("the axes were not commanded to rest")
+    return tuple(wrong)
+
+
+def _delays(row: Row, found: Found) -> Iterator[str]:
+    """What came too late."""
+    if row.off is None or found.off_ms is None:
+        return
     if found.off_ms > row.off.ms:
-        wrong.append(f"emission ended after {found.off_ms:.0f} ms, not within {row.off.ms:.0f} ms")
+        yield f"emission ended after {found.off_ms:.0f} ms, not within {row.off.ms:.0f} ms"
     still = row.still(found.place)
-    if isinstance(still, Bound) and (found.still_ms is None or found.still_ms > still.ms):
-        wrong.append(f"the axes were not commanded to rest within {still.ms:.0f} ms: {still.reason}")
+    if isinstance(still, Bound) and found.still_ms is not None and found.still_ms > still.ms:
+        yield f"the axes were told to rest after {found.still_ms:.0f} ms, not within {still.ms:.0f}: {still.reason}"
     late_ms = found.off_ms - found.lost_ms if found.lost_ms is not None else 0.0
     if found.place == "lockstep" and row.cause.target != "safety" and late_ms > VOTE_MS:  # who has a turn sees it
-        wrong.append(f"emission ended {late_ms:.1f} ms after the vote was lost")
-    return tuple(wrong)
+        yield f"emission ended {late_ms:.1f} ms after the vote was lost"

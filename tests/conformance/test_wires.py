@@ -1,6 +1,6 @@
 """The suites over every wire that can carry a device, in real time, on loopback.
 
-Motion is left to lockstep (test_emulators.py), where it takes no time.
+Motion is left to lockstep (test_emulators.py), where it takes no time, and so are the slow lines of old rotators.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ WIRES = {  # what carries the device of each driver; docs/devices.py reads it
     "pm100d": ("usbtmc", "socket", "hislip", "vxi11", "serial"),
 }
 CASES = [(driver, wire) for driver, wires in WIRES.items() for wire in wires]
-BAUD = {"nexstar": 9600, "easycomm": 19_200, "beamboard": 921_600, "sc10": 9600}
+BAUD = {"nexstar": 9600, "easycomm": 19_200, "beamboard": 921_600, "sc10": 9600} | dict.fromkeys(FAMILIES, 9600)
 LIMITS = {"rate_max_rad_s": 0.05, "acceleration_max_rad_s2": 0.03}
 TICK_NS = 100_000
 
@@ -148,7 +148,7 @@ def served(driver: str, wire: str, world: World, loop: Loop) -> tuple[Any, str]:
         case "easycomm":
             return stream(wire, easycomm.EasyComm(timeline, axes, **LIMITS), world, loop, BAUD[driver])
         case _ if driver in FAMILIES:
-            return stream(wire, FAMILIES[driver].emulator(timeline, axes), world, loop, FAMILIES[driver].baud)
+            return stream(wire, FAMILIES[driver].emulator(timeline, axes), world, loop, BAUD[driver])
         case "beamboard":
             return stream(wire, world.board, world, loop, BAUD[driver])
         case "sc10":
@@ -171,7 +171,7 @@ def opened(driver: str, resource: str) -> Any:
         case "easycomm":
             return EasyComm(resource, BAUD[driver], clock, command_latency_s=0.075, **LIMITS)
         case _ if driver in FAMILIES:
-            return FAMILIES[driver].open(resource, clock)
+            return FAMILIES[driver].open(resource, clock, BAUD[driver])
         case "beamboard":
             return BeamBoard(resource, BAUD[driver], clock)
         case "sc10":

@@ -14,8 +14,9 @@ from sim_hw.faults.table import TABLE as WORDS
 @pytest.mark.timeout(900)
 def test_every_row_ends_in_its_state_inside_its_bound() -> None:
     # All of them on as few flights as it takes: coming to LINK costs more than a row.
-    found = {row.name: found for row, found in play(list(TABLE), lambda row, found: None)}
-    assert set(found) == {row.name for row in TABLE}
+    wanted = rows((), "lockstep")
+    found = {row.name: found for row, found in play(wanted, lambda row, found: None)}
+    assert set(found) == {row.name for row in wanted}
     assert {name: result.problems for name, result in found.items() if result.problems} == {}
 
 

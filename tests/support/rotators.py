@@ -28,8 +28,8 @@ class Family:
     stop_axes: Callable[[StreamWire, Clock], None]
     elevation: bool = True  # it has that axis
 
-    def open(self, resource: str, clock: Clock, **more: Any) -> Any:
-        return self.driver(resource, self.baud, clock, command_latency_s=0.05, **LIMITS, **more)
+    def open(self, resource: str, clock: Clock, baud: int | None = None, **more: Any) -> Any:
+        return self.driver(resource, baud or self.baud, clock, command_latency_s=0.05, **LIMITS, **more)
 
 
 def _family(name: str, driver: Any, baud: int, stop_axes: Any, elevation: bool = True) -> tuple[str, Family]:

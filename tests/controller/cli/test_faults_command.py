@@ -24,7 +24,7 @@ def test_what_is_not_as_the_table_says_is_told_in_a_sentence() -> None:
         ({"off_ms": 131.0, "lost_ms": 130.0}, "not within 130 ms"),
         ({"off_ms": None}, "it emits on"),
         ({"emitting": True}, "came back"),
-        ({"still_ms": 700.0}, "rest within"),
+        ({"still_ms": 700.0}, "rest after 700 ms"),
         ({"lost_ms": 53.0}, "11.0 ms after the vote was lost"),
     ):
         (problem,) = problems_of(row, replace(GOOD, **change), "")

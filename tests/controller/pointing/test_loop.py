@@ -52,12 +52,11 @@ def sky_errors(mount, trajectory, clock, model, from_ns, motion_of=None, correct
     return np.array(rows)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_the_encoder_follows_a_70_degree_pass_to_a_microradian(pass_70, seed, fake_clock, simulated_mount):
+def test_the_encoder_follows_a_70_degree_pass_to_a_microradian(pass_70, fake_clock, simulated_mount):
     path = pass_70.trajectory
     clock = fake_clock(path.start_utc_ns - 5 * NS)
     start = path.receive(path.start_utc_ns)
-    mount = simulated_mount(clock, np.random.default_rng(seed), start=(start.azimuth_rad + 0.02, start.elevation_rad))
+    mount = simulated_mount(clock, np.random.default_rng(1), start=(start.azimuth_rad + 0.02, start.elevation_rad))
     loop = GimbalLoop(mount.capabilities, azimuth_limits_rad=WIDE)
     loop.follow(path)
     fly(clock, mount, loop, (path.end_utc_ns - path.start_utc_ns) / NS + 3)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from safety_station import Station
 
+from controller.safety import latch
 from controller.safety.latch import ALIGNMENT_S
 from controller.safety.votes import ALIGNMENT_VOTERS, VOTERS
 from hal.errors import WireError
@@ -103,9 +104,12 @@ def test_the_loss_of_what_it_does_ask_trips(station: Station, lost: str) -> None
     assert station.state.latched
 
 
-def test_the_consent_ends_by_itself(station: Station) -> None:
+def test_the_consent_ends_by_itself(station: Station, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(latch, "ALIGNMENT_S", ALIGNMENT_S / 100)  # ten minutes of turns, and nothing else in them
     aligning(station)
-    station.turn(round(ALIGNMENT_S / 0.02) + 10)
+    station.turn(round(ALIGNMENT_S / 100 / 0.02) - 20)
+    assert station.laser.on
+    station.turn(30)
     assert not station.laser.on
     assert not station.state.armed
 

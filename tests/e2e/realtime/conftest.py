@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
-import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,27 +16,7 @@ from controller.bus.lease import LEASE_KEEPER
 from controller.bus.port import Sample
 from controller.bus.topics import SIM_TRUTH, STATION_EVENT, STATION_MODE, Truth
 from controller.cli.faults_processes import RunningBench, RunningStation, pass_plan
-from controller.pointing.plan import order
 from hal.clock import NS, Deadline
-
-TWICE_S, END_S = 1.0, 30.0  # from the first word to the second, and to the end
-
-
-def end_at_once(process: subprocess.Popen[bytes]) -> int:
-    """Tell a station twice to end: it does not wait until the gimbal is parked. Raises TimeoutExpired."""
-    if process.poll() is None:
-        process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(TWICE_S)
-    if process.poll() is None:
-        process.terminate()
-        try:
-            process.wait(END_S)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            raise
-    return int(process.returncode)
 
 
 @dataclass
@@ -100,18 +77,15 @@ class Station(RunningStation):
             self._lease = None
 
     def take_up(self) -> None:
-        """Track what is in the sky and switch on."""
-        plan = self.bench.plan
-        self.obeys("station", "station.track", body=order(plan, plan.target.set_utc_ns))
-        self.obeys("safety", "safety.arm", "safety.confirm")
-        self.watch(lambda: self.truth.emitting and max(map(abs, self.truth.axis_command_rad_s)) > 0, 45.0, "emission")
+        """Track what is in the sky and switch on; what a machine that stands still interrupts is begun again."""
 
-    def end(self) -> int:
-        """SIGTERM, twice."""
-        try:
-            return end_at_once(self.process)
-        finally:
-            self.client.close()
+        def up() -> bool:
+            if self.seen.truths and self.truth.emitting and any(self.truth.axis_command_rad_s):
+                return True
+            self.bring_up(self.bench.plan)
+            return False
+
+        self.watch(up, 90.0, "emission")
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +109,7 @@ def keyed_station(tmp_path: Path) -> Iterator[Station]:
     with ExitStack() as stack:
         stack.callback(made.close)
         station = Station(made)
-        stack.callback(station.end)
+        stack.callback(station.close)
         station.watch(station.alive, 60.0, "the start")
         station.watch(lambda: bool(station.mode) and bool(station.seen.truths), 5.0, "a mode")
         yield station
@@ -148,8 +122,7 @@ def start(bench: RunningBench) -> Iterator[Callable[..., Station]]:
 
         def begin(*options: str) -> Station:
             station = Station(bench, *options)
-            stack.callback(station.client.close)
-            stack.callback(end_at_once, station.process)
+            stack.callback(station.close)
             return station
 
         yield begin
