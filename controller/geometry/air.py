@@ -19,7 +19,7 @@ def refractive_index(
 ) -> float:
     """Phase index of air: pressure in hPa, humidity 0..1, vacuum wavelength 0.3-1.7 µm."""
     t, kelvin, pressure = temperature_c, temperature_c + 273.15, pressure_hpa * 100.0
-    water = relative_humidity * _enhancement(pressure, t) * _saturation_pa(kelvin) / pressure
+    water = vapour_pressure_hpa(pressure_hpa, t, relative_humidity) / pressure_hpa
     s = wavelength_um**-2
     dry = 1e-8 * (5792105.0 / (238.0185 - s) + 167917.0 / (57.362 - s)) * (1 + 5.34e-7 * (CO2_PPM - 450.0))
     vapour = 1.022e-8 * (295.235 + 2.6422 * s - 0.03238 * s**2 + 0.004028 * s**3)
@@ -29,6 +29,12 @@ def refractive_index(
     air_density = (1 - water) * pressure * air_kg_mol / (z * GAS_CONSTANT * kelvin)
     vapour_density = water * pressure * WATER_KG_MOL / (z * GAS_CONSTANT * kelvin)
     return 1 + air_density / standard_density * dry + vapour_density / 0.00985938 * vapour
+
+
+def vapour_pressure_hpa(pressure_hpa: float, temperature_c: float, relative_humidity: float) -> float:
+    """Partial pressure of water in air, hPa."""
+    enhancement = _enhancement(pressure_hpa * 100.0, temperature_c)
+    return relative_humidity * enhancement * _saturation_pa(temperature_c + 273.15) / 100.0
 
 
 def _enhancement(pressure: float, t: float) -> float:
