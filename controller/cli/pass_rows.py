@@ -59,7 +59,7 @@ def row(planned: Plan, site: PassSite, seen: Circumstances, index: int) -> dict[
         [round(math.degrees(value), 4) for value in values]
         for values in (planned.demand.rate_max_rad_s, planned.demand.acceleration_max_rad_s2)
     )
-    rise, top, fall = _iso([item.rise_utc_ns, item.culmination_utc_ns, item.set_utc_ns])
+    rise, top, fall = iso([item.rise_utc_ns, item.culmination_utc_ns, item.set_utc_ns])
     return {
         "target": item.elements.name,
         "catalogue_number": getattr(item.elements, "catalogue_number", None),
@@ -129,9 +129,9 @@ def write_csv(
         "target": [names[i] for i in table.satellite],
         "catalogue_number": [numbers[i] for i in table.satellite],
         "site": [sites[i].name for i in table.site],
-        "rise_utc": _iso(table.rise_utc_ns),
-        "culmination_utc": _iso(table.culmination_utc_ns),
-        "set_utc": _iso(table.set_utc_ns),
+        "rise_utc": iso(table.rise_utc_ns),
+        "culmination_utc": iso(table.culmination_utc_ns),
+        "set_utc": iso(table.set_utc_ns),
         "duration_s": np.round((table.set_utc_ns - table.rise_utc_ns) / 1e9, 3).tolist(),
         "elevation_max_deg": np.round(np.degrees(table.elevation_max_rad), 3).tolist(),
         "azimuth_rise_deg": np.round(np.degrees(seen.azimuth_rise_rad), 2).tolist(),
@@ -148,7 +148,7 @@ def write_csv(
         writer.writerows(zip(*columns.values(), strict=True))
 
 
-def _iso(t_utc_ns: Times | Sequence[int]) -> list[str]:
+def iso(t_utc_ns: Times | Sequence[int]) -> list[str]:
     """UTC to the millisecond, ISO 8601."""
     import numpy as np
 

@@ -14,6 +14,7 @@ import typer
 
 from controller.cli.connect import DEFAULT_RIG, read_rig
 from controller.cli.pass_rows import PassSite, print_table, row, write_csv
+from controller.cli.pass_turns import print_turns, turn_rows
 from controller.cli.sources import EphemerisOption
 from controller.errors import BoresightError
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from controller.pointing.circumstances import Circumstances
     from controller.pointing.constellation import Indices, PassTable, Progress
     from controller.pointing.ephemeris.ephemeris import Ephemeris
+    from controller.pointing.handover import Turn
     from controller.pointing.plan import Plan
 
 COUNT = 20
@@ -42,25 +44,38 @@ def passes(
     ] = None,
     hours: Annotated[float, typer.Option("--hours", min=0.1, max=240.0, help="Length of the search.")] = 24.0,
     now: Annotated[bool, typer.Option("--now", help="What to take now, or at --start: best first.")] = False,
+    handover: Annotated[
+        float | None,
+        typer.Option(
+            "--handover", min=0.0, help="A way through all of them: take each so many seconds before leaving."
+        ),
+    ] = None,
     csv: Annotated[Path | None, typer.Option("--csv", help="Write every pass found into this file, too.")] = None,
     plot: Annotated[Path | None, typer.Option("--plot", help="Draw those listed: .png, .pdf or .svg.")] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
     """List passes within a day after each element set's epoch, or from now on in an ephemeris that covers it.
 
-    One target's are listed in order of time, else the highest.
+    One target's are listed in order of time, else the highest; with --handover those of a way through all of them that
+    is made before it is broken, with the fewest handovers.
     """
     from controller.cli.sources import load_targets
     from controller.pointing import wide_vectors
 
     wide_vectors.prefer()
     sites = [PassSite.of(read_rig(path)) for path in rig or [DEFAULT_RIG]]
+    if handover is not None and (now or len(sites) > 1):
+        raise BoresightError("--handover is for one site and for all of the time: leave out --now and further --rig.")
     sets: Sequence[Ephemeris] = load_targets(tle, ephemeris, target or "", many=True)
     every = target is not None or (ephemeris is not None and len(sets) == 1)
     begin = _begin(start, now)
+    if handover is not None and begin is None:  # the first moment at which all of them are known
+        begin = max(getattr(s, "epoch_utc_ns", 0) for s in sets) or None
     if begin is not None:
         sets = _fresh(sets, begin)
-    listed = _listed(_Search.run(sets, sites, begin, hours, now, quiet=json_output), count, now, every)
+    search = _Search.run(sets, sites, begin, hours, now or handover is not None, quiet=json_output)
+    turns = None if handover is None else search.turns(hours, handover)
+    listed = _listed(search, count, now, every, turns)
     if ephemeris is not None:
         _caution(listed.plans)
     if csv is not None:
@@ -73,7 +88,10 @@ def passes(
         head = {"site": sites[0].name, "elevation_mask_deg": round(math.degrees(sites[0].mask_rad), 6)}
         typer.echo(json.dumps({**head, "passes": listed.rows}, indent=2))
     else:
-        print_table(listed.rows, sites)
+        if turns is None:
+            print_table(listed.rows, sites)
+        else:
+            print_turns(listed.rows, sites[0])
         for one in listed.rows:
             for word in (one["cut"], one["keyhole"] if target is not None else ""):
                 if word:
@@ -140,9 +158,10 @@ class _Search:
         sites: Sequence[PassSite],
         begin: int | None,
         hours: float,
-        now: bool,
+        up: bool,
         quiet: bool,
     ) -> _Search:
+        """`up`: also what has risen before the moment asked for and is up then."""
         from controller.pointing.circumstances import circumstances
         from controller.pointing.constellation import Constellation
         from controller.pointing.constellation_block import compiled_before
@@ -150,12 +169,12 @@ class _Search:
 
         orbits = [s for s in sets if isinstance(s, Sgp4Orbit)]
         if len(orbits) < len(sets):
-            return cls._of_positions(sets, sites, begin, round(hours * HOUR_NS), now)
+            return cls._of_positions(sets, sites, begin, round(hours * HOUR_NS), up)
         if not compiled_before():
             typer.echo("compiling SGP4 for this machine, this once; it takes the better part of a minute ...", err=True)
         constellation = Constellation.of(orbits)
         span_ns = round(hours * HOUR_NS)
-        early_ns = _early_ns(now)
+        early_ns = _early_ns(up)
         first = constellation.epoch_utc_ns if begin is None else begin - early_ns
         places, earth = [s.observer.site for s in sites], sites[0].observer.earth
         masks = [s.mask_rad for s in sites]
@@ -178,7 +197,7 @@ class _Search:
 
     @classmethod
     def _of_positions(
-        cls, sets: Sequence[Ephemeris], sites: Sequence[PassSite], begin: int | None, span_ns: int, now: bool
+        cls, sets: Sequence[Ephemeris], sites: Sequence[PassSite], begin: int | None, span_ns: int, up: bool
     ) -> _Search:
         import numpy as np
 
@@ -187,7 +206,7 @@ class _Search:
         from controller.pointing.ephemeris_table import KnownTargets
         from hal.clock import RealClock
 
-        early_ns = _early_ns(now)
+        early_ns = _early_ns(up)
         starts = [search_window(s, RealClock().utc_ns())[0] if begin is None else begin - early_ns for s in sets]
         places, earth = [s.observer.site for s in sites], sites[0].observer.earth
         known = KnownTargets(sets, earth)
@@ -204,12 +223,21 @@ class _Search:
         limits = np.array([MARGIN * s.limits.rate_max_rad_s for s in self.sites])
         return take_now(self.table, self.seen, self.begin_utc_ns or 0, limits[self.table.site])
 
+    def turns(self, hours: float, overlap_s: float) -> list[Turn]:
+        """The way through all passes from the moment asked for, or the first rise, for so many hours."""
+        from controller.pointing.handover import sequence
+        from controller.pointing.plan import MARGIN
 
-def _early_ns(now: bool) -> int:
+        start = self.begin_utc_ns or int(self.table.rise_utc_ns.min(initial=2**62))
+        limit = MARGIN * self.sites[0].limits.rate_max_rad_s
+        return sequence(self.table, self.seen, start, start + round(hours * HOUR_NS), round(overlap_s * 1e9), limit)
+
+
+def _early_ns(up: bool) -> int:
     """How long before the moment to search: what is up now may have culminated long ago."""
     from controller.pointing.turning import LONGEST_MINUTES, NS_PER_MINUTE
 
-    return round(LONGEST_MINUTES * NS_PER_MINUTE) if now else 0
+    return round(LONGEST_MINUTES * NS_PER_MINUTE) if up else 0
 
 
 @dataclass(frozen=True)
@@ -219,7 +247,7 @@ class _Listed:
     rows: Sequence[dict[str, Any]]
 
 
-def _listed(search: _Search, count: int, now: bool, every: bool) -> _Listed:
+def _listed(search: _Search, count: int, now: bool, every: bool, turns: list[Turn] | None) -> _Listed:
     """The passes to show. Raises PassError when there is none."""
     import numpy as np
 
@@ -234,6 +262,10 @@ def _listed(search: _Search, count: int, now: bool, every: bool) -> _Listed:
         chosen = search.best_now()[:count]
         if not len(chosen):
             raise PassError("Nothing that the mount can fly is up or rises within ten minutes; try a later --start.")
+    elif turns is not None:
+        if not turns:
+            raise PassError("No pass that the mount can fly begins in that time; try more --hours or another --start.")
+        chosen = np.array([turn.row for turn in turns])
     elif every:
         chosen = np.arange(len(table))
     else:
@@ -243,4 +275,6 @@ def _listed(search: _Search, count: int, now: bool, every: bool) -> _Listed:
         plan(table.one(int(i), search.sets), site.observer, site.limits) for i, site in zip(chosen, sites, strict=True)
     ]
     rows = [row(p, site, search.seen, int(i)) for p, site, i in zip(plans, sites, chosen, strict=True)]
+    if turns is not None:
+        rows = [one | part for one, part in zip(rows, turn_rows(turns, plans), strict=True)]
     return _Listed(search, plans, rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from datetime import datetime
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -209,3 +210,23 @@ def test_the_listed_passes_are_drawn(tmp_path, ending):
     assert file.stat().st_size > 10_000
     if ending == "svg":
         assert "STARLINK-1008" in file.read_text().replace("&#45;", "-")
+
+
+def test_a_way_through_the_constellation_is_listed_turn_by_turn():
+    rows = json.loads(run("--handover", "30", "--hours", "6", "--json").stdout)["passes"]
+    assert len(rows) > 5
+    for before, after in pairwise(rows):
+        overlap_s = (
+            datetime.fromisoformat(before["leave_utc"]) - datetime.fromisoformat(after["take_utc"])
+        ).total_seconds()
+        assert after["overlap_s"] == pytest.approx(overlap_s, abs=0.002)
+        assert after["overlap_s"] <= 30
+        assert 0 < after["slew_deg"] < 180
+    assert [row["leave_utc"] for row in rows] == [row["set_utc"] for row in rows]
+    told = run("--handover", "30", "--hours", "6").stdout
+    assert f"{len(rows)} satellites, {len(rows) - 1} handovers" in told
+
+
+def test_a_way_through_is_for_one_site_and_all_of_the_time():
+    with pytest.raises(BoresightError, match="leave out --now"):
+        raise run("--handover", "30", "--now").exception
