@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hal.wires.stream import StreamWire
 
 SERIAL = ("serial:///dev/...", "socket://HOST:PORT", "rfc2217://HOST:PORT", "tcp://HOST:PORT")
+DATAGRAMS = ("udp://HOST:PORT",)
 SOCKETS = ("tcp://HOST:PORT", "socket://HOST:PORT")
 USB = ("usb://VID:PID/SERIAL", "usbip://HOST:PORT/BUSID")
 VISA = (
@@ -190,6 +191,14 @@ DRIVERS: dict[str, Driver] = {
             _rotator("rotctld", "Rotctld", "position_step_deg"),
             GOES_ON,
             StopAxes("rotctld"),
+        ),
+        Driver(
+            "skywatcher",
+            "gimbal",
+            (*SERIAL, *DATAGRAMS),
+            _rotator("skywatcher", "SkyWatcher"),
+            KEEPS_ITS_RATE,
+            StopAxes("skywatcher"),
         ),
         Driver("u3v", "camera", USB, _u3v, StoppedBy(NOTHING_MOVES, NOTHING_MOVES, NOTHING_MOVES)),
         Driver("beamboard", "beam_board", SERIAL, _beamboard, StoppedBy(WATCHDOG, WATCHDOG, WATCHDOG)),

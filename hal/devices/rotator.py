@@ -50,8 +50,7 @@ class Rotator(ABC):
     def position(self) -> AxisPosition:
         """Both angles. Raises WireTimeout, WireError, ProtocolError."""
         azimuth_deg, elevation_deg, asked_ns, line_bytes = self._read()
-        line_ns = round(10 * line_bytes / self._wire.baud * NS) if self._wire.baud else 0
-        read_ns = max(asked_ns, self._clock.now_ns() - line_ns)
+        read_ns = self._read_ns(asked_ns, line_bytes)
         return AxisPosition(read_ns, math.radians(azimuth_deg), math.radians(elevation_deg))
 
     def go_to(self, azimuth_rad: float, elevation_rad: float) -> None:
@@ -102,6 +101,14 @@ class Rotator(ABC):
     @abstractmethod
     def _halt(self) -> None:
         """Tell both axes to stop, even if the line is in no known state."""
+
+    def _read_ns(self, asked_ns: int, line_bytes: int) -> int:
+        """When the angles were read of which the last byte has just come: as the answer left, unless it is known."""
+        return max(asked_ns, self._clock.now_ns() - self._line_ns(line_bytes))
+
+    def _line_ns(self, line_bytes: int) -> int:
+        """How long so many bytes are on the line."""
+        return round(10 * line_bytes / self._wire.baud * NS) if self._wire.baud else 0
 
     def _identify(self) -> Identity:
         return {"model": self.model}

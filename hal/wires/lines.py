@@ -59,6 +59,17 @@ class Lines:
         """A command that is not answered."""
         self._wire.write(command + self._end)
 
+    @property
+    def in_step(self) -> bool:
+        """The last question was answered."""
+        return self._in_step
+
+    def shout(self, *commands: bytes) -> None:
+        """Say commands without waiting for answers that they have; the next question finds the step first."""
+        self._in_step = False
+        for command in commands:
+            self.tell(command)
+
     def nonsense(self, wanted: str, got: bytes) -> ProtocolError:
         """The error for an answer that the protocol does not allow; the next question finds the step first."""
         self._in_step = False
