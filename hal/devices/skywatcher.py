@@ -2,8 +2,9 @@
 
 Sky-Watcher, "Motor Controller Command Set": `:`, a letter, the axis, data in hexadecimal with the lowest byte first,
 CR; answered `=` and data, or `!` and a code. Positions are counted from 800000. A rate is the preset of a timer; it
-changes while the axis turns, but direction and speed range change only at rest, which the driver waits for. The mount
-keeps its last rate when the host goes silent.
+changes while the axis turns, but direction and speed range change only at rest. Nobody waits for that, since the other
+axis goes on: an axis that has to turn round brakes, and starts with the first call after it stands. The mount keeps its
+last rate when the host goes silent.
 
 No answer says which question it is of, and a network may bring one twice: questions of unlike length follow each other
 where it matters, and an axis that seems to have jumped is asked again.
@@ -18,7 +19,7 @@ from dataclasses import dataclass, replace
 from hal.clock import NS, Clock, Deadline
 from hal.devices.rate_rotator import RateRotator
 from hal.errors import DeviceError, HalError, ProtocolError
-from hal.traits import GimbalCapabilities, Identity
+from hal.traits import AxisPosition, GimbalCapabilities, Identity
 from hal.wires.lines import Lines
 from hal.wires.stream import StreamWire
 
@@ -72,6 +73,8 @@ class Axis:
     way: int | None = None  # 1 or -1 at `period` in tracking mode, 0 told to rest; None: not known
     fast: bool = False
     period: int = 0
+    late: bool = False  # it has been stopped to turn round, and not started yet
+    mode: tuple[int, bool] | None = None  # way and range that it will start with
 
     def slowest_rad_s(self) -> float:
         """With the longest period."""
@@ -136,12 +139,21 @@ class SkyWatcher(RateRotator):
 
     def _go(self, azimuth_deg: float, elevation_deg: float) -> None:
         for axis in self._axes:
-            self._ask(b":K" + axis.number)  # both brake at once
+            axis.way = None
+            self._brake(axis)  # both at once
         for axis, angle_deg in zip(self._axes, (azimuth_deg, elevation_deg), strict=True):
             self._rest(axis)
+            axis.way = axis.mode = None
             self._ask(b":G" + axis.number + b"00")
             self._ask(b":S" + axis.number + low_first(ZERO + round(angle_deg / 360.0 * axis.counts)))
             self._ask(b":J" + axis.number)
+
+    def position(self) -> AxisPosition:
+        """Both angles, of one moment. An axis that has come to rest to turn round is started."""
+        here = super().position()
+        if any(axis.late for axis in self._axes):
+            self._turn(*self._rates)
+        return here
 
     def _turn(self, azimuth_rad_s: float, elevation_rad_s: float) -> None:
         for axis, rate_rad_s in zip(self._axes, (azimuth_rad_s, elevation_rad_s), strict=True):
@@ -151,43 +163,62 @@ class SkyWatcher(RateRotator):
         speed = abs(rate_rad_s)
         way = (rate_rad_s > 0) - (rate_rad_s < 0)
         if way == 0:
-            if axis.way != 0:
-                axis.way = None
-                self._ask(b":K" + axis.number)
-                axis.way = 0
+            self._brake(axis)
             return
         # A range is left well beyond its end only: each change is a stop.
         fast = axis.ratio > 1 and speed > FAST_RAD_S * (0.8 if axis.fast and axis.way else 1.2)
         period = axis.period_of(speed, fast)
-        if (way, fast) != (axis.way, axis.fast):
-            self._rest(axis)
-            self._ask(b":G" + axis.number + (b"3" if fast else b"1") + (b"0" if way > 0 else b"1"))
+        if (way, fast) == (axis.way, axis.fast):
+            if period != axis.period:
+                axis.way = None  # until it is acknowledged
+                self._ask(b":I" + axis.number + low_first(period))
+        else:
+            braked = self._brake(axis)
+            if axis.mode != (way, fast):
+                axis.late = self._moves(axis)
+                if axis.late:
+                    return
+                self._ask(b":G" + axis.number + (b"3" if fast else b"1") + (b"0" if way > 0 else b"1"))
+                axis.mode = (way, fast)
+            axis.late = braked
+            if braked:
+                return  # the rest with the next call: the other axis waits for its rate
+            axis.way = axis.mode = None
             self._ask(b":I" + axis.number + low_first(period))
             self._ask(b":J" + axis.number)
-        elif period != axis.period:
-            axis.way = None  # until it is acknowledged
-            self._ask(b":I" + axis.number + low_first(period))
         axis.way, axis.fast, axis.period = way, fast, period
 
-    def _rest(self, axis: Axis) -> None:
-        """Stop an axis and wait until it stands. Raises DeviceError when it does not."""
-        axis.way = self._here = None
+    def _brake(self, axis: Axis) -> bool:
+        """Tell an axis to stop that was not told yet; whether it had to be."""
+        axis.late = False
+        if axis.way == 0:
+            return False
+        axis.way = axis.mode = self._here = None
         self._ask(b":K" + axis.number)
+        axis.way = 0
+        return True
+
+    def _moves(self, axis: Axis) -> bool:
+        return bool(int(self._ask(b":f" + axis.number, 3)[1:2], 16) & 1)
+
+    def _rest(self, axis: Axis) -> None:
+        """Wait until an axis stands that was told to. Raises DeviceError when it does not."""
         able = self.capabilities
         deadline = Deadline(self._clock, able.rate_max_rad_s / able.acceleration_max_rad_s2 + REST_TIMEOUT_S)
-        while int(self._ask(b":f" + axis.number, 3)[1:2], 16) & 1:
+        while self._moves(axis):
             if deadline.expired:
                 raise DeviceError(f"{self._name}: axis {axis.number.decode()} does not come to rest; check its motor.")
 
     def _halt(self) -> None:
         for axis in self._axes:
-            axis.way = None
+            axis.way, axis.mode, axis.late = None, None, False
         if not self._lines.in_step:
             self._lines.shout(b"", *STOP)  # the first end completes half a command
             return
         try:
-            for command in STOP:
+            for axis, command in zip(self._axes, STOP, strict=True):
                 self._ask(command)
+                axis.way = 0
         except HalError:
             self._lines.shout(b"", *STOP)
             raise

@@ -104,9 +104,14 @@ def test_a_rate_is_changed_on_the_way_and_turned_round_at_rest(bench: Bench) -> 
     bench.wait(0.1)
     assert [command[:3] for command in commands if command[1] not in "jf"] == [":I1"]
     assert bench.axes.rate[0] == pytest.approx(0.011, rel=1e-3)
-    mount.set_rate(-0.011, 0.0)
+    before_ns = bench.timeline.now_ns
+    mount.set_rate(-0.011, 0.02)
+    assert bench.timeline.now_ns - before_ns < 0.12 * NS  # azimuth still brakes, and elevation has not waited for it
     bench.wait(0.1)
-    assert bench.axes.rate[0] == pytest.approx(-0.011, rel=1e-3)
+    assert bench.axes.rate == pytest.approx([0.0, 0.02], rel=1e-3)
+    mount.position()
+    bench.wait(0.1)
+    assert bench.axes.rate == pytest.approx([-0.011, 0.02], rel=1e-3)
 
 
 def test_an_azimuth_rate_leaves_the_elevation_alone(bench: Bench) -> None:
