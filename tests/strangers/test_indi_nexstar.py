@@ -21,11 +21,7 @@ def indi(program: Callable[[str, str], str], tmp_path: Path) -> Iterator[Indi]:
 
 
 def test_the_celestron_driver_connects_moves_and_aborts(mount: Any, indi: Indi) -> None:
-    assert indi.wait_for("CONNECTION.DISCONNECT", "On", seconds=15)
-    indi.set("DEVICE_AUTO_SEARCH.INDI_DISABLED=On")
-    indi.set(f"DEVICE_PORT.PORT={mount.port.path}")
-    indi.set("CONNECTION.CONNECT=On")
-    assert indi.wait_for("CONNECTION._STATE", "Ok", seconds=15)
+    indi.connect(mount.port.path)
     # our site, as the protocol's degrees, minutes and seconds: 28 deg 17 min 58 s
     assert float(indi.get("GEOGRAPHIC_COORD.LAT")) == pytest.approx(28 + 17 / 60 + 58 / 3600, abs=1e-6)
     # not aligned: "right ascension" in hours is the azimuth's angle

@@ -22,6 +22,7 @@ ROTATOR_REPLIES = {
     "gs232a": [b"+0180+0045\r\n", b"\r+0045\r\n"],
     "gs232b": [b"\r\rAZ=180  EL=045\r\n", b"?>\r\n", b"EL=045\r\n"],
     "skywatcher": [b"=E0D284\r", b"=000080\r", b"!4\r", b"=01\r=C0E485\r"],
+    "lx200": [b"180\xdf30:00#", b"1359*59#", b"+44\xdf59:59#", b"11:52:00#"],
     "rot1prog": [b"W\3\7\2 ", b"1700000000: x\r\nW\3\7\2 "],
     "rot2prog": [b"W\3\7\2\5\2\3\x09\4\0\2 "],
 }
@@ -31,6 +32,7 @@ ROTATOR_COMMANDS = {
     "gs232a": [b"C2\rB\rC\r", b"W180 045\r", b"M100\rS\r"],
     "gs232b": [b"C2\rB\rC\r", b"W180 045\r", b"R\rU\rA\rE\rX3\r"],
     "skywatcher": [b":F3\r:J1\r", b":G100\r:S1E0D284\r:J1\r:f1\r", b":G231\r:I2E80300\r:J2\r:K2\r", b":j1\r:e1\r"],
+    "lx200": [b":GZ#:GA#", b":Sz 120*30#:Sa+45*15#:MA#:D#", b":Sr12:00:00#:Sd+45*00:00#:MS#", b"\6:RS#:Mn#:Qn#:U#:CM#"],
     "rot1prog": [b"W4830" + bytes(6) + b"\x2f ", b"W" + bytes(10) + b"\x1f "],
     "md01": [b"W5405\n4053\n\x2f ", b"W" + bytes(10) + b"\x0f ", b"W\6" + bytes(9) + b"\x14 "],
 }
@@ -51,6 +53,8 @@ def rotator_replies(family: str) -> Callable[[], Feed]:
         read = partial(rotator._angle, b"AZ") if hasattr(rotator, "_angle") else rotator.position
         if family == "skywatcher":
             read = partial(rotator._angle_deg, Axis(b"1", 2_073_600, 16_000_000, 1))
+        if family == "lx200":
+            read = partial(rotator._azimuth_deg)
         asker = rotator._frames if hasattr(rotator, "_frames") else rotator._lines
 
         def feed(data: bytes) -> None:

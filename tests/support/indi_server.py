@@ -26,7 +26,8 @@ class Indi:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = str(probe.getsockname()[1])
         self._server = subprocess.Popen(
-            [program("indiserver", PACKAGE), "-p", self.port, program(driver, package)],
+            # of its own, also as a local socket: by default there is one of a machine
+            [program("indiserver", PACKAGE), "-p", self.port, "-u", str(home / "indi"), program(driver, package)],
             env={**os.environ, "HOME": str(home)},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -45,6 +46,14 @@ class Indi:
     def set(self, assignment: str) -> None:
         command = [self._set, "-h", "127.0.0.1", "-p", self.port, "-t", "2", f"{self.device}.{assignment}"]
         assert subprocess.run(command, capture_output=True, timeout=10).returncode == 0, assignment
+
+    def connect(self, port: str) -> None:
+        """Open the device at a serial port, and no other."""
+        assert self.wait_for("CONNECTION.DISCONNECT", "On", seconds=15)
+        self.set("DEVICE_AUTO_SEARCH.INDI_DISABLED=On")
+        self.set(f"DEVICE_PORT.PORT={port}")
+        self.set("CONNECTION.CONNECT=On")
+        assert self.wait_for("CONNECTION._STATE", "Ok", seconds=15)
 
     def wait_for(self, name: str, value: str, seconds: float) -> bool:
         """True once a property has this value."""
