@@ -50,7 +50,7 @@ audit: venv  ## licences, versions, files and known weaknesses of what the produ
 	  --disable-pip-version-check 'pip-audit>=2.7' || echo "pip-audit could not be installed"
 	@$(BIN)/python .ci/audit.py
 
-STRANGERS := systemd libhamlib-utils indi-bin usbip umockdev gir1.2-umockdev-1.0 gir1.2-aravis-0.8 python3-gi
+STRANGERS := systemd libhamlib-utils indi-bin indi-eqmod usbip umockdev gir1.2-umockdev-1.0 gir1.2-aravis-0.8 python3-gi
 strangers: venv  ## tests against other people's clients (installs their Debian packages when it may)
 	@missing=""; for p in $(STRANGERS); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
 	if [ -n "$$missing" ]; then \

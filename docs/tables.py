@@ -132,6 +132,7 @@ RIG_KEYS = {
 
 SUMMARY_KEYS = {
     "target": "name in the element set",
+    "gimbal": "driver of the mount that flew it",
     "pass_start_utc": "rise above the mask",
     "pass_end_utc": "set below the mask, or the end of `--arc`",
     "max_elevation_deg": "of the whole pass",

@@ -188,6 +188,7 @@ def show(console: Any, summary: dict[str, Any], folder: Path) -> None:
     table = Table(title=f"{summary['target']}, simulated, seed {summary['seed']}", show_header=False)
     for what, value in (
         ("pass", f"{summary['pass_start_utc']}, up to {summary['max_elevation_deg']:.1f}°"),
+        ("gimbal", summary["gimbal"]),
         ("modes", modes),
         ("open loop before / after calibration", f"{before}; {after} rms"),
         ("acquisition", f"{found}, {predicted} predicted"),

@@ -43,6 +43,7 @@ def summarise(flown: Flown, seed: int, threshold_w: float) -> dict[str, Any]:
     open_loop = world.statistics([(max(start, path_ns), end) for start, end in open_windows if end > path_ns])
     summary = {
         "target": target.elements.name,
+        "gimbal": bench.rig.gimbal.driver,
         "pass_start_utc": _iso(target.rise_utc_ns),
         "pass_end_utc": _iso(flown.end_utc_ns),
         "max_elevation_deg": math.degrees(target.elevation_max_rad),

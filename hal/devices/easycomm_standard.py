@@ -11,16 +11,15 @@ import math
 import re
 from dataclasses import replace
 
-from hal.clock import NS, Clock
+from hal.clock import Clock
+from hal.devices.rate_rotator import RateRotator
 from hal.devices.rotator import Rotator
-from hal.traits import AxisPosition, GimbalCapabilities
+from hal.traits import GimbalCapabilities
 from hal.wires.lines import Lines
 from hal.wires.stream import StreamWire
 
 REPLY_TIMEOUT_S = 0.4
 BLIND_STOP = b"\nSA SE\n"  # the first end completes half a command
-FRESH_NS = NS // 2
-BRAKING_S = 0.1  # beyond the command's latency, for what the rotator does until it hears of the end of its travel
 _ANGLE = {axis: re.compile(axis + rb"([+-]?\d{1,4}(?:\.\d{1,3})?)") for axis in (b"AZ", b"EL")}
 
 
@@ -64,60 +63,15 @@ class EasyComm2(Rotator):
         self._wire.write(BLIND_STOP)
 
 
-class EasyComm3(EasyComm2):
+class EasyComm3(RateRotator, EasyComm2):
     """EasyComm III: velocities in thousandths of a degree a second, too. It keeps its last one."""
 
     model = "EasyComm III"
-    _here: AxisPosition | None = None
-    _rates = (0.0, 0.0)  # the last that were sent
 
-    def position(self) -> AxisPosition:
-        """Both angles; `set_rate` looks at the last of them for the end of travel."""
-        self._here = super().position()
-        return self._here
-
-    def set_rate(self, azimuth_rad_s: float, elevation_rad_s: float) -> None:
-        """Turn at these rates, not out of its travel. Raises ValueError, and sends nothing, when one is not finite."""
-        self._finite("rates", azimuth_rad_s, elevation_rad_s)
-        words = ((azimuth_rad_s, b"VR", b"VL"), (elevation_rad_s, b"VU", b"VD"))
-        rates = []
-        for (rate, up, down), angle_deg, low_deg, high_deg in zip(
-            words, self._now_deg(), self._low_deg, self._high_deg, strict=True
-        ):
-            rate = self._inside(rate, math.radians(angle_deg), (math.radians(low_deg), math.radians(high_deg)))
+    def _turn(self, azimuth_rad_s: float, elevation_rad_s: float) -> None:
+        for rate, up, down in ((azimuth_rad_s, b"VR", b"VL"), (elevation_rad_s, b"VU", b"VD")):
             self._lines.tell((up if rate >= 0 else down) + b"%d" % round(math.degrees(abs(rate)) * 1e3))
-            rates.append(rate)
-        self._rates = rates[0], rates[1]
-
-    def _go(self, azimuth_deg: float, elevation_deg: float) -> None:
-        super()._go(azimuth_deg, elevation_deg)
-        self._rates = (0.0, 0.0)
-
-    def _halt(self) -> None:
-        super()._halt()
-        self._rates = (0.0, 0.0)
-
-    def _now_deg(self) -> tuple[float, float]:
-        """Where it is, from a reading that is not old and the rates since."""
-        here = self._here
-        if here is None or self._clock.now_ns() - here.t_ns > FRESH_NS:
-            here = self.position()
-        age_s = (self._clock.now_ns() - here.t_ns) / NS
-        azimuth, elevation = (
-            angle + rate * age_s
-            for angle, rate in zip((here.azimuth_rad, here.elevation_rad), self._rates, strict=True)
-        )
-        return math.degrees(azimuth), math.degrees(elevation)
-
-    def _inside(self, rate_rad_s: float, angle_rad: float, ends: tuple[float, float]) -> float:
-        """The rate, or one from which the axis stops before the end of its travel."""
-        able = self.capabilities
-        room = max(0.0, (ends[1] - angle_rad) if rate_rad_s > 0 else (angle_rad - ends[0]))
-        coasts_s = able.command_latency_s + BRAKING_S
-        a = able.acceleration_max_rad_s2
-        brakes = math.sqrt((a * coasts_s) ** 2 + 2 * a * room) - a * coasts_s  # v of v t + v^2 / 2a = room
-        return math.copysign(min(abs(rate_rad_s), able.rate_max_rad_s, brakes), rate_rad_s)
 
     def _able(self, rate_max_rad_s: float, acceleration_max_rad_s2: float, latency_s: float) -> GimbalCapabilities:
         able = super()._able(rate_max_rad_s, acceleration_max_rad_s2, latency_s)
-        return replace(able, rates_rad_s=(), rate_resolution_rad_s=math.radians(1e-3))
+        return replace(able, rate_resolution_rad_s=math.radians(1e-3))

@@ -16,6 +16,7 @@ from hal.errors import DeviceError, HalError
 from hal.traits import AxisPosition, GimbalCapabilities, Identity, Pair
 from hal.wires.opening import open_stream
 
+NEVER_NS = 1 << 63
 Travel = tuple[Pair, Pair]  # (lowest, highest) azimuth, (lowest, highest) elevation
 
 
@@ -29,6 +30,7 @@ class Rotator(ABC):
     model: ClassVar[str]
     step_deg: float  # of a commanded direction; `_begin` may learn it
     reach_deg: Travel  # what the protocol can say; an axis that it has not has no width
+    leg_deg: ClassVar[float] = math.inf  # how far it is sent at once when it is turned by hand
 
     def __init__(
         self, resource: str, baud: int, clock: Clock, name: str = "gimbal", *, rate_max_rad_s: float,
@@ -36,6 +38,7 @@ class Rotator(ABC):
     ) -> None:  # fmt: skip
         self._clock, self._name = clock, name
         self._turning: tuple[int, int] | None = None  # the directions in which set_rate has sent it
+        self._leg_end_ns = NEVER_NS
         self._wire = open_stream(resource, clock, name, baud=baud)
         try:
             self._begin()
@@ -50,8 +53,7 @@ class Rotator(ABC):
     def position(self) -> AxisPosition:
         """Both angles. Raises WireTimeout, WireError, ProtocolError."""
         azimuth_deg, elevation_deg, asked_ns, line_bytes = self._read()
-        line_ns = round(10 * line_bytes / self._wire.baud * NS) if self._wire.baud else 0
-        read_ns = max(asked_ns, self._clock.now_ns() - line_ns)
+        read_ns = self._read_ns(asked_ns, line_bytes)
         return AxisPosition(read_ns, math.radians(azimuth_deg), math.radians(elevation_deg))
 
     def go_to(self, azimuth_rad: float, elevation_rad: float) -> None:
@@ -67,15 +69,20 @@ class Rotator(ABC):
         """
         self._finite("rates", azimuth_rad_s, elevation_rad_s)
         azimuth, elevation = ((rate > 0) - (rate < 0) for rate in (azimuth_rad_s, elevation_rad_s))
-        if (azimuth, elevation) == self._turning:
+        if (azimuth, elevation) == self._turning and self._clock.now_ns() < self._leg_end_ns:
             return  # it is on its way; the same again makes some controllers stutter (Hamlib issue 122)
         if azimuth == elevation == 0:
             self.stop()
             return
         here = self.position()
-        ends = (self._low_deg, (math.degrees(here.azimuth_rad), math.degrees(here.elevation_rad)), self._high_deg)
-        self._send_to(ends[1 + azimuth][0], ends[1 + elevation][1])
+        here_deg = math.degrees(here.azimuth_rad), math.degrees(here.elevation_rad)
+        ends = (self._low_deg, here_deg, self._high_deg)
+        azimuth_deg = min(here_deg[0] + self.leg_deg, max(here_deg[0] - self.leg_deg, ends[1 + azimuth][0]))
+        self._send_to(azimuth_deg, ends[1 + elevation][1])
         self._turning = (azimuth, elevation)
+        if self.leg_deg < math.inf:  # half-way there it is sent on
+            half_s = math.radians(self.leg_deg) / 2 / self.capabilities.rate_max_rad_s
+            self._leg_end_ns = self._clock.now_ns() + round(half_s * NS)
 
     def stop(self) -> None:
         """Both axes at rest: says so, then sees that the rotator answers."""
@@ -102,6 +109,14 @@ class Rotator(ABC):
     @abstractmethod
     def _halt(self) -> None:
         """Tell both axes to stop, even if the line is in no known state."""
+
+    def _read_ns(self, asked_ns: int, line_bytes: int) -> int:
+        """When the angles were read of which the last byte has just come: as the answer left, unless it is known."""
+        return max(asked_ns, self._clock.now_ns() - self._line_ns(line_bytes))
+
+    def _line_ns(self, line_bytes: int) -> int:
+        """How long so many bytes are on the line."""
+        return round(10 * line_bytes / self._wire.baud * NS) if self._wire.baud else 0
 
     def _identify(self) -> Identity:
         return {"model": self.model}

@@ -39,12 +39,15 @@ class Lines:
 
     def ask(self, command: bytes) -> bytes:
         """The line that answers, without its end. Raises WireTimeout, WireError."""
-        if self._wire.drain().strip(self._noise) or not self._in_step:
-            self._find_step()
-        self._in_step = False  # until the whole reply is here
-        self.asked_ns = self._clock.now_ns()
-        self._wire.write(command + self._end)
+        self._say(command)
         reply = self._heard(self._timeout_s)
+        self._in_step = True
+        return reply
+
+    def ask_bytes(self, command: bytes, n: int) -> bytes:
+        """As `ask`, for an answer of `n` bytes without an end. Raises WireTimeout, WireError."""
+        self._say(command)
+        reply = self._wire.read(n, self._timeout_s)
         self._in_step = True
         return reply
 
@@ -59,10 +62,28 @@ class Lines:
         """A command that is not answered."""
         self._wire.write(command + self._end)
 
+    @property
+    def in_step(self) -> bool:
+        """The last question was answered."""
+        return self._in_step
+
+    def shout(self, *commands: bytes) -> None:
+        """Say commands without waiting for answers that they have; the next question finds the step first."""
+        self._in_step = False
+        for command in commands:
+            self.tell(command)
+
     def nonsense(self, wanted: str, got: bytes) -> ProtocolError:
         """The error for an answer that the protocol does not allow; the next question finds the step first."""
         self._in_step = False
         return ProtocolError(f"{self._wire.name}: sent {got!r} instead of {wanted}; check cable and baud rate.")
+
+    def _say(self, command: bytes) -> None:
+        if self._wire.drain().strip(self._noise) or not self._in_step:
+            self._find_step()
+        self._in_step = False  # until the whole reply is here
+        self.asked_ns = self._clock.now_ns()
+        self._wire.write(command + self._end)
 
     def _heard(self, timeout_s: float) -> bytes:
         line = self._wire.read_until(self._told_end, timeout_s, LONGEST_REPLY)

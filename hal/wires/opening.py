@@ -15,10 +15,11 @@ from hal.wires.serial import SerialWire
 from hal.wires.stream import StreamWire
 from hal.wires.tcp import TcpWire
 from hal.wires.text import TextWire
+from hal.wires.udp import UdpWire
 from hal.wires.usb import UsbWire, find, release
 from hal.wires.wirelog import is_replay, log_of
 
-STREAMS = ("serial://", "socket://", "rfc2217://", "tcp://", "replay://")
+STREAMS = ("serial://", "socket://", "rfc2217://", "tcp://", "udp://", "replay://")
 
 
 def open_stream(resource: str, clock: Clock, name: str, *, baud: int = 0, framing: str = "8N1") -> StreamWire:
@@ -40,6 +41,8 @@ def open_stream(resource: str, clock: Clock, name: str, *, baud: int = 0, framin
         wire: StreamWire
         if resource.startswith("tcp://"):
             wire = TcpWire(resource, clock, name)
+        elif resource.startswith("udp://"):
+            wire = UdpWire(resource, clock, name)
         else:
             wire = SerialWire(resource, baud, clock, name, framing)
     except HalError as error:

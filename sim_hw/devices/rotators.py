@@ -8,7 +8,9 @@ from functools import partial
 from sim_hw.devices.easycomm import EasyComm
 from sim_hw.devices.easycomm_standard import EasyCommStandard
 from sim_hw.devices.gs232 import Gs232
+from sim_hw.devices.lx200 import Lx200
 from sim_hw.devices.rotctld import Rotctld
+from sim_hw.devices.skywatcher import SkyWatcher
 from sim_hw.devices.spid import Spid
 from sim_hw.wires.contract import SerialDevice
 
@@ -22,5 +24,7 @@ ROTATORS: dict[str, Callable[..., SerialDevice]] = {
     "rot1prog": partial(Spid, model="rot1prog"),
     "rot2prog": partial(Spid, model="rot2prog"),
     "rotctld": Rotctld,
+    "skywatcher": SkyWatcher,
+    "lx200": Lx200,
     "md01": partial(Spid, model="md01"),
 }

@@ -35,6 +35,7 @@ from sim_hw.wires.rawsocket import RawSocketServer
 from sim_hw.wires.rfc2217 import Rfc2217Server
 from sim_hw.wires.scpi_line import ScpiLine
 from sim_hw.wires.tcp import TcpServer
+from sim_hw.wires.udp import UdpServer
 from sim_hw.wires.usbip import UsbipServer
 from sim_hw.wires.vxi11 import Vxi11Server
 
@@ -46,6 +47,8 @@ WIRES = {  # what carries the device of each driver; docs/devices.py reads it
     "gs232a": ("pty", "socket", "rfc2217", "tcp"),
     "gs232b": ("pty", "socket", "rfc2217", "tcp"),
     "rotctld": ("socket", "tcp"),
+    "skywatcher": ("pty", "socket", "rfc2217", "tcp", "udp"),
+    "lx200": ("pty", "socket", "rfc2217", "tcp"),
     "rot1prog": ("pty", "socket", "rfc2217", "tcp"),
     "rot2prog": ("pty", "socket", "rfc2217", "tcp"),
     "md01": ("pty", "socket", "rfc2217", "tcp"),
@@ -117,6 +120,9 @@ def stream(wire: str, device: Any, world: World, loop: Loop, baud: int) -> tuple
     if wire in ("tcp", "socket"):
         server = TcpServer(loop.reactor, device)
         return server, server.resource if wire == "tcp" else f"socket://127.0.0.1:{server.port}"
+    if wire == "udp":
+        datagrams = UdpServer(loop.reactor, device)
+        return datagrams, datagrams.resource
     line = SerialLine(world.timeline, device, baud)
     made = (PtyPort if wire == "pty" else Rfc2217Server)(line, loop.reactor)
     return made, made.resource

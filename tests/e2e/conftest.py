@@ -46,9 +46,10 @@ class ShortPass:
         arc_s: float,
         fault: Callable[[Bench], Any] | None = None,
         fault_ns: int = 0,
+        rig: Path = DEFAULT_RIG,
         **overrides: dict[str, object],
     ) -> Flown:
-        """Fly `arc_s` of the pass; `fault` happens to the bench at `fault_ns`."""
+        """Fly `arc_s` of the pass with a rig; `fault` happens to the bench at `fault_ns`."""
         plan = best_pass()
         MountModel(BA=BACKLASH_RAD, BE=BACKLASH_RAD).save(self.out / MODEL_FILE)
         start = plan.trajectory.receive(plan.target.rise_utc_ns - LEAD_NS)
@@ -57,7 +58,7 @@ class ShortPass:
             "start_elevation_deg": math.degrees(start.elevation_rad),
         }
         scenario = {"misalignment": dict.fromkeys(MISALIGNMENT, 0.0), "gimbal": ready, **overrides}
-        flight = Flight(DEFAULT_RIG, plan, self.out, 1, arc_s=arc_s, calibrate=False, lead_s=LEAD_S, overrides=scenario)
+        flight = Flight(rig, plan, self.out, 1, arc_s=arc_s, calibrate=False, lead_s=LEAD_S, overrides=scenario)
         if fault is not None:
             happens = fault
             flight.bench.world.timeline.schedule(fault_ns, lambda: happens(flight.bench))

@@ -12,6 +12,7 @@ from ideal_axes import IdealAxes
 from rotators import FAMILIES
 
 from controller.services.lockstep import Lockstep
+from hal.devices.skywatcher import Axis
 from hal.errors import HalError
 from sim_hw.timeline import Timeline
 
@@ -20,6 +21,8 @@ ROTATOR_REPLIES = {
     "easycomm2": [b"AZ180.5\n", b"AZ-0.1\r\n", b"EL+1\r\nAZ+1\r\n"],
     "gs232a": [b"+0180+0045\r\n", b"\r+0045\r\n"],
     "gs232b": [b"\r\rAZ=180  EL=045\r\n", b"?>\r\n", b"EL=045\r\n"],
+    "skywatcher": [b"=E0D284\r", b"=000080\r", b"!4\r", b"=01\r=C0E485\r"],
+    "lx200": [b"180\xdf30:00#", b"1359*59#", b"+44\xdf59:59#", b"11:52:00#"],
     "rot1prog": [b"W\3\7\2 ", b"1700000000: x\r\nW\3\7\2 "],
     "rot2prog": [b"W\3\7\2\5\2\3\x09\4\0\2 "],
 }
@@ -28,6 +31,8 @@ ROTATOR_COMMANDS = {
     "easycomm3": [b"AZ EL\n", b"AZ10.0 EL20.0\n", b"VL100\nVU0\nSA SE\n", b"MR MU VE GS GE\n"],
     "gs232a": [b"C2\rB\rC\r", b"W180 045\r", b"M100\rS\r"],
     "gs232b": [b"C2\rB\rC\r", b"W180 045\r", b"R\rU\rA\rE\rX3\r"],
+    "skywatcher": [b":F3\r:J1\r", b":G100\r:S1E0D284\r:J1\r:f1\r", b":G231\r:I2E80300\r:J2\r:K2\r", b":j1\r:e1\r"],
+    "lx200": [b":GZ#:GA#", b":Sz 120*30#:Sa+45*15#:MA#:D#", b":Sr12:00:00#:Sd+45*00:00#:MS#", b"\6:RS#:Mn#:Qn#:U#:CM#"],
     "rot1prog": [b"W4830" + bytes(6) + b"\x2f ", b"W" + bytes(10) + b"\x1f "],
     "md01": [b"W5405\n4053\n\x2f ", b"W" + bytes(10) + b"\x0f ", b"W\6" + bytes(9) + b"\x14 "],
 }
@@ -46,6 +51,10 @@ def rotator_replies(family: str) -> Callable[[], Feed]:
         with suppress(HalError):
             rotator._begin()  # some ask at once
         read = partial(rotator._angle, b"AZ") if hasattr(rotator, "_angle") else rotator.position
+        if family == "skywatcher":
+            read = partial(rotator._angle_deg, Axis(b"1", 2_073_600, 16_000_000, 1))
+        if family == "lx200":
+            read = partial(rotator._azimuth_deg)
         asker = rotator._frames if hasattr(rotator, "_frames") else rotator._lines
 
         def feed(data: bytes) -> None:
@@ -75,7 +84,15 @@ def emulated(family: str) -> Callable[[], Feed]:
     return made
 
 
+SLOW = {"skywatcher": 5}
+
 ROTATORS = (
-    *(Target(f"{name} replies", rotator_replies(name), seeds, (HalError,)) for name, seeds in ROTATOR_REPLIES.items()),
-    *(Target(f"emulated {name}", renewed(emulated(name)), seeds) for name, seeds in ROTATOR_COMMANDS.items()),
+    *(
+        Target(f"{name} replies", rotator_replies(name), seeds, (HalError,), slow=SLOW.get(name, 1))
+        for name, seeds in ROTATOR_REPLIES.items()
+    ),
+    *(
+        Target(f"emulated {name}", renewed(emulated(name)), seeds, slow=SLOW.get(name, 1))
+        for name, seeds in ROTATOR_COMMANDS.items()
+    ),
 )

@@ -12,6 +12,7 @@ from rotators import FAMILIES, Family
 
 from controller.services.lockstep import Lockstep
 from hal.conformance import SUITES, Terms, run_suite
+from hal.devices.rate_rotator import RateRotator
 from hal.errors import DeviceError, HalError, ProtocolError
 from hal.wires.opening import open_stream
 from sim_hw.faults.panel import Faults, Reach
@@ -22,7 +23,7 @@ from sim_hw.wires.memory_serial import serving
 
 DEG = math.radians(1.0)
 WORDS = [word for word, row in TABLE.items() if row.applies_to("gimbal")]
-ONE_SPEED = [name for name in FAMILIES if name != "easycomm3"]
+ONE_SPEED = [name for name, family in FAMILIES.items() if not issubclass(family.driver, RateRotator)]
 ALWAYS, SOME = ("off", "garbage", "hang_up"), ("slow", "intermittent", "late_reply")
 
 

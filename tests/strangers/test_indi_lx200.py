@@ -1,0 +1,80 @@
+"""INDI's LX200 drivers open the emulated Meade mount, send it somewhere, abort that, and move it by arrow keys."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from ideal_axes import IdealAxes
+from indi_server import Indi
+from reactor_loop import Loop
+
+from hal.clock import NS, RealClock
+from sim_hw.devices.lx200 import Lx200
+from sim_hw.timeline import Timeline
+from sim_hw.wires.line import SerialLine
+from sim_hw.wires.pty import PtyPort
+
+pytestmark = pytest.mark.stranger
+
+DRIVERS = {"LX200 Basic": "indi_lx200basic", "LX200 Classic": "indi_lx200classic"}
+
+
+@pytest.fixture
+def axes() -> IdealAxes:
+    return IdealAxes(Timeline(), azimuth_deg=178.0, elevation_deg=44.0)
+
+
+@pytest.fixture
+def indi(
+    axes: IdealAxes, request: pytest.FixtureRequest, program: Callable[[str, str], str], tmp_path: Path
+) -> Iterator[Indi]:
+    device = request.param
+    with Loop(axes.timeline) as loop:
+        mount = Lx200(axes.timeline, axes, rate_max_rad_s=math.radians(6), acceleration_max_rad_s2=math.radians(6))
+        port = loop.call(lambda: PtyPort(SerialLine(axes.timeline, mount, 9600), loop.reactor))
+        indi = Indi(program, tmp_path, DRIVERS[device], device)
+        try:
+            indi.connect(port.path)
+            yield indi
+        finally:
+            indi.close()
+            loop.call(port.close)
+
+
+def wait_until(what: Callable[[], bool], seconds: float) -> bool:
+    clock = RealClock()
+    deadline_ns = clock.now_ns() + round(seconds * NS)
+    while clock.now_ns() < deadline_ns:
+        if what():
+            return True
+        clock.sleep_until(clock.now_ns() + NS // 200)
+    return False
+
+
+@pytest.mark.parametrize("indi", ["LX200 Basic"], indirect=True)
+def test_the_basic_driver_connects_sends_the_mount_somewhere_and_aborts(indi: Indi, axes: IdealAxes) -> None:
+    # not aligned: "right ascension" in hours is the azimuth's angle
+    assert wait_until(lambda: abs(float(indi.get("EQUATORIAL_EOD_COORD.RA") or 0) - 178 / 15) < 1e-3, seconds=5)
+    indi.set("EQUATORIAL_EOD_COORD.RA;DEC=12;45")
+    assert wait_until(lambda: axes.rate[0] > 0, seconds=5)
+    assert indi.wait_for("EQUATORIAL_EOD_COORD._STATE", "Ok", seconds=20)
+    assert [math.degrees(angle) for angle in axes.encoder_rad()] == pytest.approx([180, 45], abs=0.01)
+
+    indi.set("EQUATORIAL_EOD_COORD.RA;DEC=6;10")
+    assert wait_until(lambda: axes.rate[0] < 0, seconds=5)
+    indi.set("TELESCOPE_ABORT_MOTION.ABORT=On")
+    assert wait_until(lambda: axes.rate == [0, 0], seconds=5)
+    assert math.degrees(axes.encoder_rad()[0]) > 100
+
+
+@pytest.mark.parametrize("indi", ["LX200 Classic"], indirect=True)
+def test_the_classic_driver_moves_it_by_arrow_keys_until_it_lets_go(indi: Indi, axes: IdealAxes) -> None:
+    indi.set("TELESCOPE_SLEW_RATE.1x=On")
+    indi.set("TELESCOPE_MOTION_NS.MOTION_NORTH=On")
+    assert wait_until(lambda: axes.rate[1] != 0, seconds=5)
+    assert axes.rate[1] > 0
+    indi.set("TELESCOPE_MOTION_NS.MOTION_NORTH=Off")
+    assert wait_until(lambda: axes.rate == [0, 0], seconds=5)
