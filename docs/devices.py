@@ -34,6 +34,7 @@ STRANGERS = {
         "Linux kernel's usbtmc": "kernel/test_kernel.py",
     },
     "sc10": {},  # no client of it installs beside this Python; its bytes are the manual's and InstrumentKit's tests'
+    "zaber": {"Zaber's zaber-motion": "strangers/test_zaber_motion.py"},
     "itc4000": {"PyVISA's resource manager": "strangers/test_pyvisa.py"},
 }
 

@@ -1,0 +1,71 @@
+"""What the drivers of stages and their emulators read, for every family of `stages`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fuzz_drivers import FedWire
+from fuzz_target import FEED_NS, Feed, Target, renewed
+from stages import FAMILIES
+
+from controller.services.lockstep import Lockstep
+from hal.devices.zaber import Zaber
+from hal.errors import HalError
+from sim_hw.timeline import Timeline
+
+SLOW = 4  # a part of the inputs of CI: they drive whole devices
+STAGE_COMMANDS = {
+    "zaber": [b"/1 1 01 move abs 12345:B1\n", b"/\n/1 get pos\n", b"/1 0 02 set comm.checksum 1\n", b"/1 1 home\n"],
+}
+
+
+def _checked(data: bytearray) -> bytes:
+    """A Zaber reply with its checksum put right."""
+    body = bytes(data).partition(b":")[0].strip()
+    return b"%s:%02X\r\n" % (body, -sum(body[1:]) & 0xFF)
+
+
+def zaber_reply() -> Feed:
+    clock = Lockstep(Timeline())
+    wire = FedWire(clock)
+    stage = Zaber.__new__(Zaber)
+    stage._clock, stage._name, stage._wire, stage._resolution_mm = clock, "stage", wire, 1e-3
+    stage._checked = True
+
+    def feed(data: bytes) -> None:
+        stage._in_step, stage._number, wire.says, wire.waiting = True, 6, data, b""
+        wire._pending.clear()
+        stage.status()
+
+    return feed
+
+
+def emulated(family: str) -> Callable[[], Feed]:
+    """An emulator of stages.FAMILIES, for which a little time passes after each input."""
+
+    def made() -> Feed:
+        timeline = Timeline()
+        stage = FAMILIES[family].emulator(timeline)
+        stage.attach(lambda data: None)
+
+        def feed(data: bytes) -> None:
+            stage.receive(data)
+            timeline.advance(timeline.now_ns + FEED_NS)
+            assert 0.0 <= stage.carriage.true_mm <= stage.carriage.length_mm
+
+        return feed
+
+    return made
+
+
+STAGES = (
+    Target(
+        "zaber replies",
+        zaber_reply,
+        [b"@01 1 07 OK IDLE -- 12345:36\r\n", b"!01 1 IDLE --:96\r\n@01 1 07 RJ BUSY WR BADDATA:DE\r\n"],
+        (HalError,),
+        _checked,
+        slow=SLOW,
+    ),
+    *(Target(f"emulated {name}", renewed(emulated(name)), seeds, slow=SLOW) for name, seeds in STAGE_COMMANDS.items()),
+)
