@@ -218,6 +218,7 @@ DRIVERS: dict[str, Driver] = {
         Driver("pm100d", "power_meter", VISA, _pm100d, StoppedBy(NOTHING_MOVES, NOTHING_MOVES, NOTHING_MOVES)),
         Driver("sc10", "shutter", SERIAL, _sc10, StoppedBy(STAYS, STAYS, STAYS_OR_FALLS)),
         Driver("zaber", "stage", SERIAL, _stage("zaber", "Zaber"), ARRIVES),
+        Driver("gcs2", "stage", SERIAL, _stage("gcs2", "Gcs2"), ARRIVES),
     )
 }
 

@@ -54,6 +54,7 @@ WIRES = {  # what carries the device of each driver; docs/devices.py reads it
     "u3v": ("usbip",),
     "sc10": ("pty", "socket", "rfc2217", "tcp"),
     "zaber": ("pty", "socket", "rfc2217", "tcp"),
+    "gcs2": ("pty", "socket", "rfc2217", "tcp"),
     "itc4000": ("usbtmc", "socket", "hislip", "vxi11", "serial"),
     "pm100d": ("usbtmc", "socket", "hislip", "vxi11", "serial"),
 }

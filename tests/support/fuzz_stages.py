@@ -9,12 +9,20 @@ from fuzz_target import FEED_NS, Feed, Target, renewed
 from stages import FAMILIES
 
 from controller.services.lockstep import Lockstep
+from hal.devices.gcs2 import Gcs2
 from hal.devices.zaber import Zaber
 from hal.errors import HalError
+from hal.wires.lines import Lines
 from sim_hw.timeline import Timeline
 
 SLOW = 4  # a part of the inputs of CI: they drive whole devices
 STAGE_COMMANDS = {
+    "gcs2": [
+        b"SVO 1 1\nFRF 1\n\x05",
+        b"MOV 1 2.5\nERR?\n",
+        b"POS? 1\nSPA? 1 0x7000601\n",
+        b"HLT 1\n\x18VEL 1 2\nHLP?\n",
+    ],
     "zaber": [b"/1 1 01 move abs 12345:B1\n", b"/\n/1 get pos\n", b"/1 0 02 set comm.checksum 1\n", b"/1 1 home\n"],
 }
 
@@ -36,6 +44,26 @@ def zaber_reply() -> Feed:
         stage._in_step, stage._number, wire.says, wire.waiting = True, 6, data, b""
         wire._pending.clear()
         stage.status()
+
+    return feed
+
+
+def gcs2_reply() -> Feed:
+    clock = Lockstep(Timeline())
+    wire = FedWire(clock)
+    stage = Gcs2.__new__(Gcs2)
+    stage._clock, stage._name, stage._wire, stage._bit = clock, "stage", wire, 1
+    stage._lines = Lines(wire, clock, b"\n*IDN?\n", rb".*Physik Instrumente", 0.3, b"", told_end=b"\n")
+
+    def feed(data: bytes) -> None:
+        stage._lines._in_step, wire.says, wire.waiting = True, data, b""
+        wire._pending.clear()
+        if b"=" in data:
+            stage._number("POS?")
+        elif b" \n" in data:
+            stage._axes()
+        else:
+            stage._moves()
 
     return feed
 
@@ -65,6 +93,13 @@ STAGES = (
         [b"@01 1 07 OK IDLE -- 12345:36\r\n", b"!01 1 IDLE --:96\r\n@01 1 07 RJ BUSY WR BADDATA:DE\r\n"],
         (HalError,),
         _checked,
+        slow=SLOW,
+    ),
+    Target(
+        "gcs2 replies",
+        gcs2_reply,
+        [b"1=12.5000000\n", b"A \n", b"1 \n2 \n3\n", b"1=-1.5E-05\n"],
+        (HalError,),
         slow=SLOW,
     ),
     *(Target(f"emulated {name}", renewed(emulated(name)), seeds, slow=SLOW) for name, seeds in STAGE_COMMANDS.items()),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hal.clock import Clock
-from hal.devices import zaber
+from hal.devices import gcs2, zaber
 from sim_hw.devices.stages import STAGES
 from sim_hw.devices.zaber import MICROSTEP_MM
 from sim_hw.timeline import Timeline
@@ -29,5 +29,6 @@ class Family:
 
 
 FAMILIES = {
+    "gcs2": Family(STAGES["gcs2"], gcs2.Gcs2, 115_200, 1e-4),
     "zaber": Family(STAGES["zaber"], zaber.Zaber, 115_200, MICROSTEP_MM),
 }
