@@ -76,7 +76,7 @@ RIG_KEYS = {
     "stage.driver": "a rig without [stage] is complete",
     "stage.resource": "where it is, or `emulated`",
     "stage.baud": "as the controller is set",
-    "stage.axis": "as its protocol calls it: zaber `DEVICE AXIS`, gcs2 its identifier; empty: the first",
+    "stage.axis": "as its protocol calls it: zaber `UNIT AXIS`, gcs2 a name, xps `GROUP.POSITIONER`; empty: its first",
     "stage.travel_min_mm": "soft limit from its home, inside the one that the controller keeps",
     "stage.travel_max_mm": "the other end",
     "stage.resolution_mm": "its smallest step; where the protocol counts (zaber), one count, from the data sheet",

@@ -265,10 +265,12 @@ def _in_memory(rig_path: Path, wanted: list[str], world: World, devices: Devices
     plugged = {"camera": camera, **instruments}
     for name, device in plugged.items():
         usb.plug(name, device)
-    by_device = {
+    by_device: dict[str, SerialLine] = {
         device: SerialLine(world.timeline, getattr(devices, device), getattr(checked, device).baud)
         for device in _on_lines(checked)
     }
+    if hasattr(devices.stage, "another"):  # a unit of several connections
+        by_device["stage"].add(devices.stage.another())
     lines = {f"{device}-{number}": line for device, line in by_device.items()}
     stack = ExitStack()
     resources = stack.enter_context(memory_serial.serving(lines, lockstep))
@@ -348,6 +350,7 @@ def _in_real_time(
     from sim_hw.wires.pty import PtyPort
     from sim_hw.wires.rawsocket import RawSocketServer
     from sim_hw.wires.reactor import Reactor
+    from sim_hw.wires.tcp import TcpSessions
     from sim_hw.wires.usbip import UsbipServer
 
     FrameRenderer.warm_up()
@@ -374,6 +377,12 @@ def _in_real_time(
     }
     for name in _on_lines(rig):
         device = getattr(devices, name)
+        if hasattr(device, "another"):  # a unit of several connections, which no pty has
+            sessions = TcpSessions(reactor, device.another)
+            stack.callback(sessions.close)
+            addresses[name], carriers[name] = sessions.resource, sessions
+            cables[name] = (sessions.hang_up, sessions.plug_in)
+            continue
         line = SerialLine(world.timeline, device, getattr(rig, name).baud)
         port = PtyPort(line, reactor, run_dir.absolute() / name if run_dir is not None else None)
         stack.callback(port.close)

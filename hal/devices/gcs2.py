@@ -39,11 +39,11 @@ class Gcs2(LinearStage):
 
     def status(self) -> StageStatus:
         """Where it is now and whether it moves. Raises WireError, ProtocolError."""
+        moving = self._moves()  # first: where it stands then is where it came to rest
+        powered, referenced = self._number("SVO?") == 1, self._number("FRF?") == 1
         position_mm, asked_ns = self._number("POS?"), self._lines.asked_ns
         line_ns = round(10 * 16 / self._wire.baud * NS) if self._wire.baud else 0
-        read_ns = max(asked_ns, self._clock.now_ns() - line_ns)
-        moving, powered, referenced = self._moves(), self._number("SVO?") == 1, self._number("FRF?") == 1
-        return StageStatus(read_ns, position_mm, moving, referenced, powered)
+        return StageStatus(max(asked_ns, self._clock.now_ns() - line_ns), position_mm, moving, referenced, powered)
 
     def home(self) -> None:
         """Be on the way to its reference switch. Raises DeviceError when it refuses."""

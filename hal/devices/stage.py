@@ -40,7 +40,7 @@ class LinearStage(ABC):
             travel = self._soft(travel_mm, self._limits_mm())
             self.capabilities = StageCapabilities(travel, resolution_mm, speed_max_mm_s)
         except HalError:
-            self._wire.close()
+            self.close()
             raise
 
     @abstractmethod

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from sim_hw.devices.gcs2 import Gcs2
+from sim_hw.devices.xps import Xps
 from sim_hw.devices.zaber import Zaber
 
 #: Called with the Timeline.
-STAGES: dict[str, Callable[..., Any]] = {"zaber": Zaber, "gcs2": Gcs2}
+STAGES: dict[str, Callable[..., Any]] = {"zaber": Zaber, "gcs2": Gcs2, "xps": Xps}

@@ -35,7 +35,7 @@ from sim_hw.wires.pty import PtyPort
 from sim_hw.wires.rawsocket import RawSocketServer
 from sim_hw.wires.rfc2217 import Rfc2217Server
 from sim_hw.wires.scpi_line import ScpiLine
-from sim_hw.wires.tcp import TcpServer
+from sim_hw.wires.tcp import TcpServer, TcpSessions
 from sim_hw.wires.usbip import UsbipServer
 from sim_hw.wires.vxi11 import Vxi11Server
 
@@ -55,6 +55,7 @@ WIRES = {  # what carries the device of each driver; docs/devices.py reads it
     "sc10": ("pty", "socket", "rfc2217", "tcp"),
     "zaber": ("pty", "socket", "rfc2217", "tcp"),
     "gcs2": ("pty", "socket", "rfc2217", "tcp"),
+    "xps": ("socket", "tcp"),
     "itc4000": ("usbtmc", "socket", "hislip", "vxi11", "serial"),
     "pm100d": ("usbtmc", "socket", "hislip", "vxi11", "serial"),
 }
@@ -152,6 +153,9 @@ def served(driver: str, wire: str, world: World, loop: Loop) -> tuple[Any, str]:
             return stream(wire, easycomm.EasyComm(timeline, axes, **LIMITS), world, loop, BAUD[driver])
         case _ if driver in FAMILIES:
             return stream(wire, FAMILIES[driver].emulator(timeline, axes), world, loop, BAUD[driver])
+        case "xps":  # two connections to one unit
+            sessions = TcpSessions(loop.reactor, STAGE_FAMILIES[driver].emulator(timeline).another)
+            return sessions, sessions.resource.replace("tcp", wire)
         case _ if driver in STAGE_FAMILIES:
             return stream(wire, STAGE_FAMILIES[driver].emulator(timeline), world, loop, STAGE_FAMILIES[driver].baud)
         case "beamboard":

@@ -14,7 +14,6 @@ from hal.traits import Stage
 from sim_hw.faults.panel import Faults, Reach
 from sim_hw.faults.table import TABLE
 from sim_hw.timeline import NS, Timeline
-from sim_hw.wires.line import SerialLine
 from sim_hw.wires.memory_serial import serving
 
 CALLS = 12
@@ -43,8 +42,7 @@ class Bench:
         self.timeline = Timeline()
         self.family = FAMILIES[family]
         self.emulator = self.family.emulator(self.timeline)
-        line = SerialLine(self.timeline, self.emulator, self.family.baud)
-        self.line = line
+        self.line = line = self.family.line(self.timeline, self.emulator)
         reach = Reach(line, line.hang_up, line.plug_in, self.emulator.conditions())
         self.faults = Faults(self.timeline, np.random.default_rng(7), {"stage": reach})
         self.clock = Lockstep(self.timeline)

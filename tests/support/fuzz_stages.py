@@ -10,6 +10,7 @@ from stages import FAMILIES
 
 from controller.services.lockstep import Lockstep
 from hal.devices.gcs2 import Gcs2
+from hal.devices.xps import Calls, Xps
 from hal.devices.zaber import Zaber
 from hal.errors import HalError
 from hal.wires.lines import Lines
@@ -17,6 +18,12 @@ from sim_hw.timeline import Timeline
 
 SLOW = 4  # a part of the inputs of CI: they drive whole devices
 STAGE_COMMANDS = {
+    "xps": [
+        b"GroupInitialize(Group1)GroupHomeSearch(Group1)",
+        b"GroupMoveAbsolute(Group1.Pos,1.5)GroupMoveAbort(Group1)",
+        b"GroupStatusGet(Group1,int *)",
+        b"PositionerSGammaParametersSet(Group1.Pos,1,2,0.1,0.1)",
+    ],
     "gcs2": [
         b"SVO 1 1\nFRF 1\n\x05",
         b"MOV 1 2.5\nERR?\n",
@@ -68,6 +75,24 @@ def gcs2_reply() -> Feed:
     return feed
 
 
+def xps_reply() -> Feed:
+    clock = Lockstep(Timeline())
+    wire = FedWire(clock)
+    stage = Xps.__new__(Xps)
+    stage._clock, stage._name, stage._wire, stage._group = clock, "stage", wire, "Group1"
+    stage._calls = Calls(wire)
+
+    def feed(data: bytes) -> None:
+        stage._calls.in_step, wire.says, wire.waiting = True, data, b""
+        wire._pending.clear()
+        if b"." in data:
+            stage._numbers("GroupPositionCurrentGet(Group1.Pos,double *)", 1)
+        else:
+            stage._state()
+
+    return feed
+
+
 def emulated(family: str) -> Callable[[], Feed]:
     """An emulator of stages.FAMILIES, for which a little time passes after each input."""
 
@@ -101,6 +126,9 @@ STAGES = (
         [b"1=12.5000000\n", b"A \n", b"1 \n2 \n3\n", b"1=-1.5E-05\n"],
         (HalError,),
         slow=SLOW,
+    ),
+    Target(
+        "xps replies", xps_reply, [b"0,1.5000000,EndOfAPI", b"0,44,EndOfAPI", b"-22,,EndOfAPI"], (HalError,), slow=SLOW
     ),
     *(Target(f"emulated {name}", renewed(emulated(name)), seeds, slow=SLOW) for name, seeds in STAGE_COMMANDS.items()),
 )

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from hal.clock import Clock
-from hal.devices import gcs2, zaber
+from hal.devices import gcs2, xps, zaber
 from sim_hw.devices.stages import STAGES
 from sim_hw.devices.zaber import MICROSTEP_MM
 from sim_hw.timeline import Timeline
+from sim_hw.wires.line import SerialLine
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,13 @@ class Family:
     resolution_mm: float
     travel_mm: tuple[float, float] = (1.0, 24.0)
 
+    def line(self, timeline: Timeline, emulator: Any) -> SerialLine:
+        """Its line, with a second connection where the unit takes several."""
+        line = SerialLine(timeline, emulator, self.baud)
+        if hasattr(emulator, "another"):
+            line.add(emulator.another())
+        return line
+
     def open(self, resource: str, clock: Clock, **more: Any) -> Any:
         given = {"travel_mm": self.travel_mm, "resolution_mm": self.resolution_mm, "speed_max_mm_s": 8.0} | more
         return self.driver(resource, self.baud, clock, **given)
@@ -30,5 +38,6 @@ class Family:
 
 FAMILIES = {
     "gcs2": Family(STAGES["gcs2"], gcs2.Gcs2, 115_200, 1e-4),
+    "xps": Family(STAGES["xps"], xps.Xps, 115_200, 1e-5),
     "zaber": Family(STAGES["zaber"], zaber.Zaber, 115_200, MICROSTEP_MM),
 }

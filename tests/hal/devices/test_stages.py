@@ -13,7 +13,6 @@ from hal.conformance import SUITES, Terms, run_suite
 from hal.errors import DeviceError, HalError, WireError
 from hal.traits import Stage, StageStatus
 from sim_hw.timeline import NS, Timeline
-from sim_hw.wires.line import SerialLine
 from sim_hw.wires.memory_serial import serving
 
 
@@ -22,7 +21,7 @@ class Bench:
         self.timeline = Timeline()
         self.family = family
         self.emulator = family.emulator(self.timeline)
-        self.line = SerialLine(self.timeline, self.emulator, family.baud)
+        self.line = family.line(self.timeline, self.emulator)
         self.clock = Lockstep(self.timeline)
 
     def open(self, **more: object) -> Stage:
@@ -139,7 +138,9 @@ def test_a_host_that_dies_under_way_leaves_a_stage_that_the_next_one_stops(bench
     stage = bench.homed()
     stage.go_to(20.0)
     bench.wait(0.5)
-    bench.line.taken = False
+    for line in (bench.line, bench.line.beside):
+        if line is not None:
+            line.taken = False
     bench.open()
     bench.wait(0.3)
     assert not bench.emulator.carriage.moving
