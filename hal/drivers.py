@@ -219,6 +219,7 @@ DRIVERS: dict[str, Driver] = {
         Driver("sc10", "shutter", SERIAL, _sc10, StoppedBy(STAYS, STAYS, STAYS_OR_FALLS)),
         Driver("zaber", "stage", SERIAL, _stage("zaber", "Zaber"), ARRIVES),
         Driver("gcs2", "stage", SERIAL, _stage("gcs2", "Gcs2"), ARRIVES),
+        Driver("apt", "stage", SERIAL, _stage("apt", "Apt"), ARRIVES),
         Driver("xps", "stage", SOCKETS, _stage("xps", "Xps"), ARRIVES),
     )
 }

@@ -55,6 +55,17 @@ class Carriage:
         return self._timeline.now_ns < self.ends_ns
 
     @property
+    def homing(self) -> bool:
+        """It is under way to its switch."""
+        self._arrive()
+        return self._homing
+
+    @property
+    def velocity_mm_s(self) -> float:
+        """How fast it moves, away from its switch."""
+        return self._state()[1]
+
+    @property
     def referenced(self) -> bool:
         """It has been at its switch since its power came, and knows where it is."""
         self._arrive()

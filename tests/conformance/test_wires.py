@@ -55,6 +55,7 @@ WIRES = {  # what carries the device of each driver; docs/devices.py reads it
     "sc10": ("pty", "socket", "rfc2217", "tcp"),
     "zaber": ("pty", "socket", "rfc2217", "tcp"),
     "gcs2": ("pty", "socket", "rfc2217", "tcp"),
+    "apt": ("pty", "socket", "rfc2217", "tcp"),
     "xps": ("socket", "tcp"),
     "itc4000": ("usbtmc", "socket", "hislip", "vxi11", "serial"),
     "pm100d": ("usbtmc", "socket", "hislip", "vxi11", "serial"),

@@ -9,6 +9,7 @@ from fuzz_target import FEED_NS, Feed, Target, renewed
 from stages import FAMILIES
 
 from controller.services.lockstep import Lockstep
+from hal.devices.apt import Apt
 from hal.devices.gcs2 import Gcs2
 from hal.devices.xps import Calls, Xps
 from hal.devices.zaber import Zaber
@@ -17,7 +18,14 @@ from hal.wires.lines import Lines
 from sim_hw.timeline import Timeline
 
 SLOW = 4  # a part of the inputs of CI: they drive whole devices
+APT_STATUS = bytes.fromhex("91040e00 8150 0100 00860000 0000 0000 00240080")
 STAGE_COMMANDS = {
+    "apt": [
+        bytes.fromhex("53040600d001 0100 00860000 900401005001"),
+        bytes.fromhex("430401005001 900401005001"),
+        bytes.fromhex("050000005001 140401005001 240401005001"),
+        bytes.fromhex("13040e00d001 0100 00000000 06010000 67b50b00 100201025001"),
+    ],
     "xps": [
         b"GroupInitialize(Group1)GroupHomeSearch(Group1)",
         b"GroupMoveAbsolute(Group1.Pos,1.5)GroupMoveAbort(Group1)",
@@ -93,6 +101,20 @@ def xps_reply() -> Feed:
     return feed
 
 
+def apt_reply() -> Feed:
+    clock = Lockstep(Timeline())
+    wire = FedWire(clock)
+    stage = Apt.__new__(Apt)
+    stage._clock, stage._name, stage._wire, stage._resolution_mm = clock, "stage", wire, 1e-3
+
+    def feed(data: bytes) -> None:
+        stage._in_step, wire.says, wire.waiting = True, data, b""
+        wire._pending.clear()
+        stage.status()
+
+    return feed
+
+
 def emulated(family: str) -> Callable[[], Feed]:
     """An emulator of stages.FAMILIES, for which a little time passes after each input."""
 
@@ -130,5 +152,6 @@ STAGES = (
     Target(
         "xps replies", xps_reply, [b"0,1.5000000,EndOfAPI", b"0,44,EndOfAPI", b"-22,,EndOfAPI"], (HalError,), slow=SLOW
     ),
+    Target("apt replies", apt_reply, [APT_STATUS, bytes.fromhex("4404010001 50") + APT_STATUS], (HalError,), slow=SLOW),
     *(Target(f"emulated {name}", renewed(emulated(name)), seeds, slow=SLOW) for name, seeds in STAGE_COMMANDS.items()),
 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hal.clock import Clock
-from hal.devices import gcs2, xps, zaber
+from hal.devices import apt, gcs2, xps, zaber
 from sim_hw.devices.stages import STAGES
 from sim_hw.devices.zaber import MICROSTEP_MM
 from sim_hw.timeline import Timeline
@@ -38,6 +38,7 @@ class Family:
 
 FAMILIES = {
     "gcs2": Family(STAGES["gcs2"], gcs2.Gcs2, 115_200, 1e-4),
+    "apt": Family(STAGES["apt"], apt.Apt, 115_200, 1 / 34304),
     "xps": Family(STAGES["xps"], xps.Xps, 115_200, 1e-5),
     "zaber": Family(STAGES["zaber"], zaber.Zaber, 115_200, MICROSTEP_MM),
 }
