@@ -63,6 +63,23 @@ GOES_ON = StoppedBy(
 
 
 @dataclass(frozen=True, slots=True)
+class StopAxes:
+    """The function of hal.devices.`module` that brings the axes to rest, knowing nothing of the line."""
+
+    module: str
+    function: str = "stop_axes"
+
+    def load(self) -> Callable[[StreamWire, Clock], None]:
+        """Import it: a guardian does so before it is needed."""
+        found: Callable[[StreamWire, Clock], None] = getattr(import_module(f"hal.devices.{self.module}"), self.function)
+        return found
+
+    def __call__(self, wire: StreamWire, clock: Clock) -> None:
+        """Stop them. Raises HalError unless the device has acknowledged it."""
+        self.load()(wire, clock)
+
+
+@dataclass(frozen=True, slots=True)
 class Driver:
     """One row of the table."""
 
@@ -71,7 +88,7 @@ class Driver:
     resources: tuple[str, ...]  # kinds of resource that it opens, as they are written
     open: Callable[[Rig, Clock], Any]
     stopped_by: StoppedBy
-    stop_axes: Callable[[StreamWire, Clock], None] | None = None  # for the guardian: devices that keep moving
+    stop_axes: StopAxes | None = None  # for the guardian: devices that keep moving
     reads_back: tuple[str, ...] = ()  # of READ_BACKS
 
     @property
@@ -117,15 +134,6 @@ def _rotator(module: str, name: str, *keys: str) -> Callable[[Rig, Clock], Any]:
         )
 
     return opened
-
-
-def _stop_of(module: str, name: str = "stop_axes") -> Callable[[StreamWire, Clock], None]:
-    """The function of hal.devices.`module` that stops the axes."""
-
-    def stop(wire: StreamWire, clock: Clock) -> None:
-        getattr(import_module(f"hal.devices.{module}"), name)(wire, clock)
-
-    return stop
 
 
 def _u3v(rig: Rig, clock: Clock) -> Any:
@@ -180,7 +188,7 @@ DRIVERS: dict[str, Driver] = {
             SERIAL,
             _mount("nexstar", "NexStar"),
             KEEPS_ITS_RATE,
-            _stop_of("nexstar"),
+            StopAxes("nexstar"),
         ),
         Driver(
             "easycomm",
@@ -188,22 +196,22 @@ DRIVERS: dict[str, Driver] = {
             SERIAL,
             _mount("easycomm", "EasyComm"),
             KEEPS_ITS_RATE,
-            _stop_of("easycomm"),
+            StopAxes("easycomm"),
         ),
-        Driver("easycomm2", "gimbal", SERIAL, _rotator(_STANDARD, "EasyComm2"), GOES_ON, _stop_of(_STANDARD)),
-        Driver("easycomm3", "gimbal", SERIAL, _rotator(_STANDARD, "EasyComm3"), KEEPS_ITS_RATE, _stop_of(_STANDARD)),
-        Driver("gs232a", "gimbal", SERIAL, _rotator("gs232", "Gs232a"), GOES_ON, _stop_of("gs232")),
-        Driver("gs232b", "gimbal", SERIAL, _rotator("gs232", "Gs232b"), GOES_ON, _stop_of("gs232")),
-        Driver("rot1prog", "gimbal", SERIAL, _rotator("spid", "Rot1Prog"), GOES_ON, _stop_of("spid", "stop_azimuth")),
-        Driver("rot2prog", "gimbal", SERIAL, _rotator("spid", "Rot2Prog"), GOES_ON, _stop_of("spid")),
-        Driver("md01", "gimbal", SERIAL, _rotator("spid", "Md01"), GOES_ON, _stop_of("spid")),
+        Driver("easycomm2", "gimbal", SERIAL, _rotator(_STANDARD, "EasyComm2"), GOES_ON, StopAxes(_STANDARD)),
+        Driver("easycomm3", "gimbal", SERIAL, _rotator(_STANDARD, "EasyComm3"), KEEPS_ITS_RATE, StopAxes(_STANDARD)),
+        Driver("gs232a", "gimbal", SERIAL, _rotator("gs232", "Gs232a"), GOES_ON, StopAxes("gs232")),
+        Driver("gs232b", "gimbal", SERIAL, _rotator("gs232", "Gs232b"), GOES_ON, StopAxes("gs232")),
+        Driver("rot1prog", "gimbal", SERIAL, _rotator("spid", "Rot1Prog"), GOES_ON, StopAxes("spid", "stop_azimuth")),
+        Driver("rot2prog", "gimbal", SERIAL, _rotator("spid", "Rot2Prog"), GOES_ON, StopAxes("spid")),
+        Driver("md01", "gimbal", SERIAL, _rotator("spid", "Md01"), GOES_ON, StopAxes("spid")),
         Driver(
             "rotctld",
             "gimbal",
             SOCKETS,
             _rotator("rotctld", "Rotctld", "position_step_deg"),
             GOES_ON,
-            _stop_of("rotctld"),
+            StopAxes("rotctld"),
         ),
         Driver("u3v", "camera", USB, _u3v, StoppedBy(NOTHING_MOVES, NOTHING_MOVES, NOTHING_MOVES)),
         Driver("beamboard", "beam_board", SERIAL, _beamboard, StoppedBy(WATCHDOG, WATCHDOG, WATCHDOG)),

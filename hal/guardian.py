@@ -16,7 +16,6 @@ import subprocess
 import sys
 from argparse import ArgumentParser
 from collections.abc import Callable
-from importlib import import_module
 from typing import TYPE_CHECKING, Self
 
 from hal.clock import NS, Clock, Deadline, RealClock
@@ -164,7 +163,8 @@ def main() -> int:
     # What ends the owner must not end its guardian first: whatever happens, the pipe decides.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    import_module(f"hal.devices.{options.driver}")  # now, not when it is needed
+    if (stop_axes := DRIVERS[options.driver].stop_axes) is not None:
+        stop_axes.load()  # now, not when it is needed
     return watch(
         sys.stdin.fileno(),
         sys.stdout.fileno(),

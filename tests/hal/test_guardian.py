@@ -14,6 +14,7 @@ import pytest
 
 from hal.clock import NS, RealClock
 from hal.devices.nexstar import NexStar
+from hal.drivers import DRIVERS
 from hal.errors import ResourceError
 from hal.guardian import DISMISSED, READY, Guardian, guard, stop_device, watch
 from hal.rig import DEVICES, load_rig
@@ -146,6 +147,18 @@ def test_a_guardian_that_ended_by_itself_is_noticed_and_can_be_dismissed(mount: 
 
     guardian.dismiss()
     assert not guardian.alive
+
+
+@pytest.mark.parametrize("driver", [name for name, row in DRIVERS.items() if row.stop_axes is not None])
+def test_every_driver_names_a_function_that_stops_its_axes(driver: str) -> None:
+    stop_axes = DRIVERS[driver].stop_axes
+    assert stop_axes is not None
+    assert callable(stop_axes.load())
+
+
+def test_a_guardian_watches_a_device_whose_module_has_another_name_than_its_driver() -> None:
+    with Guardian.start("rot2prog", "serial:///dev/null", 600) as guardian:
+        assert guardian.alive
 
 
 def test_a_guardian_that_does_not_come_up_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
