@@ -73,7 +73,7 @@ RIG_KEYS = {
     "shutter.driver": "a rig without [shutter] is complete; with it, it opens for emission alone, and votes",
     "shutter.resource": "where it is, or `emulated`",
     "shutter.baud": "as the controller is set",
-    "stage.driver": "a rig without [stage] is complete",
+    "stage.driver": "a rig without [stage] is complete; with it, `boresight rig stage` moves it",
     "stage.resource": "where it is, or `emulated`",
     "stage.baud": "as the controller is set",
     "stage.axis": "as its protocol calls it: zaber `UNIT AXIS`, gcs2 a name, xps `GROUP.POSITIONER`; empty: its first",

@@ -50,6 +50,7 @@ class StoppedBy:
 
 _THERE = "nothing: it goes to where it was sent, inside its soft limits, and stops there"
 ARRIVES = StoppedBy(_THERE, _THERE, _THERE)
+STOPPED_ON_ITS_WAY = StoppedBy("the guardian process takes its port and sends stop, 0.5 s", _THERE, _THERE)
 KEEPS_ITS_RATE = StoppedBy(
     process="the guardian process takes its port and sends stop, 0.5 s",
     cable=f"nothing: it keeps its last rate; {CUT_OFF}",
@@ -225,9 +226,9 @@ DRIVERS: dict[str, Driver] = {
         ),
         Driver("pm100d", "power_meter", VISA, _pm100d, StoppedBy(NOTHING_MOVES, NOTHING_MOVES, NOTHING_MOVES)),
         Driver("sc10", "shutter", SERIAL, _sc10, StoppedBy(STAYS, STAYS, STAYS_OR_FALLS)),
-        Driver("zaber", "stage", SERIAL, _stage("zaber", "Zaber"), ARRIVES),
-        Driver("gcs2", "stage", SERIAL, _stage("gcs2", "Gcs2"), ARRIVES),
-        Driver("apt", "stage", SERIAL, _stage("apt", "Apt"), ARRIVES),
+        Driver("zaber", "stage", SERIAL, _stage("zaber", "Zaber"), STOPPED_ON_ITS_WAY, StopAxes("zaber")),
+        Driver("gcs2", "stage", SERIAL, _stage("gcs2", "Gcs2"), STOPPED_ON_ITS_WAY, StopAxes("gcs2")),
+        Driver("apt", "stage", SERIAL, _stage("apt", "Apt"), STOPPED_ON_ITS_WAY, StopAxes("apt")),
         Driver("xps", "stage", SOCKETS, _stage("xps", "Xps"), ARRIVES),
     )
 }

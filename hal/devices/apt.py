@@ -15,13 +15,15 @@ import struct
 from contextlib import suppress
 from typing import Final
 
-from hal.clock import NS, Deadline
+from hal.clock import NS, Clock, Deadline
 from hal.devices.stage import LinearStage
 from hal.errors import DeviceError, ProtocolError, WireTimeout
 from hal.traits import Identity, Pair, StageStatus
+from hal.wires.stream import StreamWire
 
 REPLY_TIMEOUT_S: Final = 0.3
 QUIET_S: Final = 0.03
+LONGEST_REPLY: Final = 256
 HEADER: Final = struct.Struct("<HBBBB")
 HOST, UNIT, LONG, CHANNEL = 0x01, 0x50, 0x80, 1
 STOP_UPDATES, REQUEST_INFO, INFO, FAULT, RICH_FAULT = 0x0012, 0x0005, 0x0006, 0x0080, 0x0081
@@ -46,6 +48,17 @@ WARNINGS: Final = {
 INTERVAL_S: Final = 2048 / 6e6
 IMMEDIATE, PROFILED, IGNORED = 1, 2, 1
 FAR_MM: Final = 1e4  # where the controller itself keeps to no limit
+
+
+def stop_axes(wire: StreamWire, clock: Clock) -> None:
+    """Bring the axis to rest, knowing nothing of the line. Raises HalError unless the unit tells its status then."""
+    wire.drain(QUIET_S)
+    for number, parameter in ((STOP, PROFILED), (REQUEST_STATUS, 0)):
+        wire.write(HEADER.pack(number, CHANNEL, parameter, UNIT, HOST))
+    deadline = Deadline(clock, REPLY_TIMEOUT_S)
+    told = b""
+    while struct.pack("<H", STATUS_TOLD) not in told:
+        told += wire.read_some(LONGEST_REPLY, deadline.remaining_s)
 
 
 class Apt(LinearStage):

@@ -12,14 +12,16 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from hal.clock import NS
+from hal.clock import NS, Clock
 from hal.devices.stage import LinearStage
 from hal.errors import DeviceError, ProtocolError, WireTimeout
 from hal.traits import Identity, Pair, StageStatus
-from hal.wires.lines import Lines
+from hal.wires.lines import LONGEST_REPLY, Lines
+from hal.wires.stream import StreamWire
 
 REPLY_TIMEOUT_S: Final = 0.3
-MOVING: Final = b"\x05"
+MOVING, STOP = b"\x05", b"\x18"
+QUIET_S: Final = 0.02
 UNIT: Final = "0x7000601"  # parameter: the unit of the axis
 STOPPED: Final = 10  # after a halt, which is no error then
 ERRORS: Final = {
@@ -32,6 +34,15 @@ ERRORS: Final = {
     15: "it has no such axis",
     17: "a value is out of its range",
 }
+
+
+def stop_axes(wire: StreamWire, clock: Clock) -> None:
+    """Bring every axis to rest, knowing nothing of the line. Raises HalError unless the controller answers."""
+    wire.drain(QUIET_S)
+    wire.write(b"\n" + STOP + b"\nERR?\n")
+    reply = wire.read_until(b"\n", REPLY_TIMEOUT_S, LONGEST_REPLY).strip()
+    if not re.fullmatch(rb"-?\d{1,5}", reply):
+        raise ProtocolError(f"{wire.name}: answers its stop with {reply[:64]!r}.")
 
 
 class Gcs2(LinearStage):

@@ -14,10 +14,11 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from hal.clock import NS, Deadline
+from hal.clock import NS, Clock, Deadline
 from hal.devices.stage import LinearStage
 from hal.errors import DeviceError, ProtocolError, WireTimeout
 from hal.traits import Identity, Pair, StageStatus
+from hal.wires.stream import StreamWire
 
 REPLY_TIMEOUT_S: Final = 0.3
 QUIET_S: Final = 0.02
@@ -42,6 +43,16 @@ REFUSALS: Final = {
 def lrc(data: bytes) -> int:
     """What makes the sum of all bytes zero."""
     return -sum(data) & 0xFF
+
+
+def stop_axes(wire: StreamWire, clock: Clock) -> None:
+    """Bring every axis on the line to rest, knowing nothing of the line. Raises HalError unless one has heard it."""
+    wire.drain(QUIET_S)
+    said = b"0 0 99 stop"
+    wire.write(b"\n/%s:%02X\n" % (said, lrc(said)))  # the end completes half a command that may stand there
+    deadline = Deadline(clock, REPLY_TIMEOUT_S)
+    while not re.match(rb"@\d\d \d 99 OK ", wire.read_until(b"\n", deadline.remaining_s, LONGEST_REPLY)):
+        pass
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,9 @@ from stages import FAMILIES, Family
 
 from controller.services.lockstep import Lockstep
 from hal.conformance import SUITES, Terms, run_suite
+from hal.drivers import DRIVERS
 from hal.errors import DeviceError, HalError, WireError
+from hal.guardian import stop_device
 from hal.traits import Stage, StageStatus
 from sim_hw.timeline import NS, Timeline
 from sim_hw.wires.memory_serial import serving
@@ -175,3 +177,19 @@ def test_a_deaf_stage_is_an_error_when_it_is_opened(bench: Bench) -> None:
     with pytest.raises(HalError, match=r"stage: .* does not answer|stage: nothing"):
         bench.open()
     assert not bench.line.taken
+
+
+def test_the_guardians_stop_needs_to_know_nothing_of_the_line(bench: Bench, request: pytest.FixtureRequest) -> None:
+    name = request.node.callspec.params["bench"]
+    stage = bench.homed()
+    stage.go_to(20.0)
+    bench.wait(0.5)
+    bench.line.host_write(b"/1 1 0")  # half a command
+    stage.close()
+    begun_ns = bench.clock.now_ns()
+    assert stop_device(name, "simhw://stage", bench.family.baud, "stage", bench.clock, give_up_s=5.0)
+    assert bench.clock.now_ns() - begun_ns < NS // 2
+    if DRIVERS[name].stop_axes is not None:  # XPS: the guardian is told no group
+        bench.wait(0.3)
+        assert not bench.emulator.carriage.moving
+        assert 1.0 < bench.emulator.carriage.true_mm < 19.0
