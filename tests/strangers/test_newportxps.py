@@ -9,11 +9,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
 
-import newportxps.newportxps as library
 import pytest
-from newportxps import NewportXPS
-from newportxps.XPS_C8_drivers import XPS, XPSException
 from reactor_loop import Loop
 
 from hal.clock import NS, RealClock
@@ -56,24 +55,26 @@ class GivenFile:
 @dataclass
 class Bench:
     unit: Xps
-    host: NewportXPS
+    host: Any  # the library's
     port: int
+    drivers: ModuleType
 
 
 @pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+def bench(monkeypatch: pytest.MonkeyPatch, package: Callable[[str], ModuleType]) -> Iterator[Bench]:
+    library, drivers = package("newportxps.newportxps"), package("newportxps.XPS_C8_drivers")
     monkeypatch.setattr(library, "FTPWrapper", GivenFile)
     timeline = Timeline()
     with Loop(timeline) as loop:
         unit = Xps(timeline)
         server = loop.call(lambda: TcpSessions(loop.reactor, unit.another))
-        host = NewportXPS("127.0.0.1", port=server.port)
-        yield Bench(unit, host, server.port)
+        host = library.NewportXPS("127.0.0.1", port=server.port)
+        yield Bench(unit, host, server.port, drivers)
         host.disconnect()
         loop.call(server.close)
 
 
-def homed(host: NewportXPS) -> NewportXPS:
+def homed(host: Any) -> Any:
     host.initialize_group("Group1")
     host.home_group("Group1")  # returns when it is there
     return host
@@ -101,10 +102,10 @@ def test_it_initialises_homes_moves_and_reads_the_position(bench: Bench) -> None
 
 
 def test_it_maps_every_error_to_its_number_and_its_words(bench: Bench) -> None:
-    with pytest.raises(XPSException, match=r"Not allowed action \[Error -22\]"):
+    with pytest.raises(bench.drivers.XPSException, match=r"Not allowed action \[Error -22\]"):
         bench.host.move_stage("Group1.Pos", 3.0)
     host = homed(bench.host)
-    with pytest.raises(XPSException, match=r"Parameter out of range or incorrect \[Error -17\]"):
+    with pytest.raises(bench.drivers.XPSException, match=r"Parameter out of range or incorrect \[Error -17\]"):
         host.move_stage("Group1.Pos", 51.0)
     assert host._xps.GroupStatusGet(host._sid, "Nothing")[0] == -19
     assert host._xps.PositionerErrorGet(host._sid, "Group1.No")[0] == -18
@@ -116,12 +117,12 @@ def test_a_second_connection_asks_and_aborts_while_the_first_waits_for_its_motio
     def move() -> None:
         try:
             host.move_stage("Group1.Pos", 50.0)
-        except XPSException as error:
+        except bench.drivers.XPSException as error:
             errors.append(str(error))
 
     mover = threading.Thread(target=move)
     mover.start()
-    other = XPS()
+    other = bench.drivers.XPS()
     connection = other.TCP_ConnectToServer("127.0.0.1", bench.port, 5)
     until(lambda: other.GroupStatusGet(connection, "Group1")[1] == 44)
     assert other.GroupMoveAbort(connection, "Group1")[0] == 0

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any
 
 import pytest
 from reactor_loop import Loop
-from thorlabs_apt_device import KDC101
 
 from hal.clock import NS, RealClock
 from sim_hw.devices.apt import COUNTS_PER_MM, Apt
@@ -23,11 +24,13 @@ def unit() -> Apt:
 
 
 @pytest.fixture
-def stage(unit: Apt) -> Iterator[KDC101]:
+def stage(unit: Apt, package: Callable[[str], ModuleType]) -> Iterator[Any]:
     timeline = unit._timeline
     with Loop(timeline) as loop:
         port = loop.call(lambda: PtyPort(SerialLine(timeline, unit, 115_200), loop.reactor))
-        device = KDC101(serial_port=port.path, home=False, invert_direction_logic=False, swap_limit_switches=False)
+        device = package("thorlabs_apt_device").KDC101(
+            serial_port=port.path, home=False, invert_direction_logic=False, swap_limit_switches=False
+        )
         until(lambda: device.status["msg"] == "mot_get_dcstatusupdate")
         yield device
         device.close()
@@ -43,13 +46,13 @@ def until(so: Callable[[], bool]) -> None:
         clock.sleep_until(clock.now_ns() + NS // 100)
 
 
-def homed(stage: KDC101) -> KDC101:
+def homed(stage: Any) -> Any:
     stage.home()
     until(lambda: stage.status["homed"] and not stage.status["homing"])
     return stage
 
 
-def test_it_reads_the_parameters_of_the_controller(stage: KDC101) -> None:
+def test_it_reads_the_parameters_of_the_controller(stage: Any) -> None:
     until(lambda: bool(stage.velparams["max_velocity"]) and bool(stage.jogparams["step_size"]))
     # 34304 counts a mm, 767367.49 for 1 mm/s: Thorlabs' table of the MTS25-Z8
     assert stage.velparams["max_velocity"] == pytest.approx(2.4 * 767_367.49, rel=1e-6)
@@ -59,7 +62,7 @@ def test_it_reads_the_parameters_of_the_controller(stage: KDC101) -> None:
     assert not stage.status["homed"]
 
 
-def test_it_homes_moves_stops_and_reads_the_position(stage: KDC101, unit: Apt) -> None:
+def test_it_homes_moves_stops_and_reads_the_position(stage: Any, unit: Apt) -> None:
     homed(stage)
     assert stage.status["position"] == 0
     stage.move_absolute(COUNTS_PER_MM)
@@ -74,7 +77,7 @@ def test_it_homes_moves_stops_and_reads_the_position(stage: KDC101, unit: Apt) -
     assert 0.5 < unit.carriage.true_mm < 20.0
 
 
-def test_it_sees_that_the_motor_is_off_and_that_the_stage_sticks(stage: KDC101, unit: Apt) -> None:
+def test_it_sees_that_the_motor_is_off_and_that_the_stage_sticks(stage: Any, unit: Apt) -> None:
     homed(stage)
     stage.set_enabled(False)
     until(lambda: not stage.status["channel_enabled"])

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
 
 import pytest
 from reactor_loop import Loop
-from zaber_motion import Units
-from zaber_motion.ascii import Axis, Connection, WarningFlags
-from zaber_motion.exceptions import (
-    BadCommandException,
-    BadDataException,
-    DriverDisabledException,
-    MovementFailedException,
-)
 
 from sim_hw.devices.zaber import MICROSTEP_MM, Zaber
 from sim_hw.timeline import Timeline
@@ -25,32 +19,41 @@ pytestmark = pytest.mark.stranger
 END = round(50.8 / MICROSTEP_MM)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def its_thread() -> None:
-    """The library calls back from a thread of its own, which is there from its first connection until the end."""
-    with socket.create_server(("127.0.0.1", 0)) as server, Connection.open_tcp("127.0.0.1", server.getsockname()[1]):
+@pytest.fixture(scope="module")
+def library(package: Callable[[str], ModuleType]) -> ModuleType:
+    """It calls back from a thread of its own, which is there from its first connection until the end."""
+    library = package("zaber_motion.ascii")
+    port = library.Connection.open_tcp
+    with socket.create_server(("127.0.0.1", 0)) as server, port("127.0.0.1", server.getsockname()[1]):
         server.accept()[0].close()
+    return library
+
+
+@pytest.fixture(scope="module")
+def refused(library: ModuleType, package: Callable[[str], ModuleType]) -> ModuleType:
+    """Its exceptions."""
+    return package("zaber_motion.exceptions")
 
 
 @dataclass
 class Bench:
     unit: Zaber
-    connection: Connection
-    axis: Axis
+    axis: Any  # the library's
+    flags: Any
 
 
 @pytest.fixture
-def bench() -> Iterator[Bench]:
+def bench(library: ModuleType) -> Iterator[Bench]:
     timeline = Timeline()
     with Loop(timeline) as loop:
         unit = Zaber(timeline)
         server = loop.call(lambda: TcpServer(loop.reactor, unit))
-        with Connection.open_tcp("127.0.0.1", server.port) as connection:
+        with library.Connection.open_tcp("127.0.0.1", server.port) as connection:
             connection.checksum_enabled = True
             # Without its data base, which is on its maker's server, a device is not identified: its units are counts.
             (device,) = connection.detect_devices(identify_devices=False)
             device.generic_command("set comm.checksum 1")
-            yield Bench(unit, connection, device.get_axis(1))
+            yield Bench(unit, device.get_axis(1), library.WarningFlags)
         loop.call(server.close)
 
 
@@ -63,13 +66,13 @@ def test_it_finds_the_device_and_reads_its_settings(bench: Bench) -> None:
 
 def test_it_homes_moves_and_reads_the_position(bench: Bench) -> None:
     assert not bench.axis.is_homed()
-    assert bench.axis.warnings.get_flags() == {WarningFlags.NO_REFERENCE_POSITION}
+    assert bench.axis.warnings.get_flags() == {bench.flags.NO_REFERENCE_POSITION}
     bench.axis.home()  # returns when the axis is idle
     assert bench.axis.is_homed()
     assert bench.axis.get_position() == 0
     bench.axis.move_absolute(40_000)
     assert bench.axis.get_position() == 40_000
-    bench.axis.move_relative(-1000, Units.NATIVE)
+    bench.axis.move_relative(-1000)
     assert bench.axis.get_position() == 39_000
     bench.axis.move_absolute(0, wait_until_idle=False)
     assert bench.axis.is_busy()
@@ -77,23 +80,23 @@ def test_it_homes_moves_and_reads_the_position(bench: Bench) -> None:
     assert 0 < bench.axis.get_position() < 39_000
 
 
-def test_it_maps_every_refusal_to_its_exception(bench: Bench) -> None:
+def test_it_maps_every_refusal_to_its_exception(bench: Bench, refused: ModuleType) -> None:
     bench.axis.home()
-    with pytest.raises(BadDataException):
+    with pytest.raises(refused.BadDataException):
         bench.axis.move_absolute(END + 1)
-    with pytest.raises(BadCommandException):
+    with pytest.raises(refused.BadCommandException):
         bench.axis.generic_command("no such thing")
     bench.axis.driver_disable()
-    assert WarningFlags.DRIVER_DISABLED_NO_FAULT in bench.axis.warnings.get_flags()
-    with pytest.raises(DriverDisabledException):
+    assert bench.flags.DRIVER_DISABLED_NO_FAULT in bench.axis.warnings.get_flags()
+    with pytest.raises(refused.DriverDisabledException):
         bench.axis.move_absolute(1000)
     bench.axis.driver_enable()
     bench.axis.move_absolute(1000)
 
 
-def test_it_sees_that_the_stage_does_not_move(bench: Bench) -> None:
+def test_it_sees_that_the_stage_does_not_move(bench: Bench, refused: ModuleType) -> None:
     bench.axis.home()
     bench.unit.conditions()["stuck"]({})
-    with pytest.raises(MovementFailedException, match="Stalled and Stopped"):
+    with pytest.raises(refused.MovementFailedException, match="Stalled and Stopped"):
         bench.axis.move_absolute(END)
     assert bench.axis.get_position() == 0
