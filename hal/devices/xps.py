@@ -21,6 +21,7 @@ from hal.errors import DeviceError, HalError, ProtocolError, WireTimeout
 from hal.traits import Identity, Pair, StageStatus
 from hal.wires.opening import open_stream
 from hal.wires.stream import StreamWire
+from hal.wires.wirelog import SUFFIX, is_replay
 
 REPLY_TIMEOUT_S: Final = 0.3
 REFUSAL_S: Final = 0.05  # within which a call that is refused is answered
@@ -145,7 +146,10 @@ class Xps(LinearStage):
         self._group = self.axis.partition(".")[0]
         self._calls = Calls(self._wire)
         firmware = self._ask(FIRMWARE)
-        self._moves = Calls(open_stream(self._wire.resource, self._clock, f"{self._name}_moves", baud=self._wire.baud))
+        beside = self._wire.resource
+        if is_replay(beside):  # each connection has a log of its own
+            beside = beside.removesuffix(SUFFIX) + "_moves" + SUFFIX
+        self._moves = Calls(open_stream(beside, self._clock, f"{self._name}_moves", baud=self._wire.baud))
         return {"model": firmware.split()[0], "firmware": firmware}
 
     def _limits_mm(self) -> Pair:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from stages import FAMILIES, Family
@@ -14,6 +15,7 @@ from hal.drivers import DRIVERS
 from hal.errors import DeviceError, HalError, WireError
 from hal.guardian import stop_device
 from hal.traits import Stage, StageStatus
+from hal.wires import wirelog
 from sim_hw.timeline import NS, Timeline
 from sim_hw.wires.memory_serial import serving
 
@@ -193,3 +195,13 @@ def test_the_guardians_stop_needs_to_know_nothing_of_the_line(bench: Bench, requ
         bench.wait(0.3)
         assert not bench.emulator.carriage.moving
         assert 1.0 < bench.emulator.carriage.true_mm < 19.0
+
+
+def test_the_replay_of_its_wire_log_does_the_same(bench: Bench, tmp_path: Path) -> None:
+    with wirelog.logging_to(tmp_path):
+        seen = run_suite("stage", SUITES["stage"], bench.open, bench.clock)
+    clock = Lockstep(Timeline())
+    resource = f"replay://{tmp_path}/stage.wire.jsonl"
+    again = run_suite("stage", SUITES["stage"], lambda: bench.family.open(resource, clock), clock)
+    assert [(finding.verdict, finding.detail) for finding in again.findings] == [("pass", "")] * len(SUITES["stage"])
+    assert again.measured == pytest.approx(seen.measured, rel=0.02, abs=1e-3)
