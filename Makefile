@@ -57,6 +57,7 @@ strangers: venv  ## tests against other people's clients (installs their Debian 
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
 	  else echo "missing Debian packages:$$missing; install them and run make strangers again"; exit 1; fi; fi
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[strangers]'
 	@$(BIN)/pytest -m stranger tests/strangers
 
 KERNEL_TEST := qemu-system-x86 busybox-static usbip usbutils udev kmod libusb-1.0-0 cpio

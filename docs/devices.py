@@ -36,6 +36,10 @@ STRANGERS = {
         "Linux kernel's usbtmc": "kernel/test_kernel.py",
     },
     "sc10": {},  # no client of it installs beside this Python; its bytes are the manual's and InstrumentKit's tests'
+    "zaber": {"Zaber's zaber-motion": "strangers/test_zaber_motion.py"},
+    "apt": {"thorlabs-apt-device": "strangers/test_thorlabs_apt.py"},
+    "xps": {"newportxps": "strangers/test_newportxps.py"},
+    "gcs2": {"PI's PIPython": "strangers/test_pipython.py"},
     "itc4000": {"PyVISA's resource manager": "strangers/test_pyvisa.py"},
 }
 

@@ -49,6 +49,9 @@ class StoppedBy:
     host: str  # power or kernel of the computer
 
 
+_THERE = "nothing: it goes to where it was sent, inside its soft limits, and stops there"
+ARRIVES = StoppedBy(_THERE, _THERE, _THERE)
+STOPPED_ON_ITS_WAY = StoppedBy("the guardian process takes its port and sends stop, 0.5 s", _THERE, _THERE)
 KEEPS_ITS_RATE = StoppedBy(
     process="the guardian process takes its port and sends stop, 0.5 s",
     cable=f"nothing: it keeps its last rate; {CUT_OFF}",
@@ -153,6 +156,26 @@ def _sc10(rig: Rig, clock: Clock) -> Any:
     return import_module("hal.devices.sc10").Sc10(rig.shutter.resource, rig.shutter.baud, clock)
 
 
+def _stage(module: str, name: str) -> Callable[[Rig, Clock], Any]:
+    """How a linear stage of a rig is opened, with the soft limits of the rig, by a class of hal.devices.`module`."""
+
+    def opened(rig: Rig, clock: Clock) -> Any:
+        if rig.stage is None:
+            raise ResourceError("stage: this rig has none; write [stage] in the rig file.")
+        stage = rig.stage
+        return getattr(import_module(f"hal.devices.{module}"), name)(
+            stage.resource,
+            stage.baud,
+            clock,
+            travel_mm=(stage.travel_min_mm, stage.travel_max_mm),
+            resolution_mm=stage.resolution_mm,
+            speed_max_mm_s=stage.speed_max_mm_s,
+            axis=stage.axis,
+        )
+
+    return opened
+
+
 def _pm100d(rig: Rig, clock: Clock) -> Any:
     return import_module("hal.devices.pm100d").Pm100d.open(rig.power_meter.resource, clock)
 
@@ -213,6 +236,10 @@ DRIVERS: dict[str, Driver] = {
         ),
         Driver("pm100d", "power_meter", VISA, _pm100d, StoppedBy(NOTHING_MOVES, NOTHING_MOVES, NOTHING_MOVES)),
         Driver("sc10", "shutter", SERIAL, _sc10, StoppedBy(STAYS, STAYS, STAYS_OR_FALLS)),
+        Driver("zaber", "stage", SERIAL, _stage("zaber", "Zaber"), STOPPED_ON_ITS_WAY, StopAxes("zaber")),
+        Driver("gcs2", "stage", SERIAL, _stage("gcs2", "Gcs2"), STOPPED_ON_ITS_WAY, StopAxes("gcs2")),
+        Driver("apt", "stage", SERIAL, _stage("apt", "Apt"), STOPPED_ON_ITS_WAY, StopAxes("apt")),
+        Driver("xps", "stage", SOCKETS, _stage("xps", "Xps"), ARRIVES),
     )
 }
 

@@ -31,6 +31,7 @@ from hal.rig_sections import (
     RecordingSection,
     Section,
     ShutterSection,
+    StageSection,
     StationSection,
 )
 from hal.rig_supervisor import SupervisorSection
@@ -38,7 +39,7 @@ from hal.wires.wirelog import is_replay
 
 HORIZON, CLEARANCE = "[safety] horizon_mask", "[clearinghouse] file"  # keys that name a file
 DEVICES = ("gimbal", "camera", "beam_board", "laser", "power_meter")  # of every rig
-OPTIONAL = ("shutter",)  # of a rig that has one
+OPTIONAL = ("shutter", "stage")  # of a rig that has one
 
 
 class Rig(Section):
@@ -51,6 +52,7 @@ class Rig(Section):
     laser: LaserSection
     power_meter: PowerMeterSection
     shutter: ShutterSection | None = None
+    stage: StageSection | None = None
     optics: OpticsSection
     acquisition: AcquisitionSection
     link: LinkSection

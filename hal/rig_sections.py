@@ -164,6 +164,27 @@ class ShutterSection(Section):
     baud: Baud = 9600
 
 
+class StageSection(Section):
+    """A linear stage beside the telescope: its focus, a delay line, the translation of a fibre."""
+
+    driver: Annotated[str, AfterValidator(_driver_of("stage"))]
+    resource: str
+    baud: Baud = 115_200
+    axis: str = ""  # which of the controller's, as its protocol calls it; empty: its first
+    travel_min_mm: float  # soft limits, inside those that the controller keeps
+    travel_max_mm: float
+    resolution_mm: Annotated[float, Field(gt=0, le=1)]  # smallest step; of one count where the protocol counts
+    speed_max_mm_s: Annotated[float, Field(gt=0, le=1000)]
+
+    @model_validator(mode="after")
+    def _goes_somewhere(self) -> Self:
+        if self.travel_max_mm <= self.travel_min_mm:
+            raise ValueError(
+                f"travel_max_mm = {self.travel_max_mm:g} is not above travel_min_mm = {self.travel_min_mm:g}"
+            )
+        return self
+
+
 class OpticsSection(Section):
     """The optical train; what sits before and after the mirror is drawn in docs/optics.md."""
 

@@ -337,6 +337,62 @@ class Shutter(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class StageCapabilities:
+    """What a linear stage can do, as data."""
+
+    travel_mm: Pair  # (lowest, highest): the rig's soft limits inside those that its controller keeps
+    resolution_mm: float
+    speed_max_mm_s: float
+    stops_when_silent: bool = False  # else it goes to where it was sent, whatever becomes of its host
+
+
+@dataclass(frozen=True, slots=True)
+class StageStatus:
+    """What a stage says of itself."""
+
+    t_ns: int  # when the position was read, on the host's monotonic clock
+    position_mm: float  # from its home; of no meaning before `referenced`
+    moving: bool
+    referenced: bool  # it knows where it is: it has been home since its power came
+    powered: bool  # its motor holds it; some stages drop a brake without
+    warnings: tuple[str, ...] = ()  # in its own words
+
+
+class Stage(Protocol):
+    """One axis that moves along a line: a focuser, a delay line, the translation of a fibre. Opening it stops it."""
+
+    capabilities: StageCapabilities
+    identity: Identity
+
+    def status(self) -> StageStatus:
+        """Where it is now and whether it moves. Raises WireError, ProtocolError."""
+        ...
+
+    def home(self) -> None:
+        """Be on the way to its reference, wherever that is; `status` tells when it is there. Raises DeviceError."""
+        ...
+
+    def go_to(self, position_mm: float) -> None:
+        """Be on the way there, at its own speed; beyond its travel it is cut.
+
+        Raises ValueError when that is not finite, DeviceError when it is not referenced, has no power, or refuses.
+        """
+        ...
+
+    def stop(self) -> None:
+        """At rest, as fast as it may."""
+        ...
+
+    def power(self, on: bool) -> None:
+        """Its motor holds it, or lets go of it. Raises DeviceError."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the device; it goes on to where it was sent: `stop` first."""
+        ...
+
+
 class PowerMeter(Protocol):
     """Optical power at one wavelength."""
 

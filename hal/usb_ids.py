@@ -28,6 +28,7 @@ USB_IDENTITIES = (
     UsbIdentity("nexstar", "FTDI FT232R, a usual RS-232 adapter for the others", "tty", 0x0403, 0x6001, link="gimbal"),
     UsbIdentity("easycomm", "SparkFun Pro Micro, in SatNOGS rotators", "tty", 0x1B4F, 0x9206, link="gimbal"),
     UsbIdentity("beamboard", "Boresight beam board", "tty", 0x1209, 0x0003, link="beamboard"),
+    UsbIdentity("apt", "Thorlabs motor controllers (FTDI)", "tty", 0x0403, 0xFAF0, link="stage"),
     UsbIdentity("u3v", "USB3 Vision camera of any maker", "usb", interface="ef0500"),
     UsbIdentity("pm100d", "Thorlabs PM100D", "usb", 0x1313, 0x8078, link="power_meter"),
     UsbIdentity("pm100d", "Thorlabs PM100USB", "usb", 0x1313, 0x8072, link="power_meter"),

@@ -18,7 +18,7 @@ from controller.cli.fault import DOOR
 from controller.cli.rig import emulated_devices
 from controller.errors import BoresightError
 from hal.clock import NS, Clock
-from hal.rig import Rig, load_rig
+from hal.rig import OPTIONAL, Rig, load_rig
 
 if TYPE_CHECKING:
     from controller.pointing.ephemeris.ephemeris import Ephemeris
@@ -49,6 +49,7 @@ class Devices:
     laser: Any
     power_meter: Any
     shutter: Any = None  # where the rig has one
+    stage: Any = None
 
 
 @dataclass
@@ -208,6 +209,7 @@ def _devices(rig: Rig, world: World, seed: int) -> Devices:
     from sim_hw.devices.itc4000 import Itc4000
     from sim_hw.devices.pm100d import Pm100d
     from sim_hw.devices.sc10 import Sc10
+    from sim_hw.devices.stages import STAGES
     from sim_hw.devices.u3v import U3vCamera
     from sim_hw.scene.noise import stream
 
@@ -221,6 +223,7 @@ def _devices(rig: Rig, world: World, seed: int) -> Devices:
         laser=laser,
         power_meter=Pm100d(world.timeline, world, stream(seed, "power meter"), rig.power_meter.wavelength_nm),
         shutter=Sc10(world.timeline, world) if rig.shutter is not None else None,
+        stage=STAGES[rig.stage.driver](world.timeline) if rig.stage is not None else None,
     )
 
 
@@ -262,25 +265,23 @@ def _in_memory(rig_path: Path, wanted: list[str], world: World, devices: Devices
     plugged = {"camera": camera, **instruments}
     for name, device in plugged.items():
         usb.plug(name, device)
-    lines = {
-        f"gimbal-{number}": SerialLine(world.timeline, devices.gimbal, checked.gimbal.baud),
-        f"beamboard-{number}": SerialLine(world.timeline, devices.beam_board, checked.beam_board.baud),
+    by_device: dict[str, SerialLine] = {
+        device: SerialLine(world.timeline, getattr(devices, device), getattr(checked, device).baud)
+        for device in _on_lines(checked)
     }
-    on_lines = ["gimbal", "beam_board"]
-    if checked.shutter is not None:
-        lines[f"shutter-{number}"] = SerialLine(world.timeline, devices.shutter, checked.shutter.baud)
-        on_lines.append("shutter")
+    if hasattr(devices.stage, "another"):  # a unit of several connections
+        by_device["stage"].add(devices.stage.another())
+    lines = {f"{device}-{number}": line for device, line in by_device.items()}
     stack = ExitStack()
     resources = stack.enter_context(memory_serial.serving(lines, lockstep))
     stack.enter_context(as_default_backend(usb))
     register_backend("simusb", lambda location, clock: usb.at(location))
     addresses = {
-        **{device: resources[line] for device, line in zip(on_lines, lines, strict=True)},
+        **{device: resources[line] for device, line in zip(by_device, lines, strict=True)},
         "camera": "simusb://camera",
         **{name: _usbtmc(instrument) for name, instrument in instruments.items()},
     }
     rig = load_rig(rig_path, {device: addresses[device] for device in wanted})
-    by_device = dict(zip(on_lines, lines.values(), strict=True))
     cables = {device: (line.hang_up, line.plug_in) for device, line in by_device.items()}
     cables |= {name: (partial(usb.unplug, name), partial(usb.plug, name, device)) for name, device in plugged.items()}
     faults = _faults(world, devices, by_device | exchanges | {"camera": camera}, cables, wanted)
@@ -296,6 +297,11 @@ def _door(reactor: Any, faults: Any, path: Path) -> Any:
         return FaultDoor(reactor, faults, path)
     except OSError as error:
         raise BenchError(f"{path}: no socket can be made there ({error}); choose a shorter --run-dir.") from None
+
+
+def _on_lines(rig: Rig) -> list[str]:
+    """The devices of a rig that are on serial lines."""
+    return [device for device in ("gimbal", "beam_board", *OPTIONAL) if device in rig.devices]
 
 
 def _exchanges(world: World, devices: Devices) -> dict[str, Any]:
@@ -315,8 +321,7 @@ def _faults(
 
     conditions = {name: getattr(devices, name).conditions() for name in ("gimbal", "camera", "laser", "power_meter")}
     conditions["beam_board"] = world.board_conditions()
-    if devices.shutter is not None:
-        conditions["shutter"] = devices.shutter.conditions()
+    conditions |= {name: device.conditions() for name in OPTIONAL if (device := getattr(devices, name)) is not None}
     reach = {name: Reach(carriers[name], *cables[name], conditions[name]) for name in conditions if name in wanted}
     faults = Faults(world.timeline, stream(world.seed, "faults"), reach)
     try:
@@ -345,6 +350,7 @@ def _in_real_time(
     from sim_hw.wires.pty import PtyPort
     from sim_hw.wires.rawsocket import RawSocketServer
     from sim_hw.wires.reactor import Reactor
+    from sim_hw.wires.tcp import TcpSessions
     from sim_hw.wires.usbip import UsbipServer
 
     FrameRenderer.warm_up()
@@ -369,8 +375,14 @@ def _in_real_time(
         name: (partial(usb.unplug, busid), partial(usb.plug, busid, device))
         for name, (busid, device) in exported.items()
     }
-    for name in ("gimbal", "beam_board", *(("shutter",) if rig.shutter is not None else ())):
+    for name in _on_lines(rig):
         device = getattr(devices, name)
+        if hasattr(device, "another"):  # a unit of several connections, which no pty has
+            sessions = TcpSessions(reactor, device.another)
+            stack.callback(sessions.close)
+            addresses[name], carriers[name] = sessions.resource, sessions
+            cables[name] = (sessions.hang_up, sessions.plug_in)
+            continue
         line = SerialLine(world.timeline, device, getattr(rig, name).baud)
         port = PtyPort(line, reactor, run_dir.absolute() / name if run_dir is not None else None)
         stack.callback(port.close)

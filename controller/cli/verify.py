@@ -92,6 +92,11 @@ def _confirm(device: str, rig: Rig, terms: Terms, yes: bool) -> None:
         what += f"; the mirror moves by at most {terms.speed * 1e3:.2f} mrad"
     elif device == "shutter" and terms.motion:
         what += "; it opens and closes: the laser must be off"
+    elif device == "stage" and terms.motion and rig.stage is not None:
+        what += (
+            f"; it goes home, then from end to end of its soft limits of {rig.stage.travel_min_mm:g} to "
+            f"{rig.stage.travel_max_mm:g} mm, and its motor lets go of it: what hangs on it may fall"
+        )
     typer.echo(f"{what}. Motion cut-off: {rig.gimbal.motion_cut_off}.", err=True)
     if yes:
         return
@@ -115,7 +120,9 @@ def _emulated(path: Path) -> Iterator[tuple[Rig, Clock]]:
 
 
 def _reference(device: str, terms: Terms) -> Report | None:
-    """The same suite on the emulator, to compare with; None where the emulated bench is not installed."""
+    """The same suite on the emulator, to compare with; None where the emulated bench is not installed, or has none."""
+    if device not in load_rig(DEFAULT_RIG, dict.fromkeys(emulated_devices(DEFAULT_RIG), "")).devices:
+        return None
     try:
         with _emulated(DEFAULT_RIG) as (rig, clock):
             return _run(device, rig, clock, terms, tell=False)
@@ -127,7 +134,7 @@ def _run(device: str, rig: Rig, clock: Clock, terms: Terms, tell: bool) -> Repor
     from rich.console import Console
 
     from hal.conformance import SUITES, run_suite
-    from hal.guarded import open_gimbal
+    from hal.guarded import open_gimbal, open_stage
 
     console = Console(highlight=False)
 
@@ -138,6 +145,8 @@ def _run(device: str, rig: Rig, clock: Clock, terms: Terms, tell: bool) -> Repor
     opened: Callable[[], Any] = lambda: open_device(rig, device, clock)  # noqa: E731
     if device == "gimbal":
         opened = lambda: open_gimbal(rig, clock)  # noqa: E731
+    elif device == "stage":
+        opened = lambda: open_stage(rig, clock)  # noqa: E731
     return run_suite(device, SUITES[device], opened, clock, terms, told if tell else lambda finding: None)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
-DEVICES = ("gimbal", "camera", "beam_board", "laser", "power_meter", "shutter")
+DEVICES = ("gimbal", "camera", "beam_board", "laser", "power_meter", "shutter", "stage")
 
 
 class FaultError(ValueError):
@@ -63,6 +63,7 @@ TABLE: dict[str, Word] = {
                 "laser": "the driver reads the output back and says that it was not obeyed",
                 "beam_board": "the mirror does not follow: the loop's error says so",
                 "shutter": "its sensor contradicts what it was told: unknown, and its vote says no",
+                "stage": "it stands elsewhere than where it was sent, and says so",
             },
         ),
         Word(
@@ -76,6 +77,7 @@ TABLE: dict[str, Word] = {
             (
                 Parameter("offset_rad", 0.01, "of encoder (gimbal) or quad null (beam board)"),
                 Parameter("factor", 2.0, "of power (power meter) or current read back (laser)"),
+                Parameter("offset_mm", 0.5, "of the position (stage)"),
                 Parameter("offset_s", 5.0, "of the camera's time stamps"),
             ),
             unseen={
@@ -103,6 +105,7 @@ TABLE: dict[str, Word] = {
                 "beam_board": "its converters have room for ten times the largest power",
                 "laser": "its monitor diode reads what the driver can give",
                 "shutter": "its sensor knows open and closed, and no more",
+                "stage": "a position has no limit but its travel",
             },
         ),
         Word(

@@ -45,13 +45,30 @@ class SerialLine:
         self._host_free_ns = 0
         self._bursts: deque[_Burst] = deque()
         self._pending = 0
+        self._first = self  # of the connections to one device: what befalls it befalls all
+        self.beside: SerialLine | None = None
         device.attach(self._send)
+
+    def add(self, device: SerialDevice) -> None:
+        """A further connection to the same unit: who opens the line while it is taken gets this one."""
+        line = self
+        while line.beside is not None:
+            line = line.beside
+        line.beside = SerialLine(self.timeline, device, self.baud)
+        line.beside._first = self._first
+
+    def free(self) -> SerialLine | None:
+        """Of its connections the first that nobody has opened."""
+        line: SerialLine | None = self
+        while line is not None and line.taken:
+            line = line.beside
+        return line
 
     def host_write(self, data: bytes) -> None:
         """Put bytes on the line; the device gets them when the last has arrived."""
         if self.hung_up or not data:
             return
-        self.heard()
+        self._first.heard()
         end_ns = max(self.timeline.now_ns, self._device_free_ns) + self._duration_ns(len(data))
         self._device_free_ns = end_ns
         self.timeline.schedule(end_ns, lambda: self._deliver(data))
@@ -113,15 +130,19 @@ class SerialLine:
         self._bursts.clear()
         self._pending = 0
         self.changed()
+        if self.beside is not None:
+            self.beside.hang_up()
 
     def plug_in(self) -> None:
         """The cable is back; the device has noticed nothing."""
         self.hung_up = False
         self.changed()
+        if self.beside is not None:
+            self.beside.plug_in()
 
     def _send(self, data: bytes) -> None:
-        if self.fault is not None:
-            self.fault(data, self._put)
+        if self._first.fault is not None:
+            self._first.fault(data, self._put)
         else:
             self._put(data if self.spoil is None else self.spoil(data))
 
@@ -138,7 +159,7 @@ class SerialLine:
         self.changed()
 
     def _deliver(self, data: bytes) -> None:
-        if not (self.hung_up or self.deaf):
+        if not (self.hung_up or self._first.deaf):
             self._device.receive(data)
 
     def _duration_ns(self, n_bytes: int) -> int:

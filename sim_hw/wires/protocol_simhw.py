@@ -30,8 +30,9 @@ class Serial(SerialBase):
         found = memory_serial.lookup(name)
         if found is None:
             raise SerialException(errno.ENOENT, f"no emulated line is named {name!r}")
-        line, waiter = found
-        if line.taken:  # exclusive, as a port of hal's
+        first, waiter = found
+        line = first.free()
+        if line is None:  # exclusive, as a port of hal's
             raise SerialException(errno.EBUSY, f"the emulated line {name!r} is open already")
         if line.hung_up:
             raise SerialException(errno.ENXIO, f"nothing is plugged into the emulated line {name!r}")

@@ -117,6 +117,56 @@ class Listener:
         self._accepted(peer)
 
 
+class TcpSessions:
+    """A unit that takes several hosts at `tcp://127.0.0.1:PORT`, unpaced; `session` is a connection's SerialDevice."""
+
+    def __init__(self, reactor: WriterReactor, session: Callable[[], SerialDevice]) -> None:
+        self.fault: Callable[[bytes, Callable[[bytes], None]], None] | None = None  # as of a SerialLine
+        self.deaf = self.hung_up = False
+        self.heard: Callable[[], None] = lambda: None
+        self._reactor, self._session = reactor, session
+        self._hosts: list[Connection] = []
+        self._listener = Listener(reactor, self._accepted)
+        self.resource = f"tcp://127.0.0.1:{self._listener.port}"
+        self.port = self._listener.port
+
+    def hang_up(self) -> None:
+        """Drop every host, and whoever comes."""
+        self.hung_up = True
+        for host in list(self._hosts):
+            host.close()
+
+    def plug_in(self) -> None:
+        """Take hosts again."""
+        self.hung_up = False
+
+    def close(self) -> None:
+        """Drop every host and stop listening."""
+        self.hang_up()
+        self._listener.close()
+
+    def _accepted(self, peer: socket.socket) -> None:
+        if self.hung_up:
+            peer.close()
+            return
+        device = self._session()
+
+        def came(data: bytes) -> None:
+            self.heard()
+            if not self.deaf:
+                device.receive(data)
+
+        def said(data: bytes) -> None:
+            if self.fault is None:
+                host.send(data)
+            else:
+                self.fault(data, host.send)
+
+        host = Connection(self._reactor, peer, came, lambda: self._hosts.remove(host))
+        device.attach(said)
+        self._hosts.append(host)
+
+
 class TcpServer:
     """A SerialDevice at `tcp://127.0.0.1:PORT`, unpaced."""
 

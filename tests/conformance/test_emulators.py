@@ -17,14 +17,26 @@ from hal.rig import DEVICES, OPTIONAL, load_rig, open_device
 from hal.wires import wirelog
 from sim_hw.timeline import Timeline
 
-SHUTTER = '\n[shutter]\ndriver = "sc10"\nresource = "emulated"\n'
+MORE = """
+[shutter]
+driver = "sc10"
+resource = "emulated"
+
+[stage]
+driver = "zaber"
+resource = "emulated"
+travel_min_mm = 1.0
+travel_max_mm = 49.0
+resolution_mm = 47.625e-6
+speed_max_mm_s = 8.0
+"""
 
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
-    """The built-in rig, and a shutter."""
+    """The built-in rig, a shutter and a stage."""
     path = tmp_path / "bench.toml"
-    path.write_text(DEFAULT_RIG.read_text(encoding="utf-8") + SHUTTER, encoding="utf-8")
+    path.write_text(DEFAULT_RIG.read_text(encoding="utf-8") + MORE, encoding="utf-8")
     rig = load_rig(path, dict.fromkeys(emulated_devices(path), ""))
     target = choose_pass(rig, None, "", above_limits=False).target
     with open_bench(path, target.elements, target.rise_utc_ns - 60_000_000_000) as bench:

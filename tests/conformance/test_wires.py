@@ -14,6 +14,7 @@ import pyvisa
 from ideal_axes import IdealAxes
 from reactor_loop import Loop
 from rotators import FAMILIES
+from stages import FAMILIES as STAGE_FAMILIES
 
 from hal.clock import RealClock
 from hal.conformance import SUITES, Report, Terms, run_suite
@@ -34,7 +35,7 @@ from sim_hw.wires.pty import PtyPort
 from sim_hw.wires.rawsocket import RawSocketServer
 from sim_hw.wires.rfc2217 import Rfc2217Server
 from sim_hw.wires.scpi_line import ScpiLine
-from sim_hw.wires.tcp import TcpServer
+from sim_hw.wires.tcp import TcpServer, TcpSessions
 from sim_hw.wires.udp import UdpServer
 from sim_hw.wires.usbip import UsbipServer
 from sim_hw.wires.vxi11 import Vxi11Server
@@ -55,6 +56,10 @@ WIRES = {  # what carries the device of each driver; docs/devices.py reads it
     "beamboard": ("pty", "socket", "rfc2217", "tcp"),
     "u3v": ("usbip",),
     "sc10": ("pty", "socket", "rfc2217", "tcp"),
+    "zaber": ("pty", "socket", "rfc2217", "tcp"),
+    "gcs2": ("pty", "socket", "rfc2217", "tcp"),
+    "apt": ("pty", "socket", "rfc2217", "tcp"),
+    "xps": ("socket", "tcp"),
     "itc4000": ("usbtmc", "socket", "hislip", "vxi11", "serial"),
     "pm100d": ("usbtmc", "socket", "hislip", "vxi11", "serial"),
 }
@@ -155,6 +160,11 @@ def served(driver: str, wire: str, world: World, loop: Loop) -> tuple[Any, str]:
             return stream(wire, easycomm.EasyComm(timeline, axes, **LIMITS), world, loop, BAUD[driver])
         case _ if driver in FAMILIES:
             return stream(wire, FAMILIES[driver].emulator(timeline, axes), world, loop, BAUD[driver])
+        case "xps":  # two connections to one unit
+            sessions = TcpSessions(loop.reactor, STAGE_FAMILIES[driver].emulator(timeline).another)
+            return sessions, sessions.resource.replace("tcp", wire)
+        case _ if driver in STAGE_FAMILIES:
+            return stream(wire, STAGE_FAMILIES[driver].emulator(timeline), world, loop, STAGE_FAMILIES[driver].baud)
         case "beamboard":
             return stream(wire, world.board, world, loop, BAUD[driver])
         case "sc10":
@@ -178,6 +188,8 @@ def opened(driver: str, resource: str) -> Any:
             return EasyComm(resource, BAUD[driver], clock, command_latency_s=0.075, **LIMITS)
         case _ if driver in FAMILIES:
             return FAMILIES[driver].open(resource, clock, BAUD[driver])
+        case _ if driver in STAGE_FAMILIES:
+            return STAGE_FAMILIES[driver].open(resource, clock)
         case "beamboard":
             return BeamBoard(resource, BAUD[driver], clock)
         case "sc10":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from importlib import import_module
+from types import ModuleType
 
 import pytest
 from mount_on_pty import mount as mount
@@ -18,5 +20,18 @@ def program() -> Callable[[str, str], str]:
         if path is None:
             pytest.fail(f"{name} is not installed: apt-get install {package}")
         return path
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def package() -> Callable[[str], ModuleType]:
+    """A module of somebody's package, or a failure that names the extra: imported here, for most runs do without."""
+
+    def find(module: str) -> ModuleType:
+        try:
+            return import_module(module)
+        except ModuleNotFoundError as error:
+            pytest.fail(f"{error.name} is not installed: pip install '.[strangers]'")
 
     return find

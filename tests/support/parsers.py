@@ -8,5 +8,6 @@ from fuzz_emulators import EMULATORS
 from fuzz_ephemerides import EPHEMERIDES
 from fuzz_files import FILES
 from fuzz_rotators import ROTATORS
+from fuzz_stages import STAGES
 
-TARGETS = (*DRIVERS, *EMULATORS, *ROTATORS, *FILES, *BUS, *EPHEMERIDES)
+TARGETS = (*DRIVERS, *EMULATORS, *ROTATORS, *STAGES, *FILES, *BUS, *EPHEMERIDES)

@@ -1,0 +1,180 @@
+"""A Physik Instrumente C-863 Mercury servo controller with an M-111 stage, in GCS 2.
+
+Source: PI General Command Set 2.0 (C-863 user manual): lines ended by LF; commands are silent and leave their error for
+`ERR?`, which forgets it; an answer of several lines has a space before each LF but the last. Single characters without
+LF: 5 axes that move, 7 ready, 24 stop. The numbers of errors are those of PIPython (gcserror), which drives this
+emulator in tests/strangers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from sim_hw.devices.carriage import Carriage
+from sim_hw.devices.line_device import LineDevice
+from sim_hw.timeline import Timeline
+
+IDENTITY: Final = "(c)2015 Physik Instrumente (PI) GmbH & Co. KG, C-863.11, 0115500828, 1.4.0.0"
+AXIS: Final = "1"
+SYNTAX, UNKNOWN, UNREFERENCED, LIMITS, TOO_FAST, STOPPED, NO_AXIS, RANGE, NO_PARAMETER = 1, 2, 5, 7, 8, 10, 15, 17, 54
+MOVING, READY, STOP = 0x05, 0x07, 0x18
+SINGLE: Final = re.compile(rb"[\x05\x07\x18]")
+LENGTH_MM: Final = 25.0
+PARAMETERS: Final = {0x7000601: "MM", 0x3C: "M-111.1DG", 0x15: f"{LENGTH_MM:.7f}", 0x30: f"{0.0:.7f}"}
+
+
+class Refused(Exception):  # noqa: N818 (it becomes a number)
+    """A command that becomes an error."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+def _number(word: str) -> float:
+    try:
+        number = float(word)
+    except ValueError:
+        raise Refused(SYNTAX) from None
+    if not -1e9 < number < 1e9:  # NaN, too
+        raise Refused(RANGE)
+    return number
+
+
+class Gcs2(LineDevice):
+    """The controller; a SerialDevice. `carriage` is what it moves."""
+
+    reply_delay_s = 0.001
+
+    def __init__(self, timeline: Timeline, carriage: Carriage | None = None) -> None:
+        super().__init__(timeline)
+        self.carriage = carriage or Carriage(timeline, length_mm=LENGTH_MM)
+        self.conditions = self.carriage.conditions
+        self._servo = False
+        self._error = 0
+        self._goal_mm = 0.0
+        self._speed_mm_s = self.carriage.speed_mm_s
+        self._questions: dict[str, Callable[[], str]] = {
+            "POS?": lambda: f"{self.carriage.shown_mm:.7f}",
+            "MOV?": lambda: f"{self._goal_mm:.7f}",
+            "SVO?": lambda: str(int(self._servo)),
+            "FRF?": lambda: str(int(self.carriage.referenced)),
+            "ONT?": lambda: str(int(self._servo and not self.carriage.moving)),
+            "VEL?": lambda: f"{self._speed_mm_s:.7f}",
+            "TMN?": lambda: f"{0.0:.7f}",
+            "TMX?": lambda: f"{self.carriage.length_mm:.7f}",
+            "CST?": lambda: "M-111.1DG",
+            "RON?": lambda: "1",
+            "TRS?": lambda: "1",
+            "LIM?": lambda: "1",
+        }
+
+    def receive(self, data: bytes) -> None:
+        """Single characters are carried out as they come, wherever they stand; the rest are lines."""
+        while single := SINGLE.search(data):
+            super().receive(data[: single.start()])
+            self._at_once(single[0][0])
+            data = data[single.end() :]
+        super().receive(data)
+
+    def answer(self, line: str) -> str:
+        """The answer to a question; a command is silent."""
+        try:
+            return self._run(line.split())
+        except Refused as refused:
+            self._error = refused.code
+            return ""
+
+    def _at_once(self, byte: int) -> None:
+        if byte == STOP:
+            self._halt()
+            return
+        told = f"{int(self.carriage.moving):X}\n".encode() if byte == MOVING else b"\xb1\n"
+        self._timeline.after(self.reply_delay_s, lambda: self._send(told))
+
+    def _halt(self) -> None:
+        self.carriage.stop()
+        self._error = STOPPED
+
+    def _run(self, words: list[str]) -> str:
+        match [words[0].upper(), *words[1:]] if words else []:
+            case []:
+                return ""
+            case ["*IDN?"]:
+                return IDENTITY
+            case ["ERR?"]:
+                code, self._error = self._error, 0
+                return str(code)
+            case ["SAI?", *_]:
+                return AXIS
+            case ["CSV?"]:
+                return "2.0"
+            case ["HLP?"]:
+                names = ("*IDN?", "ERR?", "SAI?", "CSV?", "HLP?", "SPA?", *self._questions)
+                told = (*names, "MOV", "MVR", "SVO", "VEL", "FRF", "FNL", "FPL", "HLT", "STP", "RON")
+                return " \n".join(["The following commands are valid:", *told, "end of help"])
+            case ["SPA?", axis, parameter]:
+                return f"{self._axis(axis)} {parameter}={self._parameter(parameter)}"
+            case [question, *axes] if question in self._questions:
+                for axis in axes:
+                    self._axis(axis)
+                return f"{AXIS}={self._questions[question]()}"
+            case ["STP"] | ["HLT", *_]:
+                for axis in words[1:]:
+                    self._axis(axis)
+                self._halt()
+            case ["MOV" | "MVR" as how, axis, where]:
+                self._move(axis, _number(where) + (self._goal_mm if how == "MVR" else 0.0))
+            case ["FRF" | "FNL" | "FPL", *axes]:
+                for axis in axes:
+                    self._axis(axis)
+                self._need_servo()
+                self._goal_mm = 0.0
+                self.carriage.home()
+            case ["SVO", axis, value]:
+                self._set_servo(self._axis(axis), value)
+            case ["VEL", axis, value]:
+                self._axis(axis)
+                if not 0 < _number(value) <= self.carriage.speed_mm_s:
+                    raise Refused(TOO_FAST)
+                self._speed_mm_s = _number(value)
+            case ["RON", axis, "1" | "0"]:
+                self._axis(axis)
+            case _:
+                raise Refused(UNKNOWN)
+        return ""
+
+    def _axis(self, name: str) -> str:
+        if name != AXIS:
+            raise Refused(NO_AXIS)
+        return name
+
+    def _parameter(self, name: str) -> str:
+        try:
+            return PARAMETERS[int(name, 0)]
+        except (ValueError, KeyError):
+            raise Refused(NO_PARAMETER) from None
+
+    def _set_servo(self, axis: str, value: str) -> None:
+        if value not in ("0", "1"):
+            raise Refused(RANGE)
+        if not int(value):
+            self.carriage.stop()
+        self._servo = bool(int(value))
+        self._goal_mm = self.carriage.shown_mm
+
+    def _need_servo(self) -> None:
+        if not self._servo:
+            raise Refused(UNREFERENCED)
+
+    def _move(self, axis: str, goal_mm: float) -> None:
+        self._axis(axis)
+        self._need_servo()
+        if not self.carriage.referenced:
+            raise Refused(UNREFERENCED)
+        if not 0.0 <= goal_mm <= self.carriage.length_mm:
+            raise Refused(LIMITS)
+        self._goal_mm = goal_mm
+        self.carriage.go(goal_mm, self._speed_mm_s)
