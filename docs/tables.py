@@ -80,6 +80,7 @@ RIG_KEYS = {
     "stage.travel_min_mm": "soft limit from its home, inside the one that the controller keeps",
     "stage.travel_max_mm": "the other end",
     "stage.resolution_mm": "its smallest step; where the protocol counts (zaber, apt), one count, from the data sheet",
+    "stage.approach_mm": "every way ends upwards over at least this: more than the play of its screw",
     "stage.speed_max_mm_s": "speed of every motion but the way home; set when it is opened",
     "power_meter.driver": "",
     "power_meter.resource": "where it is, or `emulated`",

@@ -171,6 +171,7 @@ def _stage(module: str, name: str) -> Callable[[Rig, Clock], Any]:
             resolution_mm=stage.resolution_mm,
             speed_max_mm_s=stage.speed_max_mm_s,
             axis=stage.axis,
+            approach_mm=stage.approach_mm,
         )
 
     return opened

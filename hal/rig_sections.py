@@ -175,6 +175,7 @@ class StageSection(Section):
     travel_max_mm: float
     resolution_mm: Annotated[float, Field(gt=0, le=1)]  # smallest step; of one count where the protocol counts
     speed_max_mm_s: Annotated[float, Field(gt=0, le=1000)]
+    approach_mm: Annotated[float, Field(ge=0, le=100)] = 0.0  # over which it comes from below, against its screw's play
 
     @model_validator(mode="after")
     def _goes_somewhere(self) -> Self:

@@ -66,7 +66,7 @@ class Apt(LinearStage):
 
     _in_step = False
 
-    def status(self) -> StageStatus:
+    def _status(self) -> StageStatus:
         """Where it is now and whether it moves. Raises WireError, ProtocolError, DeviceError for faults."""
         data = self._ask(REQUEST_STATUS, STATUS_TOLD)
         _, counts, _, _, bits = STATUS.unpack(data)
@@ -80,17 +80,17 @@ class Apt(LinearStage):
             tuple(text for bit, text in WARNINGS.items() if bits & bit),
         )
 
-    def home(self) -> None:
+    def _home(self) -> None:
         """Be on the way to its switch. Raises DeviceError when its motor is off."""
-        if not self.status().powered:
+        if not self._status().powered:
             raise DeviceError(f"{self._name}: its motor is switched off; switch it on first.")
         self._tell(HOME, CHANNEL, 0)
 
-    def stop(self) -> None:
+    def _stop(self) -> None:
         """At rest, along its ramp."""
         self._tell(STOP, CHANNEL, PROFILED)
 
-    def power(self, on: bool) -> None:
+    def _power(self, on: bool) -> None:
         """Its motor holds it, or lets go of it. Raises DeviceError when it does not obey."""
         if self._tell(ENABLE, CHANNEL, 1 if on else 2).powered != on:
             raise DeviceError(f"{self._name}: its motor was told to be {'on' if on else 'off'}, and is not.")
@@ -122,11 +122,11 @@ class Apt(LinearStage):
 
     def _tell(self, number: int, first: int, second: int) -> StageStatus:
         self._wire.write(HEADER.pack(number, first, second, UNIT, HOST))
-        return self.status()
+        return self._status()
 
     def _tell_long(self, number: int, data: bytes) -> None:
         self._wire.write(struct.pack("<HHBB", number, len(data), UNIT | LONG, HOST) + data)
-        self.status()
+        self._status()
 
     def _ask(self, question: int, wanted: int) -> bytes:
         """The data of the answer. Raises WireError, ProtocolError, DeviceError when the unit tells of a fault."""

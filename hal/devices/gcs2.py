@@ -48,7 +48,7 @@ def stop_axes(wire: StreamWire, clock: Clock) -> None:
 class Gcs2(LinearStage):
     """One axis of a controller; `axis` is its identifier."""
 
-    def status(self) -> StageStatus:
+    def _status(self) -> StageStatus:
         """Where it is now and whether it moves. Raises WireError, ProtocolError."""
         moving = self._moves()  # first: where it stands then is where it came to rest
         powered, referenced = self._number("SVO?") == 1, self._number("FRF?") == 1
@@ -56,15 +56,15 @@ class Gcs2(LinearStage):
         line_ns = round(10 * 16 / self._wire.baud * NS) if self._wire.baud else 0
         return StageStatus(max(asked_ns, self._clock.now_ns() - line_ns), position_mm, moving, referenced, powered)
 
-    def home(self) -> None:
+    def _home(self) -> None:
         """Be on the way to its reference switch. Raises DeviceError when it refuses."""
         self._tell(f"FRF {self.axis}")
 
-    def stop(self) -> None:
+    def _stop(self) -> None:
         """At rest, along its ramp."""
         self._tell(f"HLT {self.axis}", but=STOPPED)
 
-    def power(self, on: bool) -> None:
+    def _power(self, on: bool) -> None:
         """Its servo holds it, or lets go of it."""
         self._tell(f"SVO {self.axis} {int(on)}")
 

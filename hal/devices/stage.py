@@ -2,12 +2,17 @@
 
 A protocol says how the stage is read, sent, homed, stopped and powered. Every path to a position goes through `go_to`,
 which cuts it to the soft limits; the way home is the controller's, which ends at its own reference.
+
+A screw has play: what hangs on it stands elsewhere after it came from above than from below. With `approach_mm` every
+way ends upwards, over at least so much; a way down goes so much further, and `status`, which whoever waits for it asks,
+turns it round there. Who asks no more finds it below, inside its travel.
 """
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from dataclasses import replace
 
 from hal.clock import Clock
 from hal.errors import DeviceError, HalError
@@ -27,9 +32,11 @@ class LinearStage(ABC):
 
     def __init__(
         self, resource: str, baud: int, clock: Clock, name: str = "stage", *, travel_mm: Pair, resolution_mm: float,
-        speed_max_mm_s: float, axis: str = "",
+        speed_max_mm_s: float, axis: str = "", approach_mm: float = 0.0,
     ) -> None:  # fmt: skip
         self._clock, self._name, self._resolution_mm = clock, name, resolution_mm
+        self._approach_mm = approach_mm
+        self._then_mm: float | None = None  # where it goes from where it turns round
         self.axis = axis or self.axis
         self.identity: Identity = {}
         self._wire = open_stream(resource, clock, name, baud=baud)
@@ -43,37 +50,69 @@ class LinearStage(ABC):
             self.close()
             raise
 
-    @abstractmethod
     def status(self) -> StageStatus:
-        """Where it is now and whether it moves. Raises WireError, ProtocolError."""
+        """Where it is now and whether it moves, or has to turn round. Raises WireError, ProtocolError, DeviceError."""
+        now = self._status()
+        if self._then_mm is None or now.moving:
+            return now
+        goal_mm, self._then_mm = self._then_mm, None
+        if not (now.powered and now.referenced) or now.position_mm > goal_mm:
+            return now  # it was switched off, or never got there
+        self._go(goal_mm)
+        return replace(now, moving=True)
 
     def go_to(self, position_mm: float) -> None:
         """Be on the way there; beyond its travel it is cut. Raises ValueError, HalError."""
         if not math.isfinite(position_mm):
             raise ValueError(f"{self._name}: the position {position_mm} is not finite.")
-        now = self.status()
+        self._then_mm = None
+        now = self._status()
         if not now.referenced:
             raise DeviceError(f"{self._name}: it does not know where it is; home it first.")
         if not now.powered:
             raise DeviceError(f"{self._name}: its motor is switched off; switch it on first.")
         low, high = self.capabilities.travel_mm
-        self._go(min(high, max(low, position_mm)))
+        goal_mm = min(high, max(low, position_mm))
+        below_mm = max(low, goal_mm - self._approach_mm)
+        if below_mm < goal_mm and now.position_mm > below_mm:
+            self._then_mm = goal_mm
+            goal_mm = below_mm
+        self._go(goal_mm)
 
-    @abstractmethod
     def home(self) -> None:
         """Be on the way to its reference. Raises DeviceError when it has no power, or refuses."""
+        self._then_mm = None
+        self._home()
 
-    @abstractmethod
     def stop(self) -> None:
         """At rest: says so, and sees that it was heard."""
+        self._then_mm = None
+        self._stop()
 
-    @abstractmethod
     def power(self, on: bool) -> None:
         """Its motor holds it, or lets go of it."""
+        self._then_mm = None
+        self._power(on)
 
     def close(self) -> None:
         """Close the port. Does not stop the stage: `stop` does."""
         self._wire.close()
+
+    @abstractmethod
+    def _status(self) -> StageStatus:
+        """Where it is now and whether it moves. Raises WireError, ProtocolError."""
+
+    @abstractmethod
+    def _home(self) -> None:
+        """Send it to its reference. Raises DeviceError when it refuses."""
+
+    @abstractmethod
+    def _stop(self) -> None:
+        """Stop it along its ramp, and see that it was heard."""
+
+    @abstractmethod
+    def _power(self, on: bool) -> None:
+        """Switch its motor."""
 
     @abstractmethod
     def _begin(self) -> Identity:

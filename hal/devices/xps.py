@@ -92,7 +92,7 @@ class Xps(LinearStage):
     axis = "Group1.Pos"
     _moves: Calls | None = None
 
-    def status(self) -> StageStatus:
+    def _status(self) -> StageStatus:
         """Where it is now and whether it moves. Raises WireError, ProtocolError."""
         state = self._state()  # first: where it stands then is where it came to rest
         position_mm = self._numbers(f"GroupPositionCurrentGet({self.axis},double *)", 1)[0]
@@ -100,7 +100,7 @@ class Xps(LinearStage):
         powered = state in READY or state in MOVING or state == UNREFERENCED
         return StageStatus(self._calls.asked_ns, position_mm, state in MOVING, referenced, powered)
 
-    def home(self) -> None:
+    def _home(self) -> None:
         """Be on the way to its reference. One that knows where it is forgets it first, as the controller wants."""
         state = self._state()
         if state in DISABLED:
@@ -112,18 +112,18 @@ class Xps(LinearStage):
             self._tell(f"GroupInitialize({self._group})")
         self._move(f"GroupHomeSearch({self._group})")
 
-    def stop(self) -> None:
+    def _stop(self) -> None:
         """At rest. On the way home it cannot be stopped but by switching its motor off."""
         if self._state() == HOMING:
             self._tell(f"GroupKill({self._group})")
         else:
             self._tell(f"GroupMoveAbort({self._group})", but=NOT_ALLOWED)  # it is at rest
 
-    def power(self, on: bool) -> None:
+    def _power(self, on: bool) -> None:
         """Its motor holds it, or lets go of it; one that was never referenced has to be initialised for that."""
         state = self._state()
         if state in MOVING:
-            self.stop()
+            self._stop()
             state = self._rests()
         if on and state in DISABLED:
             self._tell(f"GroupMotionEnable({self._group})")
@@ -164,7 +164,7 @@ class Xps(LinearStage):
 
     def _go(self, position_mm: float) -> None:
         if self._state() in MOVING:  # which it would not interrupt for another
-            self.stop()
+            self._stop()
             self._rests()
         self._move(f"GroupMoveAbsolute({self.axis},{position_mm:.7f})")
 

@@ -74,7 +74,7 @@ class Zaber(LinearStage):
     _checked = False  # answers have checksums, too
     _in_step = False  # nothing is on its way but what was asked for
 
-    def status(self) -> StageStatus:
+    def _status(self) -> StageStatus:
         """Where it is now and whether it moves. Raises WireError, ProtocolError."""
         answer = self._ask("get pos")
         flags = self._warnings() if answer.flag != "--" else ()
@@ -87,15 +87,15 @@ class Zaber(LinearStage):
             flags,
         )
 
-    def home(self) -> None:
+    def _home(self) -> None:
         """Be on the way to its home sensor. Raises DeviceError when it refuses."""
         self._ask("home")
 
-    def stop(self) -> None:
+    def _stop(self) -> None:
         """At rest, along its ramp."""
         self._ask("stop")
 
-    def power(self, on: bool) -> None:
+    def _power(self, on: bool) -> None:
         """Its motor holds it, or lets go of it."""
         self._ask("driver enable" if on else "driver disable")
 

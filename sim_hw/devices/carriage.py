@@ -31,7 +31,7 @@ class Carriage:
 
     def __init__(
         self, timeline: Timeline, *, length_mm: float = 50.0, position_mm: float = 12.5, speed_mm_s: float = 10.0,
-        acceleration_mm_s2: float = 100.0,
+        acceleration_mm_s2: float = 100.0, play_mm: float = 0.0,
     ) -> None:  # fmt: skip
         self.length_mm = length_mm
         self.speed_mm_s, self.acceleration_mm_s2 = speed_mm_s, acceleration_mm_s2
@@ -43,6 +43,7 @@ class Carriage:
         self._homing = self._referenced = False
         self._power_on_mm = position_mm  # what its controller calls zero until it has been home
         self._offset_mm, self._stuck = 0.0, False  # faults
+        self._play_mm, self._load_mm = play_mm, position_mm  # of its screw; what hangs on it, when its motion began
 
     @property
     def ends_ns(self) -> int:
@@ -75,6 +76,21 @@ class Carriage:
     def true_mm(self) -> float:
         """From the home switch, whatever the controller believes."""
         return self._state()[0]
+
+    @property
+    def load_mm(self) -> float:
+        """Where what hangs on it is: behind by the play of its screw, on the side that it comes from."""
+        passed_s = (self._timeline.now_ns - self._begun_ns) / NS
+        turns_s, since_s, velocity = [], 0.0, self._velocity
+        for duration, acceleration in self._legs:
+            if velocity * (velocity + acceleration * duration) < 0:
+                turns_s.append(since_s - velocity / acceleration)
+            since_s, velocity = since_s + duration, velocity + acceleration * duration
+        load, half = self._load_mm, self._play_mm / 2
+        for at_s in (*(turn for turn in turns_s if turn < passed_s), passed_s):
+            screw = self._at(at_s)[0]
+            load = min(screw + half, max(screw - half, load))
+        return load
 
     @property
     def shown_mm(self) -> float:
@@ -123,6 +139,7 @@ class Carriage:
         self._begin(at, velocity, [] if self._stuck else ramps(velocity, goal_mm - at, speed, self.acceleration_mm_s2))
 
     def _begin(self, at_mm: float, velocity: float, legs: list[Leg]) -> None:
+        self._load_mm = self.load_mm
         self._begun_ns, self._start_mm, self._velocity, self._legs = self._timeline.now_ns, at_mm, velocity, legs
 
     def _arrive(self) -> None:
@@ -133,13 +150,17 @@ class Carriage:
 
     def _state(self) -> tuple[float, float]:
         """Position (mm from the switch) and velocity now."""
+        at, velocity = self._at((self._timeline.now_ns - self._begun_ns) / NS)
+        return at, velocity if self.moving else 0.0
+
+    def _at(self, passed_s: float) -> tuple[float, float]:
+        """The same, so long after its motion began."""
         at, velocity = self._start_mm, self._velocity
-        left = (self._timeline.now_ns - self._begun_ns) / NS
         for duration, acceleration in self._legs:
-            passed = min(duration, left)
+            passed = min(duration, passed_s)
             at += velocity * passed + acceleration * passed * passed / 2
             velocity += acceleration * passed
-            left -= passed
-            if left <= 0:
+            passed_s -= passed
+            if passed_s <= 0:
                 break
-        return min(self.length_mm, max(0.0, at)), velocity if self.moving else 0.0
+        return min(self.length_mm, max(0.0, at)), velocity

@@ -80,7 +80,7 @@ def test_the_replay_of_a_verification_verifies(bench: Bench, device: str, tmp_pa
     resource = f"replay://{tmp_path}/{device}.wire.jsonl"
     text = bench.rig.path.read_text(encoding="utf-8")
     others = {other: address for other, address in bench.addresses.items() if other != device}
-    section = text.index(f"[{device}]")
+    section = text.index(f"\n[{device}]")
     changed = tmp_path / "rig.toml"
     changed.write_text(text[:section] + text[section:].replace('resource = "emulated"', f'resource = "{resource}"', 1))
     rig = load_rig(changed, others)

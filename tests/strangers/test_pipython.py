@@ -1,4 +1,4 @@
-"""Physik Instrumente's own library, PIPython, drives the emulated controller over TCP, with its dynamics on."""
+"""Physik Instrumente's own library, PIPython, drives the emulated controller over TCP and a serial line, with its dynamics."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from reactor_loop import Loop
 
 from sim_hw.devices.gcs2 import Gcs2
 from sim_hw.timeline import Timeline
+from sim_hw.wires.line import SerialLine
+from sim_hw.wires.pty import PtyPort
 from sim_hw.wires.tcp import TcpServer
 
 pytestmark = pytest.mark.stranger
@@ -39,6 +41,24 @@ def stage(library: ModuleType, package: Callable[[str], ModuleType]) -> Iterator
         with library.GCSDevice(gateway=ClosedOnce("127.0.0.1", server.port)) as device:
             yield device
         loop.call(server.close)
+
+
+def test_it_references_and_moves_over_a_serial_line_at_its_baud_rate(
+    library: ModuleType, package: Callable[[str], ModuleType]
+) -> None:
+    timeline = Timeline()
+    with Loop(timeline) as loop:
+        port = loop.call(lambda: PtyPort(SerialLine(timeline, Gcs2(timeline), 115_200), loop.reactor))
+        theirs = package("pipython.pidevice.interfaces.piserial").PISerial(port.path, 115_200)
+        commands = package("pipython.pidevice.gcs2.gcs2commands").GCS2Commands(
+            package("pipython.pidevice.gcsmessages").GCSMessages(theirs)
+        )
+        homed(commands, library)
+        commands.MOV("1", 5.0)
+        library.pitools.waitontarget(commands, "1", timeout=20)
+        assert commands.qPOS("1")["1"] == pytest.approx(5.0, abs=1e-6)
+        theirs.close()
+        loop.call(port.close)
 
 
 def homed(stage: Any, library: ModuleType) -> Any:

@@ -1,9 +1,10 @@
-"""Zaber's own library, zaber-motion, drives the emulated stage over TCP, with checksums and its dynamics on."""
+"""Zaber's own library, zaber-motion, drives the emulated stage over TCP and a serial line, with checksums and its dynamics."""
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -13,6 +14,8 @@ from reactor_loop import Loop
 
 from sim_hw.devices.zaber import MICROSTEP_MM, Zaber
 from sim_hw.timeline import Timeline
+from sim_hw.wires.line import SerialLine
+from sim_hw.wires.pty import PtyPort
 from sim_hw.wires.tcp import TcpServer
 
 pytestmark = pytest.mark.stranger
@@ -42,19 +45,38 @@ class Bench:
     flags: Any
 
 
-@pytest.fixture
-def bench(library: ModuleType) -> Iterator[Bench]:
+@contextmanager
+def connected(library: ModuleType, wire: str) -> Iterator[Bench]:
     timeline = Timeline()
     with Loop(timeline) as loop:
         unit = Zaber(timeline)
-        server = loop.call(lambda: TcpServer(loop.reactor, unit))
-        with library.Connection.open_tcp("127.0.0.1", server.port) as connection:
+        if wire == "tcp":
+            server = loop.call(lambda: TcpServer(loop.reactor, unit))
+            opened = library.Connection.open_tcp("127.0.0.1", server.port)
+        else:
+            server = loop.call(lambda: PtyPort(SerialLine(timeline, unit, 115_200), loop.reactor))
+            opened = library.Connection.open_serial_port(server.path)
+        with opened as connection:
             connection.checksum_enabled = True
             # Without its data base, which is on its maker's server, a device is not identified: its units are counts.
             (device,) = connection.detect_devices(identify_devices=False)
             device.generic_command("set comm.checksum 1")
             yield Bench(unit, device.get_axis(1), library.WarningFlags)
         loop.call(server.close)
+
+
+@pytest.fixture
+def bench(library: ModuleType) -> Iterator[Bench]:
+    with connected(library, "tcp") as bench:
+        yield bench
+
+
+def test_it_homes_and_moves_over_a_serial_line_at_its_baud_rate(library: ModuleType) -> None:
+    with connected(library, "serial") as bench:
+        bench.axis.home()
+        bench.axis.move_absolute(40_000)
+        assert bench.axis.get_position() == 40_000
+        assert bench.unit.carriage.true_mm == pytest.approx(40_000 * MICROSTEP_MM)
 
 
 def test_it_finds_the_device_and_reads_its_settings(bench: Bench) -> None:

@@ -58,7 +58,7 @@ def zaber_reply() -> Feed:
     def feed(data: bytes) -> None:
         stage._in_step, stage._number, wire.says, wire.waiting = True, 6, data, b""
         wire._pending.clear()
-        stage.status()
+        stage._status()
 
     return feed
 
@@ -110,7 +110,7 @@ def apt_reply() -> Feed:
     def feed(data: bytes) -> None:
         stage._in_step, wire.says, wire.waiting = True, data, b""
         wire._pending.clear()
-        stage.status()
+        stage._status()
 
     return feed
 

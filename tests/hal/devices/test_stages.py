@@ -205,3 +205,41 @@ def test_the_replay_of_its_wire_log_does_the_same(bench: Bench, tmp_path: Path) 
     again = run_suite("stage", SUITES["stage"], lambda: bench.family.open(resource, clock), clock)
     assert [(finding.verdict, finding.detail) for finding in again.findings] == [("pass", "")] * len(SUITES["stage"])
     assert again.measured == pytest.approx(seen.measured, rel=0.02, abs=1e-3)
+
+
+def test_whichever_side_it_comes_from_what_hangs_on_it_stands_in_one_place(bench: Bench) -> None:
+    """The screw has 0.1 mm of play, which no encoder on it shows."""
+
+    def from_both_sides(approach_mm: float) -> float:
+        bench.line.taken = False
+        if bench.line.beside is not None:
+            bench.line.beside.taken = False
+        stage, loads_mm = bench.homed(approach_mm=approach_mm), []
+        for before_mm in (4.0, 12.0):
+            for goal_mm in (before_mm, 8.0):
+                stage.go_to(goal_mm)
+                status = bench.at_rest(stage)
+                assert status.position_mm == pytest.approx(goal_mm, abs=2 * bench.family.resolution_mm)
+            loads_mm.append(bench.emulator.carriage.load_mm)
+        stage.close()
+        return abs(loads_mm[1] - loads_mm[0])
+
+    bench.emulator.carriage._play_mm = 0.1
+    assert from_both_sides(0.0) == pytest.approx(0.1, abs=1e-3)
+    assert from_both_sides(0.3) < 1e-3
+
+
+def test_a_stage_that_is_stopped_on_its_way_down_does_not_turn_round(bench: Bench) -> None:
+    stage = bench.homed(approach_mm=0.5)
+    stage.go_to(20.0)
+    bench.at_rest(stage)
+    for end in (stage.stop, lambda: stage.power(False)):
+        stage.power(True)
+        stage.go_to(10.0)
+        bench.wait(0.4)
+        end()
+        stood_mm = bench.at_rest(stage).position_mm
+        bench.wait(0.5)
+        assert not stage.status().moving
+        assert bench.at_rest(stage).position_mm == pytest.approx(stood_mm, abs=2 * bench.family.resolution_mm)
+        assert stood_mm > 10.0
