@@ -22,6 +22,7 @@ STRANGERS = {
     "rotctld": {"Hamlib rotctld, rotctl": "strangers/test_hamlib_rotctld.py"},
     "skywatcher": {"INDI's EQMod (serial) and AZ-GTi (UDP)": "strangers/test_indi_skywatcher.py"},
     "lx200": {"Hamlib rotctl": "strangers/test_hamlib_lx200.py", "INDI": "strangers/test_indi_lx200.py"},
+    "ioptron": {"INDI": "strangers/test_indi_ioptron.py"},
     "rot1prog": {"Hamlib rotctl": "strangers/test_hamlib_rotators.py"},
     "rot2prog": {"Hamlib rotctl": "strangers/test_hamlib_rotators.py"},
     "md01": {"Hamlib rotctl": "strangers/test_hamlib_rotators.py"},

@@ -9,10 +9,10 @@ not aligned: right ascension and declination are the angles of its axes.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from sim_hw.devices.encoders import AXES, AZIMUTH, ELEVATION, Encoders, Mount
+from sim_hw.devices.hash_device import HashDevice
 from sim_hw.devices.slew import Slew
 from sim_hw.timeline import NS, Timeline
 
@@ -21,58 +21,36 @@ SPEEDS = {"G": 1, "C": 16, "M": 64}  # guide, centre, find, in sidereal rates; S
 WAYS = {"n": (ELEVATION, 1), "s": (ELEVATION, -1), "e": (AZIMUTH, 1), "w": (AZIMUTH, -1)}
 ALTITUDE_DEG = (-5.0, 90.0)
 ACKNOWLEDGE = 6
-REPLY_DELAY_S = 0.01
-LONGEST_COMMAND = 64
 DEGREE = "\xdf"
 
 
-class Lx200:
+class Lx200(HashDevice):
     """The hand box; a SerialDevice."""
 
     def __init__(
         self, timeline: Timeline, mount: Mount, *, rate_max_rad_s: float, acceleration_max_rad_s2: float,
         motion_delay_s: float = 0.05,
     ) -> None:  # fmt: skip
-        self._timeline = timeline
+        super().__init__(timeline)
         self._axes = Encoders(mount)
         self.conditions = self._axes.conditions
         self._rate_max_rad_s, self._delay_ns = rate_max_rad_s, round(motion_delay_s * NS)
         self._slew = Slew(
             timeline, self._axes.encoder_rad, self._axes.set_rate, rate_max_rad_s, acceleration_max_rad_s2
         )
-        self._send: Callable[[bytes], None] = lambda data: None
-        self._half: bytes | None = None  # of a command that has begun
         self._long = True  # angles with seconds
         self._speed = "S"
-        self._mode = b"A"
+        self._mode = "A"
         self._target_deg = dict.fromkeys("zard", 0.0)
         self._offset_deg = [0.0, 0.0]  # of what it was synchronised to
         self._site = {"t": "+28*17", "g": "016*30", "G": "+00.0"}
 
-    def attach(self, send: Callable[[bytes], None]) -> None:
-        """Remember how to send bytes to the host."""
-        self._send = send
+    def alone(self, byte: int) -> str:
+        """The mode of its alignment."""
+        return self._mode if byte == ACKNOWLEDGE else ""
 
-    def receive(self, data: bytes) -> None:
-        """Bytes of the host; runs every command that they complete."""
-        for byte in data:
-            if self._half is None:
-                if byte == ord(":"):
-                    self._half = b""
-                elif byte == ACKNOWLEDGE:
-                    self._reply(self._mode)
-            elif byte == ord("#"):
-                said, self._half = self._half.decode("latin-1"), None
-                if said:
-                    self._reply(self._answer(said).encode("latin-1"))
-            elif len(self._half) < LONGEST_COMMAND:
-                self._half += bytes([byte])
-
-    def _reply(self, data: bytes) -> None:
-        if data:
-            self._timeline.after(REPLY_DELAY_S, lambda: self._send(data))
-
-    def _answer(self, said: str) -> str:
+    def answer(self, said: str) -> str:
+        """The answer to one command."""
         match said[0]:
             case "G":
                 return self._told(said[1:])
@@ -89,7 +67,7 @@ class Lx200:
             case "U":
                 self._long = not self._long
             case "A" if said[1:] in {"A", "L", "P"}:
-                self._mode = said[1:].encode()
+                self._mode = said[1:]
             case "C" if said == "CM":
                 here = self._angles_deg()
                 self._offset_deg[0] += self._target_deg["r"] - here[0]

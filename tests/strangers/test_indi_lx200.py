@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 from ideal_axes import IdealAxes
-from indi_server import Indi
+from indi_server import Indi, wait_until
 from reactor_loop import Loop
 
-from hal.clock import NS, RealClock
 from sim_hw.devices.lx200 import Lx200
 from sim_hw.timeline import Timeline
 from sim_hw.wires.line import SerialLine
@@ -42,16 +41,6 @@ def indi(
         finally:
             indi.close()
             loop.call(port.close)
-
-
-def wait_until(what: Callable[[], bool], seconds: float) -> bool:
-    clock = RealClock()
-    deadline_ns = clock.now_ns() + round(seconds * NS)
-    while clock.now_ns() < deadline_ns:
-        if what():
-            return True
-        clock.sleep_until(clock.now_ns() + NS // 200)
-    return False
 
 
 @pytest.mark.parametrize("indi", ["LX200 Basic"], indirect=True)

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 from ideal_axes import IdealAxes
-from indi_server import Indi
+from indi_server import Indi, wait_until
 from reactor_loop import Loop
 
-from hal.clock import NS, RealClock
 from sim_hw.devices.skywatcher import SkyWatcher
 from sim_hw.timeline import Timeline
 from sim_hw.wires.line import SerialLine
@@ -32,26 +31,16 @@ class Seen:
     axes: IdealAxes
     resource: str
 
-    def wait_until(self, what: Callable[[], bool], seconds: float) -> bool:
-        clock = RealClock()
-        deadline_ns = clock.now_ns() + round(seconds * NS)
-        while clock.now_ns() < deadline_ns:
-            if what():
-                return True
-            clock.sleep_until(clock.now_ns() + NS // 200)
-        return False
-
     def connect(self) -> None:
         indi = self.indi
+        if not self.resource.startswith("udp://"):
+            indi.connect(self.resource.removeprefix("serial://"))
+            return
         assert indi.wait_for("CONNECTION.DISCONNECT", "On", seconds=15)
-        if self.resource.startswith("udp://"):
-            host, port = self.resource.removeprefix("udp://").split(":")
-            indi.set("CONNECTION_MODE.CONNECTION_TCP=On")
-            indi.set("CONNECTION_TYPE.UDP=On")
-            indi.set(f"DEVICE_ADDRESS.ADDRESS;PORT={host};{port}")
-        else:
-            indi.set("DEVICE_AUTO_SEARCH.INDI_DISABLED=On")
-            indi.set(f"DEVICE_PORT.PORT={self.resource.removeprefix('serial://')}")
+        host, port = self.resource.removeprefix("udp://").split(":")
+        indi.set("CONNECTION_MODE.CONNECTION_TCP=On")
+        indi.set("CONNECTION_TYPE.UDP=On")
+        indi.set(f"DEVICE_ADDRESS.ADDRESS;PORT={host};{port}")
         indi.set("CONNECTION.CONNECT=On")
         assert indi.wait_for("CONNECTION._STATE", "Ok", seconds=20)
 
@@ -70,9 +59,11 @@ def seen(request: pytest.FixtureRequest, program: Callable[[str, str], str], tmp
             else partial(UdpServer, loop.reactor, board)
         )
         indi = Indi(program, tmp_path, driver, device, "indi-eqmod")
-        yield Seen(indi, axes, port.resource)
-        indi.close()
-        loop.call(port.close)
+        try:
+            yield Seen(indi, axes, port.resource)
+        finally:
+            indi.close()
+            loop.call(port.close)
 
 
 def test_it_is_known_as_an_az_gti_moved_with_the_arrow_keys_and_parked(seen: Seen) -> None:
@@ -84,13 +75,14 @@ def test_it_is_known_as_an_az_gti_moved_with_the_arrow_keys_and_parked(seen: See
 
     indi.set("TELESCOPE_PARK.UNPARK=On")
     indi.set("TELESCOPE_MOTION_NS.MOTION_NORTH=On")
-    assert seen.wait_until(lambda: axes.rate[1] != 0, seconds=5)
+    assert wait_until(lambda: axes.rate[1] != 0, seconds=5)
     # its fastest arrow-key rate: 800 times sidereal, rounded to a whole period of the 16 MHz timer
     assert abs(axes.rate[1]) == pytest.approx(800 * math.radians(15.041 / 3600), rel=1e-3)
-    assert seen.wait_until(lambda: abs(axes.angle[1] - math.radians(START_DEG[1])) > math.radians(1), seconds=5)
+    assert wait_until(lambda: abs(axes.angle[1] - math.radians(START_DEG[1])) > math.radians(1), seconds=5)
     indi.set("TELESCOPE_MOTION_NS.MOTION_NORTH=Off")
-    assert seen.wait_until(lambda: axes.rate == [0, 0], seconds=5)
+    assert wait_until(lambda: axes.rate == [0, 0], seconds=5)
 
     indi.set("TELESCOPE_PARK.PARK=On")  # a goto, to where the counts are those of the start
-    assert indi.wait_for("TELESCOPE_PARK._STATE", "Ok", seconds=30)
-    assert [math.degrees(angle) for angle in axes.encoder_rad()] == pytest.approx(START_DEG, abs=0.01)
+    assert wait_until(lambda: [math.degrees(a) for a in axes.angle] == pytest.approx(START_DEG, abs=0.01), seconds=30)
+    assert indi.wait_for("TELESCOPE_PARK._STATE", "Ok", seconds=10)
+    assert axes.rate == [0, 0]

@@ -23,6 +23,7 @@ ROTATOR_REPLIES = {
     "gs232b": [b"\r\rAZ=180  EL=045\r\n", b"?>\r\n", b"EL=045\r\n"],
     "skywatcher": [b"=E0D284\r", b"=000080\r", b"!4\r", b"=01\r=C0E485\r"],
     "lx200": [b"180\xdf30:00#", b"1359*59#", b"+44\xdf59:59#", b"11:52:00#"],
+    "ioptron": [b"+16290000064980000#", b"-00360000129600000#", b"1+00000000000000000#", b"9#"],
     "rot1prog": [b"W\3\7\2 ", b"1700000000: x\r\nW\3\7\2 "],
     "rot2prog": [b"W\3\7\2\5\2\3\x09\4\0\2 "],
 }
@@ -33,6 +34,12 @@ ROTATOR_COMMANDS = {
     "gs232b": [b"C2\rB\rC\r", b"W180 045\r", b"R\rU\rA\rE\rX3\r"],
     "skywatcher": [b":F3\r:J1\r", b":G100\r:S1E0D284\r:J1\r:f1\r", b":G231\r:I2E80300\r:J2\r:K2\r", b":j1\r:e1\r"],
     "lx200": [b":GZ#:GA#", b":Sz 120*30#:Sa+45*15#:MA#:D#", b":Sr12:00:00#:Sd+45*00:00#:MS#", b"\6:RS#:Mn#:Qn#:U#:CM#"],
+    "ioptron": [
+        b":GAC#:GLS#:GUT#",
+        b":Sz064980000#:Sa+16290000#:MSS#",
+        b":SR9#:mn#:qD#:Q#",
+        b":SRA064980000#:MS1#:MP1#:MP0#",
+    ],
     "rot1prog": [b"W4830" + bytes(6) + b"\x2f ", b"W" + bytes(10) + b"\x1f "],
     "md01": [b"W5405\n4053\n\x2f ", b"W" + bytes(10) + b"\x0f ", b"W\6" + bytes(9) + b"\x14 "],
 }

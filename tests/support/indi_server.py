@@ -14,6 +14,17 @@ from hal.clock import NS, RealClock
 PACKAGE = "indi-bin"
 
 
+def wait_until(what: Callable[[], bool], seconds: float) -> bool:
+    """True once `what()` is."""
+    clock = RealClock()
+    deadline_ns = clock.now_ns() + round(seconds * NS)
+    while clock.now_ns() < deadline_ns:
+        if what():
+            return True
+        clock.sleep_until(clock.now_ns() + NS // 200)
+    return False
+
+
 class Indi:
     """`device` is the driver's name of its telescope; `package` has the driver."""
 
@@ -57,13 +68,7 @@ class Indi:
 
     def wait_for(self, name: str, value: str, seconds: float) -> bool:
         """True once a property has this value."""
-        clock = RealClock()
-        deadline_ns = clock.now_ns() + round(seconds * NS)
-        while clock.now_ns() < deadline_ns:
-            if self.get(name) == value:
-                return True
-            clock.sleep_until(clock.now_ns() + NS // 20)
-        return False
+        return wait_until(lambda: self.get(name) == value, seconds)
 
     def close(self) -> None:
         os.killpg(self._server.pid, signal.SIGTERM)
