@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,21 @@ from hal.clock import NS
 
 HOUR_S = 3600.0
 PERIOD_S = Rotation().file_max_ns / NS  # of what may grow and shrink: the recorder begins a new file
+M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # of glibc's malloc.h
+LARGE_BYTES = 128 * 1024
 PAGE_KB = os.sysconf("SC_PAGE_SIZE") / 1024 if hasattr(os, "sysconf") else 4.0
+
+
+def give_back() -> None:
+    """Make glibc return large blocks to the kernel when they are freed, for as long as this process lives.
+
+    By itself it keeps them once one was freed, in an arena for each thread. Resident memory then grew by 0.7 MB with
+    each start of the station in one process, what was in use stayed the same; processes of their own have none of that.
+    """
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
+        libc.mallopt(M_ARENA_MAX, 1)
 
 
 @dataclass
