@@ -228,4 +228,4 @@ class RecordingSection(Section):
     """When the recorder begins a new file: whichever comes first."""
 
     file_max_mb: Annotated[float, Field(ge=0.01, le=100_000)] = 256.0
-    file_max_min: Annotated[float, Field(ge=1, le=10_080)] = 60.0
+    file_max_min: Annotated[float, Field(ge=1, le=10_080)] = 15.0

@@ -69,7 +69,9 @@ def main() -> None:
 
         if options.lockstep:
             from benchmarks.soak.lockstep import Soak
+            from benchmarks.soak.memory import give_back
 
+            give_back()
             program = day(options.hours or 24.0, options.seed)
             outcome = Soak(program, folder, options.seed, options.wall_min * 60, tell, so_far).run()
         else:

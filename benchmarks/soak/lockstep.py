@@ -260,7 +260,7 @@ class Soak:
             self._tell(
                 f"pass {number} of {len(program.flights)}, {verdict.target}: {how}, LINK {verdict.link_s:.0f} s"
                 f"{f' ({why})' if why else ''}; {len(watch.unsafe)} unsafe seconds; "
-                f"{done:.0%} done, {eta_min:.0f} min to go"
+                f"{self._use.rss_kb[-1] / 1024:.0f} MB; {done:.0%} done, {eta_min:.0f} min to go"
             )
             if wall_s > self._wall_s:
                 break

@@ -25,7 +25,7 @@ from typing import Any
 import sim_hw.scenarios
 from benchmarks.soak.chance import Happening, Odds, draw
 from benchmarks.soak.human import Human
-from benchmarks.soak.memory import Use
+from benchmarks.soak.memory import PERIOD_S, Use
 from benchmarks.soak.passes import Cause
 from benchmarks.soak.program import Flight, Outcome, Program
 from benchmarks.soak.recordings import examine
@@ -72,7 +72,7 @@ SILENT_NS = 3 * NS // 10  # of the supervisor's heartbeat, which is ten a second
 ORDER_NS = 2 * NS  # what one service said may come so much after what another said later
 MEMORY_NS = 20 * NS
 WARM_UP_S = 240.0  # of each process
-LONG_S = 480.0  # what a slope needs after that
+LONG_S = PERIOD_S + 480.0  # what a slope needs after that
 LOOKED_AT = frozenset({"sim/truth/line_of_sight", "safety/state", "station/mode", "safety/trip", "pointing/state"})
 MORTALS = ("safety", "station", "pointing", "tracking", "link", "recorder")
 Tell = Callable[[str], None]

@@ -46,7 +46,7 @@ STILL_MODES = frozenset({"HOLD", "SAFE", "FAULT"})
 LOCKED_MODES = frozenset({"SAFE", "FAULT"})
 MODE_STALE_S = 0.35  # with a turn of 0.1 s, zero motion is commanded 0.5 s after the station died
 IDLE_NS = NS // 20
-RETRY_NS = NS // 2
+RETRY_NS = NS // 10  # a mount that comes back on its last rate is told to stop so soon
 STRIKES = 2  # a single reply that is late or garbled is passed over; the second in a row is a fault
 STOP_TRIES = 3
 SUN_PERIOD_NS = NS // 2  # 1.5 degrees of the fastest slew
@@ -104,6 +104,7 @@ class PointingService(Service):
             self.port.answer(request, self._obey(request, loop))
         self._hold_if_told(loop)
         try:
+            self._rest(gimbal, loop)
             self._turn(gimbal, loop)
             self._strikes = 0
         except HalError as error:
@@ -234,8 +235,16 @@ class PointingService(Service):
             self._tell("info", "PASS_END", "the path has ended: the axes are held")
             loop.follow(None)
 
+    def _rest(self, gimbal: Gimbal, loop: GimbalLoop) -> None:
+        """Stop what has no target any more, before anything else is asked: the answer may be long in coming."""
+        if loop.target is None and not loop.at_rest:
+            gimbal.stop()
+            loop.stopped(self.clock.now_ns())
+
     def _turn(self, gimbal: Gimbal, loop: GimbalLoop) -> None:
         sample = gimbal.position()
+        self._hold_if_told(loop)  # meanwhile
+        self._rest(gimbal, loop)
         begin_ns = self.clock.now_ns()
         offset_ns = self.clock.utc_ns() - begin_ns
         if self._strikes >= STRIKES:  # it answers again: bring it to rest before anything else

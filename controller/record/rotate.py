@@ -22,10 +22,14 @@ MEDIA_TYPE = "application/octet-stream"
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """When a new file begins: whichever comes first."""
+    """When a new file begins: whichever comes first.
+
+    A file's index stays in memory until the file ends: 1.4 kB a flush of fifteen channels, 13 MB in a quarter of an
+    hour and 51 MB in an hour, which the supervisor would take for a leak.
+    """
 
     file_max_bytes: int = 256_000_000
-    file_max_ns: int = 3600 * NS
+    file_max_ns: int = 900 * NS
 
 
 class RotatingRecorder:
@@ -96,7 +100,7 @@ class RotatingRecorder:
     def _rotate(self, now_ns: int) -> None:
         """The old file is closed once the new one is on the disk; until then it goes on.
 
-        Its index (a second's work for an hour's file) is written beside the recording, which a kill must not cost more.
+        Its index (a part of a second's work) is written beside the recording, which a kill must not cost more.
         """
         self._part += 1
         try:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import re
-from contextlib import suppress
 
 from hal.clock import NS, Clock, Deadline
 from hal.errors import DeviceError, HalError, ProtocolError, WireTimeout
@@ -18,6 +17,8 @@ from hal.wires.opening import open_stream
 from hal.wires.stream import StreamWire
 
 ECHO_TIMEOUT_S = 0.2  # the hand controller echoes without asking a motor board
+IN_DOUBT_S = 0.2  # for the answer after a lost one: a mount that is lost is to be stopped, and that soon
+OPENING_ECHOES = 3  # asked for before a mount is taken for absent
 REPLY_TIMEOUT_S = 0.4  # replies take 35 ms; the document's worst case (3.5 s) is too late for a moving telescope
 RATE_STEP_RAD_S = math.pi / 648_000 / 4
 RATE_STEPS_MAX = 0xFFFF
@@ -46,8 +47,8 @@ def stop_axes(wire: StreamWire, clock: Clock) -> None:
     For whoever takes over from a dead owner: says it blindly first, because that is fastest, then until it is
     acknowledged. Raises HalError when the mount has not acknowledged both stops.
     """
-    wire.write(BLIND_STOP)
     controller = HandController(wire, clock)
+    controller.say(BLIND_STOP)
     for axis in MOTORS:
         controller.set_rate(axis, 0.0)
 
@@ -65,22 +66,26 @@ class HandController:
         self._clock = clock
         self._name = wire.name
         self._in_step = False
+        self._answered = False  # ever
         self._echo = 0
 
-    @property
-    def in_step(self) -> bool:
-        """The last question was answered, by as many bytes as it should."""
-        return self._in_step
+    def say(self, commands: bytes) -> None:
+        """Send what no answer is waited for, whatever the state of the line."""
+        self._in_step = False
+        self._wire.write(commands)
 
     def ask(self, command: bytes, n: int) -> bytes:
         """The `n` bytes that answer `command`."""
+        timeout_s = REPLY_TIMEOUT_S
         if self._wire.drain() or not self._in_step:  # what nobody asked for is as bad as what did not come
             self._resynchronise()
+            if self._answered:
+                timeout_s = IN_DOUBT_S
         self._in_step = False  # until the whole reply is here
         self.asked_ns = self._clock.now_ns()
         self._wire.write(command)
-        reply = self._wire.read(n, REPLY_TIMEOUT_S)
-        self._in_step = True
+        reply = self._wire.read(n, timeout_s)
+        self._in_step = self._answered = True
         return reply
 
     def tell(self, command: bytes, what: str) -> None:
@@ -89,7 +94,9 @@ class HandController:
         if reply == END:
             return
         # One byte before the end mark: the hand controller could not reach the motor board.
-        if self._wire.read(1, REPLY_TIMEOUT_S) == END:
+        self._in_step = False  # until that mark is here
+        if self._wire.read(1, IN_DOUBT_S) == END:
+            self._in_step = True
             raise DeviceError(f"{self._name}: the motor board did not take {what}; check the cables of the mount.")
         raise self.garbage(f"an acknowledgement of {what}", reply)
 
@@ -103,7 +110,8 @@ class HandController:
         return ProtocolError(f"{self._name}: sent {got!r} instead of {wanted}; check cable and earthing.")
 
     def _resynchronise(self) -> None:
-        for _ in range(3):
+        """At first patiently: the line may hold anything. Later a lost echo is one more lost answer, for who asked."""
+        for _ in range(1 if self._answered else OPENING_ECHOES):
             self._wire.drain()
             self._echo = (self._echo + 1) % 0x80
             wanted = bytes([0x80 + self._echo]) + END  # no other reply contains such a byte
@@ -187,28 +195,14 @@ class NexStar:
             self._controller.set_rate(axis, min(limit, max(-limit, rate_rad_s)))
 
     def stop(self) -> None:
-        """Bring both axes to rest; tries the second axis even when the first failed. Raises that first error.
+        """Bring both axes to rest. Raises HalError when the mount has not acknowledged both stops.
 
-        A mount whose answers are lost may still hear: it is told blindly, too, and before anything is waited for where
-        the last answer was already lost.
+        Both are told at once before anything is waited for: a mount whose answers are lost or slow may still hear, and
+        this process may have its next turn late.
         """
-        lost = not self._controller.in_step
-        if lost:
-            self._stop_blindly()
-        first: HalError | None = None
+        self._controller.say(BLIND_STOP)
         for axis in MOTORS:
-            try:
-                self._controller.set_rate(axis, 0.0)
-            except HalError as error:
-                first = first or error
-        if first is not None:
-            if not lost:
-                self._stop_blindly()
-            raise first
-
-    def _stop_blindly(self) -> None:
-        with suppress(HalError):
-            self._wire.write(BLIND_STOP)
+            self._controller.set_rate(axis, 0.0)
 
     def close(self) -> None:
         """Close the port. Does not stop the mount: `stop` does."""

@@ -177,6 +177,35 @@ def test_a_station_that_falls_silent_ends_the_motion_within_half_a_second(tracki
     assert MODE_STALE_S < 0.5
 
 
+def test_what_must_rest_is_stopped_before_the_mount_is_asked_anything(tracking, monkeypatch):
+    stops, seen = tracking.mount.stops, []
+
+    def position():
+        seen.append(tracking.mount.stops)
+        raise WireTimeout("gimbal: nothing came")
+
+    monkeypatch.setattr(tracking.mount, "position", position)
+    tracking.port.give(STATION_MODE, ModeState("SAFE", 0, "a vote"))
+    tracking.service.cycle()
+    assert seen == [stops + 1]
+    tracking.service.cycle()
+    assert tracking.mount.stops == stops + 2, "the second lost answer: once more, and nothing for the turn before"
+
+
+def test_a_stop_that_comes_while_the_mount_is_asked_is_obeyed_before_the_next_rate(tracking, monkeypatch):
+    ask, stops, rates = tracking.mount.position, tracking.mount.stops, []
+
+    def position():
+        tracking.port.give(STATION_MODE, ModeState("SAFE", 0, "a vote"))
+        return ask()
+
+    monkeypatch.setattr(tracking.mount, "position", position)
+    monkeypatch.setattr(tracking.mount, "set_rate", lambda *rate: rates.append(rate))
+    tracking.service.cycle()
+    assert tracking.mount.stops == stops + 1
+    assert rates == [(0.0, 0.0)]
+
+
 def test_a_station_that_died_ends_the_motion_in_one_turn(tracking):
     event = StationEvent("error", "DIED", "station was killed by SIGKILL and is not started again by itself")
     sample = Sample(STATION_EVENT.name, "supervisor", 0, tracking.clock.utc_ns(), tracking.clock.t_ns, True, event)

@@ -236,23 +236,47 @@ def test_a_motor_board_that_does_not_answer_is_named(bench: Bench, gimbal: NexSt
         gimbal.set_rate(0.01, 0.01)
 
 
-def test_stop_stops_the_other_axis_when_the_first_does_not_answer(bench: Bench, gimbal: NexStar) -> None:
-    gimbal.set_rate(0.01, 0.01)
-    bench.pass_s(0.2)
+def test_after_half_an_acknowledgement_an_old_answer_is_no_position(bench: Bench, gimbal: NexStar) -> None:
+    spoil_once(bench.line, lambda data: b"?")
+    bench.timeline.after(0.23, lambda: bench.line._send(b"12345678,12345678#"))
+    with pytest.raises(WireTimeout):
+        gimbal.set_rate(0.01, 0.0)
+
+    assert math.degrees(gimbal.position().elevation_rad) == pytest.approx(45.6, abs=1e-4)
+
+
+def test_a_silent_mount_is_lost_after_two_answers_and_that_is_less_than_a_second(bench: Bench, gimbal: NexStar) -> None:
+    begin_ns = bench.timeline.now_ns
+    bench.line.spoil = lambda data: b""
+    for _ in range(2):
+        with pytest.raises(WireTimeout):
+            gimbal.position()
+
+    assert bench.timeline.now_ns - begin_ns < 0.7 * NS
+
+
+def test_an_answer_after_a_lost_one_has_less_time(bench: Bench, gimbal: NexStar) -> None:
     spoil_once(bench.line, lambda data: b"")
     with pytest.raises(WireTimeout):
-        gimbal.stop()
-    bench.pass_s(0.2)
+        gimbal.position()
+    begin_ns = bench.timeline.now_ns
+    bench.line.spoil = lambda data: b"" if len(data) > 2 else data  # the echo comes
+    with pytest.raises(WireTimeout):
+        gimbal.position()
 
-    assert bench.axes.rate == [0, 0]  # the first command was obeyed; only its acknowledgement was lost
+    assert bench.timeline.now_ns - begin_ns < 0.3 * NS
 
 
-def test_a_mount_whose_answers_are_lost_is_stopped_before_anything_is_waited_for(bench: Bench, gimbal: NexStar) -> None:
+@pytest.mark.parametrize("lost_before", [False, True])
+def test_both_axes_are_told_to_stop_before_anything_is_waited_for(
+    bench: Bench, gimbal: NexStar, lost_before: bool
+) -> None:
     gimbal.set_rate(0.01, 0.01)
     bench.pass_s(0.2)
     bench.line.spoil = lambda data: b""
-    with pytest.raises(WireTimeout):
-        gimbal.position()
+    if lost_before:
+        with pytest.raises(WireTimeout):
+            gimbal.position()
     rates: list[float] = []
     bench.timeline.after(0.15, lambda: rates.extend(bench.axes.rate))
     with pytest.raises(WireTimeout):
