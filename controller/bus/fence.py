@@ -44,7 +44,11 @@ class Fence:
         if self._scope is None or not (requests or self._early):
             return requests
         if not self._early:  # the usual case: one command, its lease told long ago
-            return [request for request in requests if self._judged(request, self._scope)]
+            passed = []
+            for request in requests:
+                if self._same_again(request) or self._judged(request, self._scope):
+                    passed.append(request)
+            return passed
         now_ns = self._clock.now_ns()
         waiting, self._early = [*self._early, *((now_ns, request) for request in requests)], []
         allowed = []
@@ -57,6 +61,16 @@ class Fence:
             else:
                 self._finish(request, refusal)
         return allowed
+
+    def _same_again(self, request: Request) -> bool:
+        """Whether nothing has changed since this lease was found to be in order, and nobody newer has come."""
+        return (
+            request.lease is not None
+            and request.lease == self._obeyed
+            and request.source == self._holder
+            and request.method not in CONSENT
+            and self._leases() is self._state
+        )
 
     def _judged(self, request: Request, scope: str) -> bool:
         refusal = self._refusal(request, scope)
@@ -83,8 +97,6 @@ class Fence:
         state = self._leases()
         if state is None:
             return Reply("NO_LEASE", "the station, which keeps the leases, is silent: nobody may command", "stop works")
-        if state is self._state and lease == self._obeyed and request.source == self._holder and method not in CONSENT:
-            return None  # nothing has changed since the previous command
         if lease.gen > state.generation:
             return EARLY
         found = next((one for one in state.held if one.id == lease.id and one.gen == lease.gen), None)

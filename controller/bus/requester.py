@@ -8,20 +8,20 @@ from typing import Any, Final
 import msgspec
 import zmq
 
-from controller.bus.envelope import VERSION, BusError, Envelope, Lease, decode, encode, pack
+from controller.bus.envelope import VERSION, BusError, Command, Envelope, Lease, answer_of, decode, encode
 from controller.bus.inbox import Writer, reply_of
 from controller.bus.port import Reply
 from controller.bus.roles import STOPS
 from controller.bus.sockets import Dialler
-from controller.bus.watch import Channel, Received
+from controller.bus.watch import Channel
 from hal.clock import NS
 
 GRACE_NS: Final = NS // 20  # an answer that says DEADLINE may still be on its way
-LOOK_S: Final = 0.02  # who waits for an answer looks at telemetry and deadlines this often
+LOOK_MS: Final = 20  # who waits for an answer looks at telemetry and deadlines this often
 ANY_START: Final = STOPS | {"ping"}
 
 
-class _Call(msgspec.Struct):
+class _Call(msgspec.Struct, gc=False):
     service: str
     method: str
     body: dict[str, Any]
@@ -40,24 +40,22 @@ class _Call(msgspec.Struct):
 class Requester:
     """Sends commands without blocking and keeps their answers.
 
-    `boot_of` tells the present boot id of a service from its telemetry: until it is known there is nobody to send to,
-    and what cannot be sent by its deadline is reported as not executed. `utc_apart_ns` is our UTC minus that of a
-    service, where that is another one (a bench of another epoch): a deadline is written in the UTC of its reader.
-    `answered` is called with the id of a command when its answer is there.
+    `whereabouts` of a service, at a monotonic time, are its present boot id as its telemetry tells it: until it is
+    known there is nobody to send to, and what cannot be sent by its deadline is reported as not executed; and our UTC
+    minus the service's, where that is another one (a bench of another epoch): a deadline is written in the UTC of its
+    reader. `answered` is called with the id of a command when its answer is there.
     """
 
     def __init__(
         self,
         dialler: Dialler,
         writer: Writer,
-        boot_of: Callable[[str], bytes],
-        utc_apart_ns: Callable[[str], int] = lambda service: 0,
+        whereabouts: Callable[[str, int], tuple[bytes, int]],
         answered: Callable[[bytes], object] = lambda request_id: None,
     ) -> None:
         self._dialler = dialler
         self._writer = writer
-        self._boot_of = boot_of
-        self._utc_apart_ns = utc_apart_ns
+        self._whereabouts = whereabouts
         self._answered = answered
         self._calls: dict[bytes, _Call] = {}
 
@@ -70,27 +68,20 @@ class Requester:
         self, service: str, method: str, body: dict[str, Any], timeout_s: float, control: bool, lease: Lease | None
     ) -> bytes:
         """Start a command; returns its id."""
-        clock = self._writer.clock
+        writer = self._writer
+        request_id = writer.ids.message()
+        utc_ns, now_ns = writer.clock.utc_ns(), writer.clock.now_ns()
         wait_ns = round(timeout_s * NS)
-        call = _Call(
-            service,
-            method,
-            body,
-            control,
-            self._writer.ids.message(),
-            clock.utc_ns() + wait_ns,
-            clock.now_ns() + wait_ns,
-            timeout_s,
-            lease,
+        call = self._calls[request_id] = _Call(
+            service, method, body, control, request_id, utc_ns + wait_ns, now_ns + wait_ns, timeout_s, lease
         )
-        self._calls[call.request_id] = call
         try:
             call.channel = self._dialler.channel(service, control)
         except BusError as error:
             self._finish(call, Reply("TRANSPORT", str(error)))
-            return call.request_id
-        self._try(call)
-        return call.request_id
+        else:
+            self._try(call, utc_ns, now_ns)
+        return request_id
 
     def result(self, request_id: bytes) -> Reply | None:
         """The answer, once; None while there is none (or there never was such a command)."""
@@ -114,12 +105,15 @@ class Requester:
         call = self._calls[request_id]
         while call.reply is None:
             if call.sent and call.channel is not None:
-                received = call.channel.wait(LOOK_S)
-                if received is not None:
-                    self._read(received)
+                data = call.channel.wait(LOOK_MS)
+                if data is not None:
+                    if (answer := answer_of(data)) is not None and answer.re == request_id:  # as nearly always
+                        del self._calls[request_id]
+                        return Reply("", answer.b.msg, "", answer.b.data or None)
+                    self._read(data)
                     continue
             else:
-                self._dialler.wait(LOOK_S)
+                self._dialler.wait(LOOK_MS / 1000)
             between()
             self.turn()
         del self._calls[request_id]
@@ -128,7 +122,7 @@ class Requester:
     def read(self) -> None:
         """Take what has come."""
         for received in self._dialler.received():
-            self._read(received)
+            self._read(received.frame.bytes)
 
     def turn(self) -> None:
         """Send what can be sent, take what has come, give up what is over."""
@@ -136,31 +130,34 @@ class Requester:
         now_ns = self._writer.clock.now_ns()
         for call in list(self._calls.values()):
             if call.reply is None and not call.sent:
-                self._try(call)
+                self._try(call, self._writer.clock.utc_ns(), now_ns)
             if call.reply is None and now_ns >= call.deadline_ns + (GRACE_NS if call.sent else 0):
                 self._finish(call, self._given_up(call))
 
-    def _try(self, call: _Call) -> None:
-        any_start = call.control and call.method in ANY_START
-        boot = b"" if any_start else self._boot_of(call.service)
-        if call.channel is None or not (boot or any_start):
+    def _try(self, call: _Call, utc_ns: int, now_ns: int) -> None:
+        boot, utc_apart_ns = self._whereabouts(call.service, now_ns)
+        if call.control and call.method in ANY_START:
+            boot = b""
+        elif not boot:
+            return
+        if call.channel is None:
             return
         writer = self._writer
-        request = Envelope(
+        request = Command(
             v=VERSION,
             k="req",
             m=call.method,
             src=writer.service,
             boot=writer.boot,
-            t=writer.clock.utc_ns(),
+            t=utc_ns,
             clk=writer.time_base,
             id=call.request_id,
             dst=call.service,
             dst_boot=boot,
-            dl=call.deadline_utc_ns - self._utc_apart_ns(call.service),
+            dl=call.deadline_utc_ns - utc_apart_ns,
             ls=call.lease,
             sim=writer.simulated,
-            b=pack(call.body),
+            b=call.body,
         )
         try:
             call.channel.send(encode(request))
@@ -168,12 +165,16 @@ class Requester:
         except zmq.Again:
             return  # not connected yet
 
-    def _read(self, received: Received) -> None:
+    def _read(self, data: bytes) -> None:
+        answer = answer_of(data)
+        if answer is not None:  # like most: the command is done
+            if (call := self._calls.get(answer.re)) is not None:
+                self._finish(call, Reply("", answer.b.msg, "", answer.b.data or None))
+            return
         try:
-            answer = decode(received.frame.bytes)
+            self._take(decode(data))
         except BusError:
             return  # an unreadable answer is none: the command then times out
-        self._take(answer)
 
     def _take(self, answer: Envelope) -> None:
         call = self._calls.get(answer.re)

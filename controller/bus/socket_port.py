@@ -99,20 +99,18 @@ class Listener:
         same_clock = 0 <= least_ns < SAME_CLOCK_NS
         return self.store.accept(envelope, self._clock.now_ns() - (since_ns if same_clock else since_ns - least_ns))
 
-    def utc_apart_ns(self, service: str) -> int:
-        """Our UTC minus a service's where these are two clocks; 0 for one clock, or while nothing has come."""
-        least_ns = self._ahead_ns.get(service, 0)
-        return 0 if 0 <= least_ns < SAME_CLOCK_NS else least_ns
+    def whereabouts(self, service: str, now_ns: int) -> tuple[bytes, int]:
+        """The present boot id of a service, and our UTC minus its where these are two clocks.
 
-    def boot_of(self, service: str) -> bytes:
-        """The present boot id of a service as its telemetry of 10 ms ago told, or tells; empty when none has come."""
+        As its telemetry of 10 ms ago told, or tells; empty and 0 while none has come.
+        """
         boot = self.store.boot_of(service)
-        now_ns = self._clock.now_ns()
-        if boot and now_ns - self._looked_ns < LOOK_NS:
-            return boot
-        self._looked_ns = now_ns
-        self.turn()
-        return self.store.boot_of(service)
+        if not boot or now_ns - self._looked_ns >= LOOK_NS:
+            self._looked_ns = now_ns
+            self.turn()
+            boot = self.store.boot_of(service)
+        least_ns = self._ahead_ns.get(service, 0)
+        return boot, 0 if 0 <= least_ns < SAME_CLOCK_NS else least_ns
 
     def close(self) -> None:
         """Close."""
@@ -170,7 +168,7 @@ class SocketPort:
         if service in SCOPE_OF:
             self._listener.subscribe(STATION_LEASE)
         self._refusals = Refusals(self._inbox, self._transport)
-        self._requester = Requester(self._dialler, self._writer, self._listener.boot_of, self._listener.utc_apart_ns)
+        self._requester = Requester(self._dialler, self._writer, self._listener.whereabouts)
         self.endpoints = Endpoints(*self._server.endpoints, self._publisher.endpoint)
 
     @property
@@ -243,8 +241,7 @@ class SocketPort:
         return heard
 
     def _leases(self) -> LeaseState | None:
-        """Subscribed to from the start: every command asks."""
-        self._listener.turn()
+        """Subscribed to from the start: every command asks, after `requests` has taken in what there is."""
         leases: LeaseState | None = self._listener.store.fresh(STATION_LEASE, LEASE_KEEPER, self._clock.now_ns())
         return leases
 

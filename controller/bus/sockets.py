@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 import zmq
 
 from controller.bus.endpoints import Endpoints, Table
-from controller.bus.envelope import SEPARATOR, BusError, Envelope, decode, encode
+from controller.bus.envelope import SEPARATOR, BusError, decode_command
 from controller.bus.inbox import Inbox, Writer
 from controller.bus.port import Reply
 from controller.bus.roles import Principal
@@ -17,7 +18,6 @@ from controller.bus.topics import TOPICS
 from controller.bus.transport import Transport
 from controller.bus.watch import Channel, Received
 
-COMMAND_BYTES_MAX: Final = 1 << 16
 COMMANDS_AT_ONCE: Final = 50  # of a channel in one turn: each costs 0.3 ms, and the beam board waits 250 ms at most
 BUFFER_BYTES: Final = 1 << 16
 KEPT: Final = {"state": 1, "event": 64}  # messages of a topic that a new subscriber gets
@@ -115,13 +115,13 @@ class Server:
     def poll(self, limit: int = COMMANDS_AT_ONCE) -> None:
         """Admit what has arrived, control first, at most `limit` of each. The door must have been looked at."""
         for channel, control in ((self._ctl, True), (self._cmd, False)):
-            for _ in range(limit):
-                if (received := channel.next()) is None:
-                    break
+            left = limit
+            while left and (channel.used or channel.rung) and (received := channel.next()) is not None:
                 self._admit(channel, received, control)
+                left -= 1
 
     def _admit(self, channel: Channel, received: Received, control: bool) -> None:
-        send = self._sender(channel, received.peer)
+        send = partial(_answer, channel, received.peer)
         principal = None if self._security is None else self._security.principal(received.frame)
         try:
             envelope = decode_command(received.frame.bytes, received.frames)
@@ -142,21 +142,18 @@ class Server:
         known = received.frame.get("User-Id") if principal is None else principal.name
         return f"{known} at {received.frame.get('Peer-Address')}"
 
-    @staticmethod
-    def _sender(channel: Channel, peer: bytes) -> Callable[[Envelope], None]:
-        def send(answer: Envelope) -> None:
-            try:
-                channel.send(encode(answer), peer)
-            except zmq.ZMQError as error:
-                if error.errno not in {zmq.EHOSTUNREACH, zmq.EAGAIN}:
-                    raise  # whoever asked and has gone misses the answer; anything else is a fault of ours
-
-        return send
-
     def close(self) -> None:
         """Close."""
         self._ctl.close()
         self._cmd.close()
+
+
+def _answer(channel: Channel, peer: bytes, data: bytes) -> None:
+    try:
+        channel.send(data, peer)
+    except zmq.ZMQError as error:
+        if error.errno not in {zmq.EHOSTUNREACH, zmq.EAGAIN}:
+            raise  # whoever asked and has gone misses the answer; anything else is a fault of ours
 
 
 class Dialler:
@@ -170,14 +167,14 @@ class Dialler:
     def channel(self, service: str, control: bool) -> Channel:
         """The way to a channel of a service. Raises BusError when the table does not have the service."""
         key = (service, control)
-        if key not in self._channels:
-            if service not in self._table:
-                raise BusError(f"no service {service!r} is in the bus table ({', '.join(self._table)})")
-            endpoints = self._table[service]
-            channel = self._transport.channel(zmq.DEALER)
-            channel.socket.connect(endpoints.ctl if control else endpoints.cmd)
-            self._channels[key] = channel
-        return self._channels[key]
+        if (known := self._channels.get(key)) is not None:
+            return known
+        if service not in self._table:
+            raise BusError(f"no service {service!r} is in the bus table ({', '.join(self._table)})")
+        endpoints = self._table[service]
+        channel = self._channels[key] = self._transport.channel(zmq.DEALER)
+        channel.socket.connect(endpoints.ctl if control else endpoints.cmd)
+        return channel
 
     def received(self) -> Iterator[Received]:
         """Answers that are there now."""
@@ -194,12 +191,3 @@ class Dialler:
         """Close all."""
         for channel in self._channels.values():
             channel.close()
-
-
-def decode_command(data: bytes, frames: int = 1) -> Envelope:
-    """The envelope of a command or an answer. Raises BusError when it is none, too long, or of several frames."""
-    if frames != 1:
-        raise BusError(f"a command is one frame, this one has {frames}")
-    if len(data) > COMMAND_BYTES_MAX:
-        raise BusError(f"a command of {len(data)} bytes is too long: {COMMAND_BYTES_MAX} bytes at most")
-    return decode(data)
