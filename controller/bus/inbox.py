@@ -34,7 +34,7 @@ from controller.bus.envelope import (
 )
 from controller.bus.lease import CONSENT, LEASE_KEEPER
 from controller.bus.port import Reply, Request
-from controller.bus.roles import STATION, STOPS, Principal, forbidden
+from controller.bus.roles import EVENTS_SINCE, STATION, STOPS, Principal, Role, forbidden
 from controller.bus.topics import Body, Topic
 from hal.clock import NS, Clock
 
@@ -42,6 +42,7 @@ CACHE_NS: Final = 60 * NS
 CONTROL_METHODS: Final = STOPS | {"ping"}
 LEASE_METHODS: Final = frozenset({"lease.acquire", "lease.renew", "lease.release"})  # control methods of the station
 BODY: Final = dict[str, Any]
+SUPERVISOR: Final[Role] = "supervisor"  # without keys, whoever is on this machine
 COUNTED: Final = frozenset({"PROTOCOL", "SCHEMA", "AUTH", "NO_LEASE", "LEASE_STALE", "DEADLINE"})
 CODES: Final[dict[str, Code]] = {code: code for code in ERROR_CODES}
 
@@ -139,7 +140,8 @@ class _Open(msgspec.Struct, gc=False):
     request: Request
     envelope: Envelope | Command
     send: Send
-    answered: bool = False
+    handed: bool = False  # to the service
+    acknowledged: bool = False  # what is not answered in that cycle
 
 
 class Inbox:
@@ -158,7 +160,6 @@ class Inbox:
         self._writer = writer
         self._control: list[_Open] = []
         self._commands: list[_Open] = []
-        self._handed: list[_Open] = []  # in the cycle before this one
         self._open: dict[tuple[str, bytes], _Open] = {}
         self._answered: OrderedDict[tuple[str, bytes], tuple[int, bytes]] = OrderedDict()
         self._oldest_ns = 0
@@ -187,16 +188,47 @@ class Inbox:
         key = (source, envelope.id)
         if key in self._answered or key in self._open:
             self._again(envelope, key, send)
-        elif (control or not self._plain(envelope)) and (refusal := self._refusal(envelope, control)) is not None:
+        elif (refusal := self._refusal(envelope, control)) is not None:
             self.refuse(envelope, refusal, send, source)
         elif control and envelope.m == "ping":
             send(self._writer.answer(envelope, Reply("", "", body={"utc_ns": self._writer.clock.utc_ns()})))
         else:
-            role = "supervisor" if principal is None else principal.role
+            role = SUPERVISOR if principal is None else principal.role
             body = envelope.b if type(envelope) is Command else {}
             request = Request(envelope.id, source, envelope.m, body, control, envelope.ls, role)
             admitted = self._open[key] = _Open(request, envelope, send)
             (self._control if control else self._commands).append(admitted)
+
+    def straight(self, envelope: Envelope | Command, send: Send, principal: Principal | None = None) -> Request | None:
+        """`admit` and `take` in one, of a command on cmd that nothing speaks against, while no other is under way.
+
+        None when there is anything to say or to think about: nothing was done with it then, admit it.
+        """
+        mine = self._writer
+        if (
+            self._open
+            or type(envelope) is not Command
+            or envelope.k != "req"
+            or not envelope.id
+            or envelope.dst != mine.service
+            or envelope.dst_boot != mine.boot
+            or not 0 < envelope.dl - mine.clock.utc_ns() <= CACHE_NS
+            or envelope.m == EVENTS_SINCE
+        ):
+            return None
+        source, role = envelope.src, SUPERVISOR
+        if principal is not None:
+            if forbidden(principal, source, envelope.m):
+                return None
+            role = principal.role
+            if role != STATION:
+                source = principal.name
+        key = (source, envelope.id)
+        if key in self._answered:
+            return None
+        request = Request(envelope.id, source, envelope.m, envelope.b, False, envelope.ls, role)
+        self._open[key] = _Open(request, envelope, send, True)
+        return request
 
     def _again(self, envelope: Head, key: tuple[str, bytes], send: Send) -> None:
         """The same id from the same sender: the answer again, or word that it is being worked on."""
@@ -220,16 +252,19 @@ class Inbox:
 
         What was taken before and is not answered yet is acknowledged.
         """
-        self._forget()
-        if self._handed:
-            for item in self._handed:
-                if not item.answered:
-                    self._acknowledge(item)
-            self._handed = []
-        if not (self._control or self._commands):
-            return []
-        waiting, self._control, self._commands = self._control + self._commands, [], []
         taken: list[Request] = []
+        if self._answered and self._oldest_ns < self._writer.clock.now_ns() - CACHE_NS:
+            self._forget()
+        if not self._open:
+            return taken
+        for item in self._open.values():
+            if item.handed and not item.acknowledged:
+                item.acknowledged = True
+                self._acknowledge(item)
+        waiting = self._control + self._commands if self._control else self._commands
+        if not waiting:
+            return taken
+        self._control, self._commands = [], []
         utc_ns = self._writer.clock.utc_ns()
         for item in waiting:
             request, envelope = item.request, item.envelope
@@ -242,8 +277,8 @@ class Inbox:
                 except BusError as error:
                     self.finish(request, Reply("SCHEMA", str(error), "send a map of named values"))
                     continue
+            item.handed = True
             taken.append(request)
-            self._handed.append(item)
         return taken
 
     def _acknowledge(self, item: _Open) -> None:
@@ -255,7 +290,6 @@ class Inbox:
         key = (request.source, request.id)
         if (waiting := self._open.pop(key, None)) is None:
             return
-        waiting.answered = True
         if reply.code:
             self._count(reply, request.source)
         answer = self._writer.answer(waiting.envelope, reply)
@@ -263,6 +297,8 @@ class Inbox:
             now_ns = self._writer.clock.now_ns()
             if not self._answered:
                 self._oldest_ns = now_ns
+            elif self._oldest_ns < now_ns - CACHE_NS:
+                self._forget()
             self._answered[key] = (now_ns, answer)
         waiting.send(answer)
 
@@ -270,14 +306,6 @@ class Inbox:
         if reply.code in COUNTED:
             self.refused[reply.code] += 1
             self.latest_refusal = f"{reply.message} (from {sender})"
-
-    def _plain(self, envelope: Head) -> bool:
-        """A command like most: for this start of this service, with a deadline that is neither past nor far."""
-        return (
-            envelope.dst == self._writer.service
-            and envelope.dst_boot == self._writer.boot
-            and 0 < envelope.dl - self._writer.clock.utc_ns() <= CACHE_NS
-        )
 
     def _refusal(self, envelope: Head, control: bool) -> Reply | None:
         mine = self._writer
@@ -320,12 +348,10 @@ class Inbox:
         )
 
     def _forget(self) -> None:
-        if not self._answered:
-            return
         before_ns = self._writer.clock.now_ns() - CACHE_NS
         while self._answered and self._oldest_ns < before_ns:
             self._answered.popitem(last=False)
-            self._oldest_ns = next(iter(self._answered.values()))[0] if self._answered else 0
+            self._oldest_ns = next(iter(self._answered.values()))[0] if self._answered else before_ns
 
 
 def reply_of(envelope: Envelope) -> Reply:

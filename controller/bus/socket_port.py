@@ -58,6 +58,7 @@ class Listener:
         self._clock = clock
         self._heard = heard
         self._subscriber = Subscriber(transport, endpoints)
+        self.channel = self._subscriber.channel
         self.store = Store()
         self._ahead_ns: dict[str, int] = {}
         self._looked_ns = 0
@@ -162,6 +163,8 @@ class SocketPort:
             raise
         others = [endpoints.tlm for name, endpoints in table.items() if name != service]
         self._listener = Listener(self._transport, clock, others)
+        self._news = self._listener.channel
+        self._transport.door.also(self._news)
         self._dialler = Dialler(self._transport, table)
         self._rings = Rings(lambda request, reply: self._inbox.finish(request, reply, remember=False))
         self._fence = Fence(service, clock, self._leases, self.answer)
@@ -255,12 +258,15 @@ class SocketPort:
 
         Telemetry is taken in, too: a service that asks for none would let it pile up in its socket.
         """
-        if not self._waited:
+        waited, self._waited = self._waited, False
+        if not waited:
             self._transport.door.look(0)
         self._publisher.welcome()
-        self._listener.turn()
-        self._server.poll(1 if self._waited else COMMANDS_AT_ONCE)
-        self._waited = False
+        if not waited or self._news.rung or self._news.used:
+            self._listener.turn()
+        if waited and (request := self._server.one()) is not None:
+            return self._fence.passed([request])
+        self._server.poll(1 if waited else COMMANDS_AT_ONCE)
         return self._fence.passed(self._rings.served(self._inbox.take()))
 
     def answer(self, request: Request, reply: Reply) -> None:
@@ -297,7 +303,7 @@ class SocketPort:
         return self._requester.wait(request_id, self._listener.turn)
 
     def wait(self, timeout_s: float) -> None:
-        """Block until a command or a subscriber has come, at most `timeout_s`: for a service that is not paced."""
+        """Block until a command, telemetry or a subscriber has come, at most `timeout_s`, for `requests` to take in."""
         self._transport.door.wait(timeout_s)
         self._waited = True  # what has not been taken ends the next wait at once
 

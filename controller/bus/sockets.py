@@ -12,7 +12,7 @@ import zmq
 from controller.bus.endpoints import Endpoints, Table
 from controller.bus.envelope import SEPARATOR, BusError, decode_command
 from controller.bus.inbox import Inbox, Writer
-from controller.bus.port import Reply
+from controller.bus.port import Reply, Request
 from controller.bus.roles import Principal
 from controller.bus.topics import TOPICS
 from controller.bus.transport import Transport
@@ -68,33 +68,33 @@ class Subscriber:
     """SUB connected to the telemetry of several services."""
 
     def __init__(self, transport: Transport, endpoints: list[str]) -> None:
-        self._channel = transport.channel(zmq.SUB)
-        self._channel.socket.setsockopt(zmq.RCVBUF, BUFFER_BYTES)
-        self.stirred = self._channel.stirred  # whether there may be frames
+        self.channel = transport.channel(zmq.SUB)
+        self.channel.socket.setsockopt(zmq.RCVBUF, BUFFER_BYTES)
+        self.stirred = self.channel.stirred  # whether there may be frames
         self._topics: set[str] = set()
         for endpoint in endpoints:
-            self._channel.socket.connect(endpoint)
+            self.channel.socket.connect(endpoint)
 
     def subscribe(self, name: str) -> None:
         """From now on receive a topic; its last value comes first."""
         if name not in self._topics:
             self._topics.add(name)
-            self._channel.socket.setsockopt(zmq.SUBSCRIBE, name.encode() + SEPARATOR)
-            self._channel.used = True
+            self.channel.socket.setsockopt(zmq.SUBSCRIBE, name.encode() + SEPARATOR)
+            self.channel.used = True
 
     def wait(self, timeout_ms: int) -> None:
         """Block until there is something to read, at most `timeout_ms`."""
-        self._channel.wait_readable(timeout_ms)
+        self.channel.wait_readable(timeout_ms)
 
     def frames(self) -> Iterator[bytes]:
         """Frames that are there now."""
-        for received in self._channel.receive():
+        for received in self.channel.receive():
             if received.frames == 1:
                 yield received.frame.bytes
 
     def close(self) -> None:
         """Close."""
-        self._channel.close()
+        self.channel.close()
 
 
 class Server:
@@ -114,26 +114,46 @@ class Server:
 
     def poll(self, limit: int = COMMANDS_AT_ONCE) -> None:
         """Admit what has arrived, control first, at most `limit` of each. The door must have been looked at."""
-        for channel, control in ((self._ctl, True), (self._cmd, False)):
-            left = limit
-            while left and (channel.used or channel.rung) and (received := channel.next()) is not None:
-                self._admit(channel, received, control)
-                left -= 1
+        ctl, cmd = self._ctl, self._cmd
+        if ctl.used or ctl.rung:
+            self._drain(ctl, True, limit)
+        if cmd.used or cmd.rung:
+            self._drain(cmd, False, limit)
 
-    def _admit(self, channel: Channel, received: Received, control: bool) -> None:
-        send = partial(_answer, channel, received.peer)
-        principal = None if self._security is None else self._security.principal(received.frame)
+    def one(self) -> Request | None:
+        """The one command that has come, if it needs no more thought (`Inbox.straight`); of anything else `poll` tells.
+
+        The door must have been looked at.
+        """
+        ctl, cmd = self._ctl, self._cmd
+        if ctl.used or ctl.rung or (received := cmd.next()) is None:
+            return None
+        return self._admit(cmd, received, False, True)
+
+    def _drain(self, channel: Channel, control: bool, limit: int) -> None:
+        while limit and (received := channel.next()) is not None:
+            limit -= 1
+            self._admit(channel, received, control, False)
+
+    def _admit(self, channel: Channel, received: Received, control: bool, straight: bool) -> Request | None:
+        principal, frame, inbox = None, received.frame, self._inbox
+        send = partial(channel.answer, received.peer)
+        if self._security is not None:
+            principal = self._security.principal(frame)
         try:
-            envelope = decode_command(received.frame.bytes, received.frames)
+            envelope = decode_command(frame.bytes, received.frames)
         except BusError as error:
             who = self._who(received, principal)
-            self._inbox.refuse(self._writer.write("req", ""), Reply("PROTOCOL", str(error)), send, who)
-            return
+            inbox.refuse(self._writer.write("req", ""), Reply("PROTOCOL", str(error)), send, who)
+            return None
         if self._security is not None and principal is None:
             refusal = Reply("AUTH", "this key is not listed any more")
-            self._inbox.refuse(envelope, refusal, send, self._who(received, principal))
-            return
-        self._inbox.admit(envelope, control, send, principal)
+            inbox.refuse(envelope, refusal, send, self._who(received, principal))
+            return None
+        if straight and (request := inbox.straight(envelope, send, principal)) is not None:
+            return request
+        inbox.admit(envelope, control, send, principal)
+        return None
 
     def _who(self, received: Received, principal: Principal | None) -> str:
         """Who sent what is refused, for the log: the owner of a key, or the key, and where it is."""
@@ -146,14 +166,6 @@ class Server:
         """Close."""
         self._ctl.close()
         self._cmd.close()
-
-
-def _answer(channel: Channel, peer: bytes, data: bytes) -> None:
-    try:
-        channel.send(data, peer)
-    except zmq.ZMQError as error:
-        if error.errno not in {zmq.EHOSTUNREACH, zmq.EAGAIN}:
-            raise  # whoever asked and has gone misses the answer; anything else is a fault of ours
 
 
 class Dialler:

@@ -68,6 +68,16 @@ class Channel:
             self._send(peer, NOBLOCK_MORE)
         self._send(data, NOBLOCK)
 
+    def answer(self, peer: bytes, data: bytes) -> None:
+        """Send one frame to a peer of a ROUTER; whoever asked and has gone misses it."""
+        self.used = True
+        try:
+            self._send(peer, NOBLOCK_MORE)
+            self._send(data, NOBLOCK)
+        except zmq.ZMQError as error:
+            if error.errno not in {zmq.EHOSTUNREACH, zmq.EAGAIN}:
+                raise  # a fault of ours
+
     def receive(self) -> Iterator[Received]:
         """Messages that are there now, at most 1000; never waits."""
         for _ in range(BATCH):
@@ -142,12 +152,21 @@ class Watch:
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._channels: dict[int, Channel] = {}
+        self._guest: Channel | None = None
+        self._asked: Channel | None = None
+        self._polled: list[Any] = []
+
+    def also(self, channel: Channel) -> None:
+        """Wake up whoever waits here for this channel of another watch, too."""
+        self._guest = channel
+        self._asked = None
 
     def channel(self, socket: Socket) -> Channel:
         """Watch a socket from now on."""
         channel = Channel(socket, self)
         self._epoll.register(channel.descriptor, select.EPOLLIN)
         self._channels[channel.descriptor] = channel
+        self._asked = None
         return channel
 
     def forget(self, channel: Channel) -> None:
@@ -155,6 +174,7 @@ class Watch:
         if self._channels.get(channel.descriptor) is channel:
             self._epoll.unregister(channel.descriptor)
             del self._channels[channel.descriptor]
+            self._asked = None
 
     def fileno(self) -> int:
         """A descriptor that may be read when one of the channels should be looked at: for an event loop."""
@@ -168,18 +188,36 @@ class Watch:
     def wait(self, timeout_s: float) -> None:
         """Block until a channel should be looked at, at most `timeout_s`.
 
-        One call: the sockets that were used are asked themselves, of the others the descriptors are enough.
+        In one call: the socket that was used is asked itself, of the others the descriptors are enough.
         """
-        asked: dict[Any, Channel] = {}
-        for number, channel in self._channels.items():
+        used = None
+        for channel in self._channels.values():
             if channel.rung:
                 return
-            asked[channel.socket if channel.used else number] = channel
-        ready = zmq.zmq_poll([(one, POLLIN) for one in asked], math.ceil(timeout_s * 1000))
-        for channel in self._channels.values():
-            channel.used = False
-        for one, _ in ready:
-            asked[one].rung = True
+            if channel.used:
+                if used is not None and channel.pending():
+                    return
+                used = used or channel
+        guest = self._guest
+        if guest is not None and (guest.used or guest.rung) and guest.pending():
+            return
+        items = self._polled if used is self._asked is not None else self._items(used)
+        for one, _ in zmq.zmq_poll(items, math.ceil(timeout_s * 1000)):
+            if used is not None and one is used.socket:
+                used.rung = True
+            elif guest is not None and one == guest.descriptor:
+                guest.rung = True
+            else:
+                self._channels[one].rung = True
+        if used is not None:
+            used.used = False
+
+    def _items(self, used: Channel | None) -> list[Any]:
+        """What to poll when at most this channel was used: the socket itself, and the descriptors of the others."""
+        others = [*self._channels.values(), *([] if self._guest is None else [self._guest])]
+        self._asked = used
+        self._polled = [(channel.socket if channel is used else channel.descriptor, POLLIN) for channel in others]
+        return self._polled
 
     def pending(self) -> bool:
         """Whether a channel should be looked at now, though its descriptor may be silent."""

@@ -42,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
 def link(table: Table, toy: Callable[..., Any], folder: Path) -> Iterator[Any]:
     """A toy service with keys, and an operator whose work every attack must leave undisturbed."""
     with (
-        toy("link", security=station_security(folder)) as served,
+        toy("link", security=station_security(folder), paced=False) as served,
         Client(table, security=client_security(folder, "anna")) as anna,
     ):
         served.anna = anna
