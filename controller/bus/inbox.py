@@ -295,10 +295,10 @@ class Inbox:
         answer = self._writer.answer(waiting.envelope, reply)
         if remember:
             now_ns = self._writer.clock.now_ns()
+            if self._answered and self._oldest_ns < now_ns - CACHE_NS:
+                self._forget()
             if not self._answered:
                 self._oldest_ns = now_ns
-            elif self._oldest_ns < now_ns - CACHE_NS:
-                self._forget()
             self._answered[key] = (now_ns, answer)
         waiting.send(answer)
 

@@ -16,6 +16,7 @@ from controller.bus.sockets import Dialler
 from controller.bus.watch import Channel
 from hal.clock import NS
 
+MS_NS: Final = NS // 1000
 GRACE_NS: Final = NS // 20  # an answer that says DEADLINE may still be on its way
 LOOK_MS: Final = 20  # who waits for an answer looks at telemetry and deadlines this often
 ANY_START: Final = STOPS | {"ping"}
@@ -58,11 +59,12 @@ class Requester:
         self._whereabouts = whereabouts
         self._answered = answered
         self._calls: dict[bytes, _Call] = {}
+        self._under_way = 0
 
     @property
     def waiting(self) -> bool:
         """Whether a command is under way that has no answer yet."""
-        return any(call.reply is None for call in self._calls.values())
+        return self._under_way > 0
 
     def send(
         self, service: str, method: str, body: dict[str, Any], timeout_s: float, control: bool, lease: Lease | None
@@ -75,6 +77,7 @@ class Requester:
         call = self._calls[request_id] = _Call(
             service, method, body, control, request_id, utc_ns + wait_ns, now_ns + wait_ns, timeout_s, lease
         )
+        self._under_way += 1
         try:
             call.channel = self._dialler.channel(service, control)
         except BusError as error:
@@ -83,6 +86,68 @@ class Requester:
             self._try(call, utc_ns, now_ns)
         return request_id
 
+    def call(
+        self,
+        service: str,
+        method: str,
+        body: dict[str, Any],
+        timeout_s: float,
+        control: bool,
+        lease: Lease | None,
+        between: Callable[[], object],
+    ) -> Reply:
+        """`send` and `wait` in one, and for a command like most in one step: sent, and the next that comes answers it."""
+        writer = self._writer
+        now_ns = writer.clock.now_ns()
+        boot, utc_apart_ns = self._whereabouts(service, now_ns)
+        channel = self._dialler.known.get((service, control))
+        if control or not boot or channel is None:
+            return self.wait(self.send(service, method, body, timeout_s, control, lease), between)
+        utc_ns, wait_ns, request_id = writer.clock.utc_ns(), round(timeout_s * NS), writer.ids.message()
+        try:
+            channel.send(
+                encode(
+                    Command(
+                        v=VERSION,
+                        k="req",
+                        m=method,
+                        src=writer.service,
+                        boot=writer.boot,
+                        t=utc_ns,
+                        clk=writer.time_base,
+                        id=request_id,
+                        dst=service,
+                        dst_boot=boot,
+                        dl=utc_ns + wait_ns - utc_apart_ns,
+                        ls=lease,
+                        sim=writer.simulated,
+                        b=body,
+                    )
+                )
+            )
+        except zmq.Again:  # not connected
+            return self.wait(self.send(service, method, body, timeout_s, control, lease), between)
+        data = channel.wait(min(LOOK_MS, max(1, wait_ns // MS_NS)))
+        if data is not None and (answer := answer_of(data)) is not None and answer.re == request_id:
+            return Reply("", answer.b.msg, "", answer.b.data or None)
+        self._calls[request_id] = _Call(
+            service,
+            method,
+            body,
+            control,
+            request_id,
+            utc_ns + wait_ns,
+            now_ns + wait_ns,
+            timeout_s,
+            lease,
+            True,
+            channel=channel,
+        )
+        self._under_way += 1
+        if data is not None:
+            self._read(data)
+        return self.wait(request_id, between)
+
     def result(self, request_id: bytes) -> Reply | None:
         """The answer, once; None while there is none (or there never was such a command)."""
         self.turn()
@@ -90,7 +155,9 @@ class Requester:
 
     def forget(self, request_id: bytes) -> None:
         """Nobody will ask for this answer any more."""
-        self._calls.pop(request_id, None)
+        call = self._calls.pop(request_id, None)
+        if call is not None and call.reply is None:
+            self._under_way -= 1
 
     def taken(self, request_id: bytes) -> Reply | None:
         """As `result`, of what has been received already."""
@@ -109,6 +176,7 @@ class Requester:
                 if data is not None:
                     if (answer := answer_of(data)) is not None and answer.re == request_id:  # as nearly always
                         del self._calls[request_id]
+                        self._under_way -= 1
                         return Reply("", answer.b.msg, "", answer.b.data or None)
                     self._read(data)
                     continue
@@ -121,8 +189,11 @@ class Requester:
 
     def read(self) -> None:
         """Take what has come."""
-        for received in self._dialler.received():
-            self._read(received.frame.bytes)
+        for channel in self._dialler.look():
+            for received in channel.receive():
+                self._read(received.frame.bytes)
+                if not self._under_way:
+                    break  # nobody waits for more: what comes unasked may stay until somebody asks
 
     def turn(self) -> None:
         """Send what can be sent, take what has come, give up what is over."""
@@ -168,7 +239,7 @@ class Requester:
     def _read(self, data: bytes) -> None:
         answer = answer_of(data)
         if answer is not None:  # like most: the command is done
-            if (call := self._calls.get(answer.re)) is not None:
+            if (call := self._calls.get(answer.re)) is not None and call.reply is None:
                 self._finish(call, Reply("", answer.b.msg, "", answer.b.data or None))
             return
         try:
@@ -180,7 +251,7 @@ class Requester:
         call = self._calls.get(answer.re)
         if call is None and not answer.re and answer.k == "err":  # the server could not read us at all
             call = next((call for call in self._calls.values() if call.service == answer.src and call.sent), None)
-        if call is None:
+        if call is None or call.reply is not None:
             return
         if answer.k == "ack":
             call.accepted = True
@@ -192,6 +263,7 @@ class Requester:
 
     def _finish(self, call: _Call, reply: Reply) -> None:
         call.reply = reply
+        self._under_way -= 1
         self._answered(call.request_id)
 
     def _given_up(self, call: _Call) -> Reply:

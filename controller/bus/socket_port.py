@@ -62,6 +62,7 @@ class Listener:
         self.store = Store()
         self._ahead_ns: dict[str, int] = {}
         self._looked_ns = 0
+        self._whereabouts: dict[str, tuple[bytes, int]] = {}  # since the latest telemetry of anybody
         self.unreadable = 0
         self.subscribe(SERVICE_HEARTBEAT)
         for topic in TOPICS.values():
@@ -94,6 +95,7 @@ class Listener:
 
     def accept(self, envelope: Envelope) -> bool:
         """Take one message; False when it had come before."""
+        self._whereabouts.clear()
         since_ns = self._clock.utc_ns() - envelope.t
         least_ns = min(since_ns, self._ahead_ns.get(envelope.src, since_ns))
         self._ahead_ns[envelope.src] = least_ns
@@ -105,13 +107,16 @@ class Listener:
 
         As its telemetry of 10 ms ago told, or tells; empty and 0 while none has come.
         """
-        boot = self.store.boot_of(service)
-        if not boot or now_ns - self._looked_ns >= LOOK_NS:
-            self._looked_ns = now_ns
-            self.turn()
-            boot = self.store.boot_of(service)
-        least_ns = self._ahead_ns.get(service, 0)
-        return boot, 0 if 0 <= least_ns < SAME_CLOCK_NS else least_ns
+        known = self._whereabouts.get(service)
+        if known is not None and now_ns - self._looked_ns < LOOK_NS:
+            return known
+        self._looked_ns = now_ns
+        self.turn()
+        boot, least_ns = self.store.boot_of(service), self._ahead_ns.get(service, 0)
+        found = boot, 0 if 0 <= least_ns < SAME_CLOCK_NS else least_ns
+        if boot:
+            self._whereabouts[service] = found
+        return found
 
     def close(self) -> None:
         """Close."""
@@ -261,8 +266,10 @@ class SocketPort:
         waited, self._waited = self._waited, False
         if not waited:
             self._transport.door.look(0)
-        self._publisher.welcome()
-        if not waited or self._news.rung or self._news.used:
+        guests, news = self._publisher.channel, self._news
+        if guests.rung or guests.used:
+            self._publisher.welcome()
+        if not waited or news.rung or news.used:
             self._listener.turn()
         if waited and (request := self._server.one()) is not None:
             return self._fence.passed([request])
@@ -299,8 +306,7 @@ class SocketPort:
         lease: Lease | None = None,
     ) -> Reply:
         """Send a command and wait for its answer."""
-        request_id = self.send(service, method, body, timeout_s, control, lease)
-        return self._requester.wait(request_id, self._listener.turn)
+        return self._requester.call(service, method, body, timeout_s, control, lease, self._listener.turn)
 
     def wait(self, timeout_s: float) -> None:
         """Block until a command, telemetry or a subscriber has come, at most `timeout_s`, for `requests` to take in."""

@@ -28,8 +28,8 @@ class Publisher:
     """XPUB of one service; whoever subscribes gets the last value of every state, and the latest events, at once."""
 
     def __init__(self, transport: Transport, endpoint: str, owner: str) -> None:
-        self._channel = transport.channel(zmq.XPUB)
-        socket = self._channel.socket
+        self.channel = transport.channel(zmq.XPUB)
+        socket = self.channel.socket
         # Subscriptions take effect between two messages of ours, so that nobody joins in the middle of a replay.
         socket.setsockopt(zmq.XPUB_MANUAL, 1)
         socket.setsockopt(zmq.SNDBUF, BUFFER_BYTES)
@@ -38,30 +38,30 @@ class Publisher:
 
     def publish(self, name: str, data: bytes) -> None:
         """Send a telemetry frame; a subscriber that does not keep up loses it and sees a gap."""
-        if self._channel.stirred():
+        if self.channel.stirred():
             self.welcome()
         kind = TOPICS[name].kind
         if kind in KEPT:
             self._kept.setdefault(name.encode(), deque(maxlen=KEPT[kind])).append(data)
-        self._channel.send(data)
+        self.channel.send(data)
 
     def welcome(self) -> None:
         """Replay what is kept to new subscribers; the others drop it as seen. The door must have been looked at."""
-        while (received := self._channel.next()) is not None:
+        while (received := self.channel.next()) is not None:
             wish = received.frame.bytes
             what, prefix = wish[:1], wish[1:]
             if what == b"\x00":
-                self._channel.socket.setsockopt(zmq.UNSUBSCRIBE, prefix)
+                self.channel.socket.setsockopt(zmq.UNSUBSCRIBE, prefix)
             elif what == b"\x01":
-                self._channel.socket.setsockopt(zmq.SUBSCRIBE, prefix)
+                self.channel.socket.setsockopt(zmq.SUBSCRIBE, prefix)
                 for name, kept in self._kept.items():
                     if (name + SEPARATOR).startswith(prefix):
                         for data in kept:
-                            self._channel.send(data)
+                            self.channel.send(data)
 
     def close(self) -> None:
         """Close; what was published last still leaves."""
-        self._channel.close(TELEMETRY_LINGER_MS)
+        self.channel.close(TELEMETRY_LINGER_MS)
 
 
 class Subscriber:
@@ -125,10 +125,9 @@ class Server:
 
         The door must have been looked at.
         """
-        ctl, cmd = self._ctl, self._cmd
-        if ctl.used or ctl.rung or (received := cmd.next()) is None:
+        if self._ctl.used or self._ctl.rung or (received := self._cmd.next()) is None:
             return None
-        return self._admit(cmd, received, False, True)
+        return self._admit(self._cmd, received, False, True)
 
     def _drain(self, channel: Channel, control: bool, limit: int) -> None:
         while limit and (received := channel.next()) is not None:
@@ -174,26 +173,24 @@ class Dialler:
     def __init__(self, transport: Transport, table: Table) -> None:
         self._transport = transport
         self._table = table
-        self._channels: dict[tuple[str, bool], Channel] = {}
+        self.known: dict[tuple[str, bool], Channel] = {}
 
     def channel(self, service: str, control: bool) -> Channel:
         """The way to a channel of a service. Raises BusError when the table does not have the service."""
         key = (service, control)
-        if (known := self._channels.get(key)) is not None:
+        if (known := self.known.get(key)) is not None:
             return known
         if service not in self._table:
             raise BusError(f"no service {service!r} is in the bus table ({', '.join(self._table)})")
         endpoints = self._table[service]
-        channel = self._channels[key] = self._transport.channel(zmq.DEALER)
+        channel = self.known[key] = self._transport.channel(zmq.DEALER)
         channel.socket.connect(endpoints.ctl if control else endpoints.cmd)
         return channel
 
-    def received(self) -> Iterator[Received]:
-        """Answers that are there now."""
+    def look(self) -> list[Channel]:
+        """The channels on which an answer may be."""
         self._transport.heard.look(0)
-        for channel in self._channels.values():
-            if channel.used or channel.rung:
-                yield from channel.receive()
+        return [channel for channel in self.known.values() if channel.used or channel.rung]
 
     def wait(self, timeout_s: float) -> None:
         """Block until telemetry or an answer has come, at most `timeout_s`."""
@@ -201,5 +198,5 @@ class Dialler:
 
     def close(self) -> None:
         """Close all."""
-        for channel in self._channels.values():
+        for channel in self.known.values():
             channel.close()
