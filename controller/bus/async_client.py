@@ -175,8 +175,11 @@ class AsyncClient(Session):
         if self._closed:
             return
         self._requester.read()
-        self._listener.turn()
-        if self._transport.heard.pending():  # more than one batch: its descriptor will not say so again
+        telemetry = self._listener.channel
+        if telemetry.used or telemetry.rung:  # reading has looked at it
+            self._listener.turn()
+        more = self._transport.heard.pending if self._requester.waiting else telemetry.pending
+        if more():  # than one batch: its descriptor will not say so again
             self._loop.call_soon(self._take)
 
     def _tick(self) -> None:

@@ -33,7 +33,7 @@ class Client(Session):
         lease: Lease | None = None,
     ) -> Reply:
         """Send a command and wait for its answer; `control` for stop, safe, abort, ping and lease.*."""
-        return self.result(self.send(service, method, body, timeout_s, control, lease))
+        return self._requester.call(service, method, body or {}, timeout_s, control, lease, self._listener.turn)
 
     def result(self, request_id: bytes) -> Reply:
         """Wait for the answer to a command sent with `send`; there is always one, by its time-out."""

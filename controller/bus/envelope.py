@@ -16,6 +16,7 @@ from controller.errors import BoresightError
 from hal.clock import Clock
 
 VERSION: Final = 1
+COMMAND_BYTES_MAX: Final = 1 << 16
 NO_BODY: Final = msgspec.Raw(b"\x80")  # an empty msgpack map
 SEPARATOR: Final = b"\x00"
 
@@ -84,8 +85,8 @@ class DoneBody(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc
     data: dict[str, Any] = {}
 
 
-class Envelope(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
-    """What every message carries; keys are short because telemetry repeats them."""
+class Head(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
+    """What every message carries but its body; keys are short because telemetry repeats them."""
 
     v: int
     k: Kind
@@ -102,7 +103,39 @@ class Envelope(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc
     dl: int = 0  # absolute deadline, ns since 1970; 0: none
     ls: Lease | None = None
     sim: bool = False  # comes from an emulated device or simulated time
+
+
+class Envelope(Head, frozen=True, kw_only=True):
+    """A message whose body nobody has looked at yet."""
+
     b: msgspec.Raw = NO_BODY
+
+
+class Command(Head, frozen=True, kw_only=True):
+    """A message with a map as its body, read or written in one go: what commands mostly are."""
+
+    b: dict[str, Any] = {}
+
+
+class Done(Head, frozen=True, kw_only=True):
+    """A `rep` message, written in one go."""
+
+    b: DoneBody
+
+
+class Failed(Head, frozen=True, kw_only=True):
+    """An `err` message, written in one go."""
+
+    b: ErrorBody
+
+
+class Answer(msgspec.Struct, frozen=True, gc=False):
+    """What a client looks at of a `rep` message; of others what tells that they are others."""
+
+    v: int
+    k: str
+    re: bytes = b""
+    b: DoneBody = DoneBody()
 
 
 class _Version(msgspec.Struct, frozen=True):
@@ -111,6 +144,8 @@ class _Version(msgspec.Struct, frozen=True):
 
 _ENCODER = msgspec.msgpack.Encoder()
 _ENVELOPE = msgspec.msgpack.Decoder(Envelope)
+_COMMAND = msgspec.msgpack.Decoder(Command)
+_ANSWER = msgspec.msgpack.Decoder(Answer)
 _VERSION = msgspec.msgpack.Decoder(_Version)
 _DECODERS: dict[Any, msgspec.msgpack.Decoder[Any]] = {}
 
@@ -122,7 +157,7 @@ def pack(body: Any) -> msgspec.Raw:
     return msgspec.Raw(_ENCODER.encode(body))
 
 
-def encode(envelope: Envelope) -> bytes:
+def encode(envelope: Head) -> bytes:
     """Bytes of an envelope: a msgpack map."""
     return _ENCODER.encode(envelope)
 
@@ -143,6 +178,34 @@ def decode(data: bytes) -> Envelope:
     if envelope.v != VERSION:
         raise BusError(_versions(envelope.v))
     return envelope
+
+
+def decode_command(data: bytes, frames: int = 1) -> Envelope | Command:
+    """The envelope of a command, with its body where that is a map: half the price of decoding twice.
+
+    Raises:
+        BusError: it is none, as for `decode`, or too long, or of several frames.
+    """
+    if frames != 1:
+        raise BusError(f"a command is one frame, this one has {frames}")
+    if len(data) > COMMAND_BYTES_MAX:
+        raise BusError(f"a command of {len(data)} bytes is too long: {COMMAND_BYTES_MAX} bytes at most")
+    try:
+        command = _COMMAND.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return decode(data)  # says what is wrong
+    if command.v != VERSION:
+        raise BusError(_versions(command.v))
+    return command
+
+
+def answer_of(data: bytes) -> Answer | None:
+    """A `rep` message, as little of it as a client needs; None for any other, which `decode` may read."""
+    try:
+        answer = _ANSWER.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return answer if answer.k == "rep" and answer.v == VERSION else None
 
 
 def body_as(envelope: Envelope, kind: type[T]) -> T:
@@ -196,17 +259,16 @@ class Ids:
     def __init__(self, clock: Clock, seed: int | str | None = None) -> None:
         self._clock = clock
         self._random = random.Random(seed)
+        self._mark = 0x7 << 76 | self._random.getrandbits(12) << 64 | 0b10 << 62  # version, ours, variant
 
     def boot(self) -> bytes:
         """8 random bytes."""
         return self._random.randbytes(8)
 
     def message(self) -> bytes:
-        """16 bytes laid out as UUID version 7 (RFC 9562, 5.7): 48 bits of milliseconds, then random ones."""
-        stamp = (self._clock.utc_ns() // 1_000_000) & 0xFFFF_FFFF_FFFF
-        low = self._random.getrandbits(74)
-        value = stamp << 80 | 0x7 << 76 | (low >> 62) << 64 | 0b10 << 62 | low & (1 << 62) - 1
-        return value.to_bytes(16, "big")
+        """16 bytes laid out as UUID version 7 (RFC 9562, 5.7): ms (48 bits), 12 bits of this source, 62 random."""
+        stamp = self._clock.utc_ns() // 1_000_000
+        return (stamp << 80 | self._mark | self._random.getrandbits(62)).to_bytes(16, "big")
 
 
 def _version_of(data: bytes) -> int | None:

@@ -43,7 +43,17 @@ class Fence:
         """Those that may be executed now, in order."""
         if self._scope is None or not (requests or self._early):
             return requests
-        if not self._early:  # the usual case: one command, its lease told long ago
+        if not self._early:
+            if len(requests) == 1:
+                request = requests[0]
+                if (  # as nearly always: nothing has changed since this lease was found to be in order
+                    (lease := request.lease) is not None
+                    and lease == self._obeyed
+                    and request.source == self._holder
+                    and request.method not in CONSENT
+                    and self._leases() is self._state
+                ):
+                    return requests
             return [request for request in requests if self._judged(request, self._scope)]
         now_ns = self._clock.now_ns()
         waiting, self._early = [*self._early, *((now_ns, request) for request in requests)], []
@@ -83,8 +93,6 @@ class Fence:
         state = self._leases()
         if state is None:
             return Reply("NO_LEASE", "the station, which keeps the leases, is silent: nobody may command", "stop works")
-        if state is self._state and lease == self._obeyed and request.source == self._holder and method not in CONSENT:
-            return None  # nothing has changed since the previous command
         if lease.gen > state.generation:
             return EARLY
         found = next((one for one in state.held if one.id == lease.id and one.gen == lease.gen), None)

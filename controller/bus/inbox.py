@@ -17,19 +17,24 @@ from controller.bus.envelope import (
     VERSION,
     BusError,
     Code,
+    Command,
+    Done,
     DoneBody,
     Envelope,
     ErrorBody,
+    Failed,
+    Head,
     Ids,
     Kind,
     Lease,
     TimeBase,
     body_as,
+    encode,
     pack,
 )
 from controller.bus.lease import CONSENT, LEASE_KEEPER
 from controller.bus.port import Reply, Request
-from controller.bus.roles import STATION, STOPS, Principal, Role, forbidden
+from controller.bus.roles import EVENTS_SINCE, STATION, STOPS, Principal, Role, forbidden
 from controller.bus.topics import Body, Topic
 from hal.clock import NS, Clock
 
@@ -37,10 +42,11 @@ CACHE_NS: Final = 60 * NS
 CONTROL_METHODS: Final = STOPS | {"ping"}
 LEASE_METHODS: Final = frozenset({"lease.acquire", "lease.renew", "lease.release"})  # control methods of the station
 BODY: Final = dict[str, Any]
+SUPERVISOR: Final[Role] = "supervisor"  # without keys, whoever is on this machine
 COUNTED: Final = frozenset({"PROTOCOL", "SCHEMA", "AUTH", "NO_LEASE", "LEASE_STALE", "DEADLINE"})
 CODES: Final[dict[str, Code]] = {code: code for code in ERROR_CODES}
 
-Send = Callable[[Envelope], None]
+Send = Callable[[bytes], object]
 
 
 class Writer:
@@ -81,44 +87,61 @@ class Writer:
         message_id = self.ids.message()
         return self.write("req", method, body, id=message_id, dst=service, dst_boot=boot, dl=deadline_ns, ls=lease)
 
-    def answer(self, request: Envelope, reply: Reply) -> Envelope:
+    def answer(self, request: Head, reply: Reply) -> bytes:
         """`rep` for a success, `err` for anything else; a code outside of the closed list becomes INTERNAL."""
-        body: DoneBody | ErrorBody
-        if not reply.code:
-            body = DoneBody(msg=reply.message, data=reply.body or {})
-        else:
-            body = ErrorBody(
-                code=CODES.get(reply.code, "INTERNAL"),
-                msg=reply.message,
-                hint=reply.hint,
-                retryable=reply.code in RETRYABLE,
-                detail="" if reply.code in CODES else reply.code,
+        if reply.code:
+            return self._error(request, reply)
+        return encode(
+            Done(
+                v=VERSION,
+                k="rep",
+                m=request.m,
+                src=self.service,
+                boot=self.boot,
+                t=self.clock.utc_ns(),
+                clk=self.time_base,
+                re=request.id,
+                dst=request.src,
+                dst_boot=request.boot,
+                sim=self.simulated,
+                b=DoneBody(msg=reply.message, data=reply.body or {}),
             )
-        return Envelope(
-            v=VERSION,
-            k="err" if reply.code else "rep",
-            m=request.m,
-            src=self.service,
-            boot=self.boot,
-            t=self.clock.utc_ns(),
-            clk=self.time_base,
-            re=request.id,
-            dst=request.src,
-            dst_boot=request.boot,
-            sim=self.simulated,
-            b=pack(body),
+        )
+
+    def _error(self, request: Head, reply: Reply) -> bytes:
+        body = ErrorBody(
+            code=CODES.get(reply.code, "INTERNAL"),
+            msg=reply.message,
+            hint=reply.hint,
+            retryable=reply.code in RETRYABLE,
+            detail="" if reply.code in CODES else reply.code,
+        )
+        return encode(
+            Failed(
+                v=VERSION,
+                k="err",
+                m=request.m,
+                src=self.service,
+                boot=self.boot,
+                t=self.clock.utc_ns(),
+                clk=self.time_base,
+                re=request.id,
+                dst=request.src,
+                dst_boot=request.boot,
+                sim=self.simulated,
+                b=body,
+            )
         )
 
 
 class _Open(msgspec.Struct, gc=False):
-    """A command that was admitted and not answered yet."""
+    """A command that was admitted and not answered yet: as the service will see it, as it came, and the way back."""
 
-    envelope: Envelope
-    source: str
-    role: Role
+    request: Request
+    envelope: Envelope | Command
     send: Send
-    control: bool
-    answered: bool = False
+    handed: bool = False  # to the service
+    acknowledged: bool = False  # what is not answered in that cycle
 
 
 class Inbox:
@@ -137,9 +160,8 @@ class Inbox:
         self._writer = writer
         self._control: list[_Open] = []
         self._commands: list[_Open] = []
-        self._handed: list[_Open] = []  # in the cycle before this one
         self._open: dict[tuple[str, bytes], _Open] = {}
-        self._answered: OrderedDict[tuple[str, bytes], tuple[int, Envelope]] = OrderedDict()
+        self._answered: OrderedDict[tuple[str, bytes], tuple[int, bytes]] = OrderedDict()
         self._oldest_ns = 0
         keeper = writer.service == LEASE_KEEPER
         self._control_methods = CONTROL_METHODS | LEASE_METHODS if keeper else CONTROL_METHODS
@@ -151,7 +173,9 @@ class Inbox:
         """Answers that would be given again."""
         return len(self._answered)
 
-    def admit(self, envelope: Envelope, control: bool, send: Send, principal: Principal | None = None) -> None:
+    def admit(
+        self, envelope: Envelope | Command, control: bool, send: Send, principal: Principal | None = None
+    ) -> None:
         """Take a message of the cmd or ctl channel; `send` carries acknowledgement and answer back."""
         if envelope.k != "req" or not envelope.id:
             return  # nobody waits for an answer to what is no request
@@ -162,24 +186,63 @@ class Inbox:
             return
         source = envelope.src if principal is None or principal.role == STATION else principal.name
         key = (source, envelope.id)
-        if envelope.m in CONSENT and (key in self._answered or key in self._open):
-            again = f"{envelope.m} with this id has come before: consent is never repeated, send it anew"
-            self.refuse(envelope, Reply("PROTOCOL", again), send, source)
-        elif (done := self._answered.get(key)) is not None:
-            send(done[1])
-        elif (waiting := self._open.get(key)) is not None:
-            waiting.send = send
-            self._acknowledge(waiting)
-        elif not (self._plain(envelope) and not control) and (refusal := self._refusal(envelope, control)) is not None:
+        if key in self._answered or key in self._open:
+            self._again(envelope, key, send)
+        elif (refusal := self._refusal(envelope, control)) is not None:
             self.refuse(envelope, refusal, send, source)
         elif control and envelope.m == "ping":
             send(self._writer.answer(envelope, Reply("", "", body={"utc_ns": self._writer.clock.utc_ns()})))
         else:
-            role: Role = "supervisor" if principal is None else principal.role
-            admitted = self._open[key] = _Open(envelope, source, role, send, control)
+            role = SUPERVISOR if principal is None else principal.role
+            body = envelope.b if type(envelope) is Command else {}
+            request = Request(envelope.id, source, envelope.m, body, control, envelope.ls, role)
+            admitted = self._open[key] = _Open(request, envelope, send)
             (self._control if control else self._commands).append(admitted)
 
-    def refuse(self, envelope: Envelope, refusal: Reply, send: Send, sender: str = "") -> None:
+    def straight(self, envelope: Envelope | Command, send: Send, principal: Principal | None = None) -> Request | None:
+        """`admit` and `take` in one, of a command on cmd that nothing speaks against, while no other is under way.
+
+        None when there is anything to say or to think about: nothing was done with it then, admit it.
+        """
+        mine = self._writer
+        if (
+            self._open
+            or type(envelope) is not Command
+            or envelope.k != "req"
+            or not envelope.id
+            or envelope.dst != mine.service
+            or envelope.dst_boot != mine.boot
+            or not 0 < envelope.dl - mine.clock.utc_ns() <= CACHE_NS
+            or envelope.m == EVENTS_SINCE
+        ):
+            return None
+        source, role = envelope.src, SUPERVISOR
+        if principal is not None:
+            if forbidden(principal, source, envelope.m):
+                return None
+            role = principal.role
+            if role != STATION:
+                source = principal.name
+        key = (source, envelope.id)
+        if key in self._answered:
+            return None
+        request = Request(envelope.id, source, envelope.m, envelope.b, False, envelope.ls, role)
+        self._open[key] = _Open(request, envelope, send, True)
+        return request
+
+    def _again(self, envelope: Head, key: tuple[str, bytes], send: Send) -> None:
+        """The same id from the same sender: the answer again, or word that it is being worked on."""
+        if envelope.m in CONSENT:
+            again = f"{envelope.m} with this id has come before: consent is never repeated, send it anew"
+            self.refuse(envelope, Reply("PROTOCOL", again), send, key[0])
+        elif (done := self._answered.get(key)) is not None:
+            send(done[1])
+        else:
+            waiting = self._open[key]
+            waiting.send = send
+            self._acknowledge(waiting)
+
+    def refuse(self, envelope: Head, refusal: Reply, send: Send, sender: str = "") -> None:
         """Answer what is not even admitted; `sender` is for the log, the source that it claims when empty."""
         self._count(refusal, sender or envelope.src)
         send(self._writer.answer(envelope, refusal))
@@ -189,48 +252,51 @@ class Inbox:
 
         What was taken before and is not answered yet is acknowledged.
         """
-        self._forget()
-        if self._handed:
-            for item in self._handed:
-                if not item.answered:
-                    self._acknowledge(item)
-            self._handed = []
-        if not (self._control or self._commands):
-            return []
-        waiting, self._control, self._commands = [*self._control, *self._commands], [], []
         taken: list[Request] = []
+        if self._answered and self._oldest_ns < self._writer.clock.now_ns() - CACHE_NS:
+            self._forget()
+        if not self._open:
+            return taken
+        for item in self._open.values():
+            if item.handed and not item.acknowledged:
+                item.acknowledged = True
+                self._acknowledge(item)
+        waiting = self._control + self._commands if self._control else self._commands
+        if not waiting:
+            return taken
+        self._control, self._commands = [], []
         utc_ns = self._writer.clock.utc_ns()
         for item in waiting:
-            envelope, body = item.envelope, {}
-            refusal = None if item.control or utc_ns < envelope.dl else self._late(envelope, utc_ns)
-            if refusal is None:
-                try:
-                    body = body_as(envelope, BODY)
-                except BusError as error:
-                    refusal = Reply("SCHEMA", str(error), "send a map of named values")
-            request = Request(envelope.id, item.source, envelope.m, body, item.control, envelope.ls, item.role)
-            if refusal is not None:
-                self.finish(request, refusal)
+            request, envelope = item.request, item.envelope
+            if not request.control and utc_ns >= envelope.dl and (late := self._late(envelope, utc_ns)) is not None:
+                self.finish(request, late)
                 continue
+            if type(envelope) is Envelope:  # its body is no map, and the error says what it is
+                try:
+                    request = item.request = msgspec.structs.replace(request, body=body_as(envelope, BODY))
+                except BusError as error:
+                    self.finish(request, Reply("SCHEMA", str(error), "send a map of named values"))
+                    continue
+            item.handed = True
             taken.append(request)
-            self._handed.append(item)
         return taken
 
     def _acknowledge(self, item: _Open) -> None:
         envelope = item.envelope
-        item.send(self._writer.write("ack", envelope.m, re=envelope.id, dst=envelope.src))
+        item.send(encode(self._writer.write("ack", envelope.m, re=envelope.id, dst=envelope.src)))
 
     def finish(self, request: Request, reply: Reply, remember: bool = True) -> None:
         """Answer a command that was taken; answering twice changes nothing. What only reads is not remembered."""
         key = (request.source, request.id)
         if (waiting := self._open.pop(key, None)) is None:
             return
-        waiting.answered = True
         if reply.code:
             self._count(reply, request.source)
         answer = self._writer.answer(waiting.envelope, reply)
         if remember:
             now_ns = self._writer.clock.now_ns()
+            if self._answered and self._oldest_ns < now_ns - CACHE_NS:
+                self._forget()
             if not self._answered:
                 self._oldest_ns = now_ns
             self._answered[key] = (now_ns, answer)
@@ -241,15 +307,7 @@ class Inbox:
             self.refused[reply.code] += 1
             self.latest_refusal = f"{reply.message} (from {sender})"
 
-    def _plain(self, envelope: Envelope) -> bool:
-        """A command like most: for this start of this service, with a deadline that is neither past nor far."""
-        return (
-            envelope.dst == self._writer.service
-            and envelope.dst_boot == self._writer.boot
-            and 0 < envelope.dl - self._writer.clock.utc_ns() <= CACHE_NS
-        )
-
-    def _refusal(self, envelope: Envelope, control: bool) -> Reply | None:
+    def _refusal(self, envelope: Head, control: bool) -> Reply | None:
         mine = self._writer
         if envelope.dst != mine.service:
             return Reply("TRANSPORT", f"this is {mine.service}, the command was meant for {envelope.dst!r}")
@@ -267,7 +325,7 @@ class Inbox:
         utc_ns = mine.clock.utc_ns()
         return self._without_bound(envelope, control, utc_ns) or self._late(envelope, utc_ns)
 
-    def _without_bound(self, envelope: Envelope, control: bool, utc_ns: int) -> Reply | None:
+    def _without_bound(self, envelope: Head, control: bool, utc_ns: int) -> Reply | None:
         """A command that could still be executed when its id is forgotten could be executed twice."""
         if control and envelope.m == "ping":
             return None
@@ -280,7 +338,7 @@ class Inbox:
             return Reply("SCHEMA", f"the deadline of {envelope.m} is {ahead_ns / NS:.0f} s ahead, 60 s at most")
         return None
 
-    def _late(self, envelope: Envelope, utc_ns: int) -> Reply | None:
+    def _late(self, envelope: Head, utc_ns: int) -> Reply | None:
         late_ns = utc_ns - envelope.dl
         if not envelope.dl or late_ns <= 0:
             return None
@@ -290,12 +348,10 @@ class Inbox:
         )
 
     def _forget(self) -> None:
-        if not self._answered:
-            return
         before_ns = self._writer.clock.now_ns() - CACHE_NS
         while self._answered and self._oldest_ns < before_ns:
             self._answered.popitem(last=False)
-            self._oldest_ns = next(iter(self._answered.values()))[0] if self._answered else 0
+            self._oldest_ns = next(iter(self._answered.values()))[0] if self._answered else before_ns
 
 
 def reply_of(envelope: Envelope) -> Reply:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final, Protocol, runtime_checkable
 
-from controller.bus.envelope import BusError, Envelope, Ids, Lease, decode, encode, frame, unframe
+from controller.bus.envelope import BusError, Envelope, Ids, Lease, decode, decode_command, encode, frame, unframe
 from controller.bus.fence import Fence
 from controller.bus.inbox import Inbox, Writer, reply_of
 from controller.bus.lease import LEASE_KEEPER
@@ -102,12 +102,12 @@ class LocalBus:
 
     def command(self, data: bytes, control: bool) -> bool:
         """Deliver a command; False when nobody by that name is on the bus."""
-        envelope = decode(data)
+        envelope = decode_command(data)
         server, client = self._ports.get(envelope.dst), self._ports[envelope.src]
         if server is None:
             return False
         principal = self.principals.get(envelope.src)
-        server.inbox.admit(envelope, control, lambda answer: client.answered(decode(encode(answer))), principal)
+        server.inbox.admit(envelope, control, lambda answer: client.answered(decode(answer)), principal)
         return True
 
     def boot_of(self, service: str) -> bytes:

@@ -95,14 +95,14 @@ class RegistryServer:
         try:
             request = decode(frame.bytes)
         except BusError as error:
-            return encode(self._writer.answer(self._writer.write("req", ""), Reply("PROTOCOL", str(error))))
+            return self._writer.answer(self._writer.write("req", ""), Reply("PROTOCOL", str(error)))
         security = self._transport.security
         principal = None if security is None else security.principal(frame)
         if security is not None and principal is None:
-            return encode(self._writer.answer(request, Reply("AUTH", "this key is not listed any more")))
+            return self._writer.answer(request, Reply("AUTH", "this key is not listed any more"))
         if principal is not None and (why := forbidden(principal, request.src, request.m)):
-            return encode(self._writer.answer(request, Reply("AUTH", why)))
-        return encode(self._writer.answer(request, self._reply(request)))
+            return self._writer.answer(request, Reply("AUTH", why))
+        return self._writer.answer(request, self._reply(request))
 
     def _reply(self, request: Envelope) -> Reply:
         method = request.m

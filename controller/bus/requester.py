@@ -8,20 +8,21 @@ from typing import Any, Final
 import msgspec
 import zmq
 
-from controller.bus.envelope import VERSION, BusError, Envelope, Lease, decode, encode, pack
+from controller.bus.envelope import VERSION, BusError, Command, Envelope, Lease, answer_of, decode, encode
 from controller.bus.inbox import Writer, reply_of
 from controller.bus.port import Reply
 from controller.bus.roles import STOPS
 from controller.bus.sockets import Dialler
-from controller.bus.watch import Channel, Received
+from controller.bus.watch import Channel
 from hal.clock import NS
 
+MS_NS: Final = NS // 1000
 GRACE_NS: Final = NS // 20  # an answer that says DEADLINE may still be on its way
-LOOK_S: Final = 0.02  # who waits for an answer looks at telemetry and deadlines this often
+LOOK_MS: Final = 20  # who waits for an answer looks at telemetry and deadlines this often
 ANY_START: Final = STOPS | {"ping"}
 
 
-class _Call(msgspec.Struct):
+class _Call(msgspec.Struct, gc=False):
     service: str
     method: str
     body: dict[str, Any]
@@ -40,57 +41,112 @@ class _Call(msgspec.Struct):
 class Requester:
     """Sends commands without blocking and keeps their answers.
 
-    `boot_of` tells the present boot id of a service from its telemetry: until it is known there is nobody to send to,
-    and what cannot be sent by its deadline is reported as not executed. `utc_apart_ns` is our UTC minus that of a
-    service, where that is another one (a bench of another epoch): a deadline is written in the UTC of its reader.
-    `answered` is called with the id of a command when its answer is there.
+    `whereabouts` of a service, at a monotonic time, are its present boot id as its telemetry tells it: until it is
+    known there is nobody to send to, and what cannot be sent by its deadline is reported as not executed; and our UTC
+    minus the service's, where that is another one (a bench of another epoch): a deadline is written in the UTC of its
+    reader. `answered` is called with the id of a command when its answer is there.
     """
 
     def __init__(
         self,
         dialler: Dialler,
         writer: Writer,
-        boot_of: Callable[[str], bytes],
-        utc_apart_ns: Callable[[str], int] = lambda service: 0,
+        whereabouts: Callable[[str, int], tuple[bytes, int]],
         answered: Callable[[bytes], object] = lambda request_id: None,
     ) -> None:
         self._dialler = dialler
         self._writer = writer
-        self._boot_of = boot_of
-        self._utc_apart_ns = utc_apart_ns
+        self._whereabouts = whereabouts
         self._answered = answered
         self._calls: dict[bytes, _Call] = {}
+        self._under_way = 0
 
     @property
     def waiting(self) -> bool:
         """Whether a command is under way that has no answer yet."""
-        return any(call.reply is None for call in self._calls.values())
+        return self._under_way > 0
 
     def send(
         self, service: str, method: str, body: dict[str, Any], timeout_s: float, control: bool, lease: Lease | None
     ) -> bytes:
         """Start a command; returns its id."""
-        clock = self._writer.clock
+        writer = self._writer
+        request_id = writer.ids.message()
+        utc_ns, now_ns = writer.clock.utc_ns(), writer.clock.now_ns()
         wait_ns = round(timeout_s * NS)
-        call = _Call(
-            service,
-            method,
-            body,
-            control,
-            self._writer.ids.message(),
-            clock.utc_ns() + wait_ns,
-            clock.now_ns() + wait_ns,
-            timeout_s,
-            lease,
+        call = self._calls[request_id] = _Call(
+            service, method, body, control, request_id, utc_ns + wait_ns, now_ns + wait_ns, timeout_s, lease
         )
-        self._calls[call.request_id] = call
+        self._under_way += 1
         try:
             call.channel = self._dialler.channel(service, control)
         except BusError as error:
             self._finish(call, Reply("TRANSPORT", str(error)))
-            return call.request_id
-        self._try(call)
-        return call.request_id
+        else:
+            self._try(call, utc_ns, now_ns)
+        return request_id
+
+    def call(
+        self,
+        service: str,
+        method: str,
+        body: dict[str, Any],
+        timeout_s: float,
+        control: bool,
+        lease: Lease | None,
+        between: Callable[[], object],
+    ) -> Reply:
+        """`send` and `wait` in one, and for a command like most in one step: sent, and the next that comes answers it."""
+        writer = self._writer
+        now_ns = writer.clock.now_ns()
+        boot, utc_apart_ns = self._whereabouts(service, now_ns)
+        channel = self._dialler.known.get((service, control))
+        if control or not boot or channel is None:
+            return self.wait(self.send(service, method, body, timeout_s, control, lease), between)
+        utc_ns, wait_ns, request_id = writer.clock.utc_ns(), round(timeout_s * NS), writer.ids.message()
+        try:
+            channel.send(
+                encode(
+                    Command(
+                        v=VERSION,
+                        k="req",
+                        m=method,
+                        src=writer.service,
+                        boot=writer.boot,
+                        t=utc_ns,
+                        clk=writer.time_base,
+                        id=request_id,
+                        dst=service,
+                        dst_boot=boot,
+                        dl=utc_ns + wait_ns - utc_apart_ns,
+                        ls=lease,
+                        sim=writer.simulated,
+                        b=body,
+                    )
+                )
+            )
+        except zmq.Again:  # not connected
+            return self.wait(self.send(service, method, body, timeout_s, control, lease), between)
+        data = channel.wait(min(LOOK_MS, max(1, wait_ns // MS_NS)))
+        if data is not None and (answer := answer_of(data)) is not None and answer.re == request_id:
+            return Reply("", answer.b.msg, "", answer.b.data or None)
+        self._calls[request_id] = _Call(
+            service,
+            method,
+            body,
+            control,
+            request_id,
+            utc_ns + wait_ns,
+            now_ns + wait_ns,
+            timeout_s,
+            lease,
+            True,
+            channel=channel,
+        )
+        self._under_way += 1
+        if data is not None:
+            self._read(data)
+        return self.wait(request_id, between)
 
     def result(self, request_id: bytes) -> Reply | None:
         """The answer, once; None while there is none (or there never was such a command)."""
@@ -99,7 +155,9 @@ class Requester:
 
     def forget(self, request_id: bytes) -> None:
         """Nobody will ask for this answer any more."""
-        self._calls.pop(request_id, None)
+        call = self._calls.pop(request_id, None)
+        if call is not None and call.reply is None:
+            self._under_way -= 1
 
     def taken(self, request_id: bytes) -> Reply | None:
         """As `result`, of what has been received already."""
@@ -114,12 +172,16 @@ class Requester:
         call = self._calls[request_id]
         while call.reply is None:
             if call.sent and call.channel is not None:
-                received = call.channel.wait(LOOK_S)
-                if received is not None:
-                    self._read(received)
+                data = call.channel.wait(LOOK_MS)
+                if data is not None:
+                    if (answer := answer_of(data)) is not None and answer.re == request_id:  # as nearly always
+                        del self._calls[request_id]
+                        self._under_way -= 1
+                        return Reply("", answer.b.msg, "", answer.b.data or None)
+                    self._read(data)
                     continue
             else:
-                self._dialler.wait(LOOK_S)
+                self._dialler.wait(LOOK_MS / 1000)
             between()
             self.turn()
         del self._calls[request_id]
@@ -127,8 +189,11 @@ class Requester:
 
     def read(self) -> None:
         """Take what has come."""
-        for received in self._dialler.received():
-            self._read(received)
+        for channel in self._dialler.look():
+            for received in channel.receive():
+                self._read(received.frame.bytes)
+                if not self._under_way:
+                    break  # nobody waits for more: what comes unasked may stay until somebody asks
 
     def turn(self) -> None:
         """Send what can be sent, take what has come, give up what is over."""
@@ -136,31 +201,34 @@ class Requester:
         now_ns = self._writer.clock.now_ns()
         for call in list(self._calls.values()):
             if call.reply is None and not call.sent:
-                self._try(call)
+                self._try(call, self._writer.clock.utc_ns(), now_ns)
             if call.reply is None and now_ns >= call.deadline_ns + (GRACE_NS if call.sent else 0):
                 self._finish(call, self._given_up(call))
 
-    def _try(self, call: _Call) -> None:
-        any_start = call.control and call.method in ANY_START
-        boot = b"" if any_start else self._boot_of(call.service)
-        if call.channel is None or not (boot or any_start):
+    def _try(self, call: _Call, utc_ns: int, now_ns: int) -> None:
+        boot, utc_apart_ns = self._whereabouts(call.service, now_ns)
+        if call.control and call.method in ANY_START:
+            boot = b""
+        elif not boot:
+            return
+        if call.channel is None:
             return
         writer = self._writer
-        request = Envelope(
+        request = Command(
             v=VERSION,
             k="req",
             m=call.method,
             src=writer.service,
             boot=writer.boot,
-            t=writer.clock.utc_ns(),
+            t=utc_ns,
             clk=writer.time_base,
             id=call.request_id,
             dst=call.service,
             dst_boot=boot,
-            dl=call.deadline_utc_ns - self._utc_apart_ns(call.service),
+            dl=call.deadline_utc_ns - utc_apart_ns,
             ls=call.lease,
             sim=writer.simulated,
-            b=pack(call.body),
+            b=call.body,
         )
         try:
             call.channel.send(encode(request))
@@ -168,18 +236,22 @@ class Requester:
         except zmq.Again:
             return  # not connected yet
 
-    def _read(self, received: Received) -> None:
+    def _read(self, data: bytes) -> None:
+        answer = answer_of(data)
+        if answer is not None:  # like most: the command is done
+            if (call := self._calls.get(answer.re)) is not None and call.reply is None:
+                self._finish(call, Reply("", answer.b.msg, "", answer.b.data or None))
+            return
         try:
-            answer = decode(received.frame.bytes)
+            self._take(decode(data))
         except BusError:
             return  # an unreadable answer is none: the command then times out
-        self._take(answer)
 
     def _take(self, answer: Envelope) -> None:
         call = self._calls.get(answer.re)
         if call is None and not answer.re and answer.k == "err":  # the server could not read us at all
             call = next((call for call in self._calls.values() if call.service == answer.src and call.sent), None)
-        if call is None:
+        if call is None or call.reply is not None:
             return
         if answer.k == "ack":
             call.accepted = True
@@ -191,6 +263,7 @@ class Requester:
 
     def _finish(self, call: _Call, reply: Reply) -> None:
         call.reply = reply
+        self._under_way -= 1
         self._answered(call.request_id)
 
     def _given_up(self, call: _Call) -> Reply:

@@ -32,9 +32,7 @@ class Session:
         sources = [endpoints.tlm for endpoints in table.values()]
         self._listener = Listener(self._transport, self._clock, sources, self._heard)
         self._dialler = Dialler(self._transport, table)
-        self._requester = Requester(
-            self._dialler, writer, self._listener.boot_of, self._listener.utc_apart_ns, self._answered
-        )
+        self._requester = Requester(self._dialler, writer, self._listener.whereabouts, self._answered)
 
     @property
     def store(self) -> Store:

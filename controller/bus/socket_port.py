@@ -58,9 +58,11 @@ class Listener:
         self._clock = clock
         self._heard = heard
         self._subscriber = Subscriber(transport, endpoints)
+        self.channel = self._subscriber.channel
         self.store = Store()
         self._ahead_ns: dict[str, int] = {}
         self._looked_ns = 0
+        self._whereabouts: dict[str, tuple[bytes, int]] = {}  # since the latest telemetry of anybody
         self.unreadable = 0
         self.subscribe(SERVICE_HEARTBEAT)
         for topic in TOPICS.values():
@@ -93,26 +95,28 @@ class Listener:
 
     def accept(self, envelope: Envelope) -> bool:
         """Take one message; False when it had come before."""
+        self._whereabouts.clear()
         since_ns = self._clock.utc_ns() - envelope.t
         least_ns = min(since_ns, self._ahead_ns.get(envelope.src, since_ns))
         self._ahead_ns[envelope.src] = least_ns
         same_clock = 0 <= least_ns < SAME_CLOCK_NS
         return self.store.accept(envelope, self._clock.now_ns() - (since_ns if same_clock else since_ns - least_ns))
 
-    def utc_apart_ns(self, service: str) -> int:
-        """Our UTC minus a service's where these are two clocks; 0 for one clock, or while nothing has come."""
-        least_ns = self._ahead_ns.get(service, 0)
-        return 0 if 0 <= least_ns < SAME_CLOCK_NS else least_ns
+    def whereabouts(self, service: str, now_ns: int) -> tuple[bytes, int]:
+        """The present boot id of a service, and our UTC minus its where these are two clocks.
 
-    def boot_of(self, service: str) -> bytes:
-        """The present boot id of a service as its telemetry of 10 ms ago told, or tells; empty when none has come."""
-        boot = self.store.boot_of(service)
-        now_ns = self._clock.now_ns()
-        if boot and now_ns - self._looked_ns < LOOK_NS:
-            return boot
+        As its telemetry of 10 ms ago told, or tells; empty and 0 while none has come.
+        """
+        known = self._whereabouts.get(service)
+        if known is not None and now_ns - self._looked_ns < LOOK_NS:
+            return known
         self._looked_ns = now_ns
         self.turn()
-        return self.store.boot_of(service)
+        boot, least_ns = self.store.boot_of(service), self._ahead_ns.get(service, 0)
+        found = boot, 0 if 0 <= least_ns < SAME_CLOCK_NS else least_ns
+        if boot:
+            self._whereabouts[service] = found
+        return found
 
     def close(self) -> None:
         """Close."""
@@ -164,13 +168,15 @@ class SocketPort:
             raise
         others = [endpoints.tlm for name, endpoints in table.items() if name != service]
         self._listener = Listener(self._transport, clock, others)
+        self._news = self._listener.channel
+        self._transport.door.also(self._news)
         self._dialler = Dialler(self._transport, table)
         self._rings = Rings(lambda request, reply: self._inbox.finish(request, reply, remember=False))
         self._fence = Fence(service, clock, self._leases, self.answer)
         if service in SCOPE_OF:
             self._listener.subscribe(STATION_LEASE)
         self._refusals = Refusals(self._inbox, self._transport)
-        self._requester = Requester(self._dialler, self._writer, self._listener.boot_of, self._listener.utc_apart_ns)
+        self._requester = Requester(self._dialler, self._writer, self._listener.whereabouts)
         self.endpoints = Endpoints(*self._server.endpoints, self._publisher.endpoint)
 
     @property
@@ -243,8 +249,7 @@ class SocketPort:
         return heard
 
     def _leases(self) -> LeaseState | None:
-        """Subscribed to from the start: every command asks."""
-        self._listener.turn()
+        """Subscribed to from the start: every command asks, after `requests` has taken in what there is."""
         leases: LeaseState | None = self._listener.store.fresh(STATION_LEASE, LEASE_KEEPER, self._clock.now_ns())
         return leases
 
@@ -258,12 +263,17 @@ class SocketPort:
 
         Telemetry is taken in, too: a service that asks for none would let it pile up in its socket.
         """
-        if not self._waited:
+        waited, self._waited = self._waited, False
+        if not waited:
             self._transport.door.look(0)
-        self._publisher.welcome()
-        self._listener.turn()
-        self._server.poll(1 if self._waited else COMMANDS_AT_ONCE)
-        self._waited = False
+        guests, news = self._publisher.channel, self._news
+        if guests.rung or guests.used:
+            self._publisher.welcome()
+        if not waited or news.rung or news.used:
+            self._listener.turn()
+        if waited and (request := self._server.one()) is not None:
+            return self._fence.passed([request])
+        self._server.poll(1 if waited else COMMANDS_AT_ONCE)
         return self._fence.passed(self._rings.served(self._inbox.take()))
 
     def answer(self, request: Request, reply: Reply) -> None:
@@ -296,11 +306,10 @@ class SocketPort:
         lease: Lease | None = None,
     ) -> Reply:
         """Send a command and wait for its answer."""
-        request_id = self.send(service, method, body, timeout_s, control, lease)
-        return self._requester.wait(request_id, self._listener.turn)
+        return self._requester.call(service, method, body, timeout_s, control, lease, self._listener.turn)
 
     def wait(self, timeout_s: float) -> None:
-        """Block until a command or a subscriber has come, at most `timeout_s`: for a service that is not paced."""
+        """Block until a command, telemetry or a subscriber has come, at most `timeout_s`, for `requests` to take in."""
         self._transport.door.wait(timeout_s)
         self._waited = True  # what has not been taken ends the next wait at once
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 import zmq
 
 from controller.bus.endpoints import Endpoints, Table
-from controller.bus.envelope import SEPARATOR, BusError, Envelope, decode, encode
+from controller.bus.envelope import SEPARATOR, BusError, decode_command
 from controller.bus.inbox import Inbox, Writer
-from controller.bus.port import Reply
+from controller.bus.port import Reply, Request
 from controller.bus.roles import Principal
 from controller.bus.topics import TOPICS
 from controller.bus.transport import Transport
 from controller.bus.watch import Channel, Received
 
-COMMAND_BYTES_MAX: Final = 1 << 16
 COMMANDS_AT_ONCE: Final = 50  # of a channel in one turn: each costs 0.3 ms, and the beam board waits 250 ms at most
 BUFFER_BYTES: Final = 1 << 16
 KEPT: Final = {"state": 1, "event": 64}  # messages of a topic that a new subscriber gets
@@ -28,8 +28,8 @@ class Publisher:
     """XPUB of one service; whoever subscribes gets the last value of every state, and the latest events, at once."""
 
     def __init__(self, transport: Transport, endpoint: str, owner: str) -> None:
-        self._channel = transport.channel(zmq.XPUB)
-        socket = self._channel.socket
+        self.channel = transport.channel(zmq.XPUB)
+        socket = self.channel.socket
         # Subscriptions take effect between two messages of ours, so that nobody joins in the middle of a replay.
         socket.setsockopt(zmq.XPUB_MANUAL, 1)
         socket.setsockopt(zmq.SNDBUF, BUFFER_BYTES)
@@ -38,63 +38,63 @@ class Publisher:
 
     def publish(self, name: str, data: bytes) -> None:
         """Send a telemetry frame; a subscriber that does not keep up loses it and sees a gap."""
-        if self._channel.stirred():
+        if self.channel.stirred():
             self.welcome()
         kind = TOPICS[name].kind
         if kind in KEPT:
             self._kept.setdefault(name.encode(), deque(maxlen=KEPT[kind])).append(data)
-        self._channel.send(data)
+        self.channel.send(data)
 
     def welcome(self) -> None:
         """Replay what is kept to new subscribers; the others drop it as seen. The door must have been looked at."""
-        while (received := self._channel.next()) is not None:
+        while (received := self.channel.next()) is not None:
             wish = received.frame.bytes
             what, prefix = wish[:1], wish[1:]
             if what == b"\x00":
-                self._channel.socket.setsockopt(zmq.UNSUBSCRIBE, prefix)
+                self.channel.socket.setsockopt(zmq.UNSUBSCRIBE, prefix)
             elif what == b"\x01":
-                self._channel.socket.setsockopt(zmq.SUBSCRIBE, prefix)
+                self.channel.socket.setsockopt(zmq.SUBSCRIBE, prefix)
                 for name, kept in self._kept.items():
                     if (name + SEPARATOR).startswith(prefix):
                         for data in kept:
-                            self._channel.send(data)
+                            self.channel.send(data)
 
     def close(self) -> None:
         """Close; what was published last still leaves."""
-        self._channel.close(TELEMETRY_LINGER_MS)
+        self.channel.close(TELEMETRY_LINGER_MS)
 
 
 class Subscriber:
     """SUB connected to the telemetry of several services."""
 
     def __init__(self, transport: Transport, endpoints: list[str]) -> None:
-        self._channel = transport.channel(zmq.SUB)
-        self._channel.socket.setsockopt(zmq.RCVBUF, BUFFER_BYTES)
-        self.stirred = self._channel.stirred  # whether there may be frames
+        self.channel = transport.channel(zmq.SUB)
+        self.channel.socket.setsockopt(zmq.RCVBUF, BUFFER_BYTES)
+        self.stirred = self.channel.stirred  # whether there may be frames
         self._topics: set[str] = set()
         for endpoint in endpoints:
-            self._channel.socket.connect(endpoint)
+            self.channel.socket.connect(endpoint)
 
     def subscribe(self, name: str) -> None:
         """From now on receive a topic; its last value comes first."""
         if name not in self._topics:
             self._topics.add(name)
-            self._channel.socket.setsockopt(zmq.SUBSCRIBE, name.encode() + SEPARATOR)
-            self._channel.used = True
+            self.channel.socket.setsockopt(zmq.SUBSCRIBE, name.encode() + SEPARATOR)
+            self.channel.used = True
 
     def wait(self, timeout_ms: int) -> None:
         """Block until there is something to read, at most `timeout_ms`."""
-        self._channel.wait_readable(timeout_ms)
+        self.channel.wait_readable(timeout_ms)
 
     def frames(self) -> Iterator[bytes]:
         """Frames that are there now."""
-        for received in self._channel.receive():
+        for received in self.channel.receive():
             if received.frames == 1:
                 yield received.frame.bytes
 
     def close(self) -> None:
         """Close."""
-        self._channel.close()
+        self.channel.close()
 
 
 class Server:
@@ -114,26 +114,45 @@ class Server:
 
     def poll(self, limit: int = COMMANDS_AT_ONCE) -> None:
         """Admit what has arrived, control first, at most `limit` of each. The door must have been looked at."""
-        for channel, control in ((self._ctl, True), (self._cmd, False)):
-            for _ in range(limit):
-                if (received := channel.next()) is None:
-                    break
-                self._admit(channel, received, control)
+        ctl, cmd = self._ctl, self._cmd
+        if ctl.used or ctl.rung:
+            self._drain(ctl, True, limit)
+        if cmd.used or cmd.rung:
+            self._drain(cmd, False, limit)
 
-    def _admit(self, channel: Channel, received: Received, control: bool) -> None:
-        send = self._sender(channel, received.peer)
-        principal = None if self._security is None else self._security.principal(received.frame)
+    def one(self) -> Request | None:
+        """The one command that has come, if it needs no more thought (`Inbox.straight`); of anything else `poll` tells.
+
+        The door must have been looked at.
+        """
+        if self._ctl.used or self._ctl.rung or (received := self._cmd.next()) is None:
+            return None
+        return self._admit(self._cmd, received, False, True)
+
+    def _drain(self, channel: Channel, control: bool, limit: int) -> None:
+        while limit and (received := channel.next()) is not None:
+            limit -= 1
+            self._admit(channel, received, control, False)
+
+    def _admit(self, channel: Channel, received: Received, control: bool, straight: bool) -> Request | None:
+        principal, frame, inbox = None, received.frame, self._inbox
+        send = partial(channel.answer, received.peer)
+        if self._security is not None:
+            principal = self._security.principal(frame)
         try:
-            envelope = decode_command(received.frame.bytes, received.frames)
+            envelope = decode_command(frame.bytes, received.frames)
         except BusError as error:
             who = self._who(received, principal)
-            self._inbox.refuse(self._writer.write("req", ""), Reply("PROTOCOL", str(error)), send, who)
-            return
+            inbox.refuse(self._writer.write("req", ""), Reply("PROTOCOL", str(error)), send, who)
+            return None
         if self._security is not None and principal is None:
             refusal = Reply("AUTH", "this key is not listed any more")
-            self._inbox.refuse(envelope, refusal, send, self._who(received, principal))
-            return
-        self._inbox.admit(envelope, control, send, principal)
+            inbox.refuse(envelope, refusal, send, self._who(received, principal))
+            return None
+        if straight and (request := inbox.straight(envelope, send, principal)) is not None:
+            return request
+        inbox.admit(envelope, control, send, principal)
+        return None
 
     def _who(self, received: Received, principal: Principal | None) -> str:
         """Who sent what is refused, for the log: the owner of a key, or the key, and where it is."""
@@ -141,17 +160,6 @@ class Server:
             return "this machine"
         known = received.frame.get("User-Id") if principal is None else principal.name
         return f"{known} at {received.frame.get('Peer-Address')}"
-
-    @staticmethod
-    def _sender(channel: Channel, peer: bytes) -> Callable[[Envelope], None]:
-        def send(answer: Envelope) -> None:
-            try:
-                channel.send(encode(answer), peer)
-            except zmq.ZMQError as error:
-                if error.errno not in {zmq.EHOSTUNREACH, zmq.EAGAIN}:
-                    raise  # whoever asked and has gone misses the answer; anything else is a fault of ours
-
-        return send
 
     def close(self) -> None:
         """Close."""
@@ -165,26 +173,24 @@ class Dialler:
     def __init__(self, transport: Transport, table: Table) -> None:
         self._transport = transport
         self._table = table
-        self._channels: dict[tuple[str, bool], Channel] = {}
+        self.known: dict[tuple[str, bool], Channel] = {}
 
     def channel(self, service: str, control: bool) -> Channel:
         """The way to a channel of a service. Raises BusError when the table does not have the service."""
         key = (service, control)
-        if key not in self._channels:
-            if service not in self._table:
-                raise BusError(f"no service {service!r} is in the bus table ({', '.join(self._table)})")
-            endpoints = self._table[service]
-            channel = self._transport.channel(zmq.DEALER)
-            channel.socket.connect(endpoints.ctl if control else endpoints.cmd)
-            self._channels[key] = channel
-        return self._channels[key]
+        if (known := self.known.get(key)) is not None:
+            return known
+        if service not in self._table:
+            raise BusError(f"no service {service!r} is in the bus table ({', '.join(self._table)})")
+        endpoints = self._table[service]
+        channel = self.known[key] = self._transport.channel(zmq.DEALER)
+        channel.socket.connect(endpoints.ctl if control else endpoints.cmd)
+        return channel
 
-    def received(self) -> Iterator[Received]:
-        """Answers that are there now."""
+    def look(self) -> list[Channel]:
+        """The channels on which an answer may be."""
         self._transport.heard.look(0)
-        for channel in self._channels.values():
-            if channel.used or channel.rung:
-                yield from channel.receive()
+        return [channel for channel in self.known.values() if channel.used or channel.rung]
 
     def wait(self, timeout_s: float) -> None:
         """Block until telemetry or an answer has come, at most `timeout_s`."""
@@ -192,14 +198,5 @@ class Dialler:
 
     def close(self) -> None:
         """Close all."""
-        for channel in self._channels.values():
+        for channel in self.known.values():
             channel.close()
-
-
-def decode_command(data: bytes, frames: int = 1) -> Envelope:
-    """The envelope of a command or an answer. Raises BusError when it is none, too long, or of several frames."""
-    if frames != 1:
-        raise BusError(f"a command is one frame, this one has {frames}")
-    if len(data) > COMMAND_BYTES_MAX:
-        raise BusError(f"a command of {len(data)} bytes is too long: {COMMAND_BYTES_MAX} bytes at most")
-    return decode(data)

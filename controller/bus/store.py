@@ -14,6 +14,7 @@ from hal.clock import NS
 
 QUEUE_LENGTH: Final = 4096
 TRUTH: Final = "sim/"
+NO_BOOT: Final = (0, b"")
 
 
 @dataclass(slots=True)
@@ -67,11 +68,11 @@ class Newest:
     """The newest message of every topic and source; gaps in the sequence numbers are counted by topic."""
 
     def __init__(self) -> None:
-        self._items: dict[tuple[str, str], Item] = {}
-        self._last: dict[str, Item] = {}
+        self.items: dict[tuple[str, str], Item] = {}
+        self.last: dict[str, Item] = {}
         self._queues: defaultdict[str, list[deque[Item]]] = defaultdict(list)
         self._bells: defaultdict[str, list[Bell]] = defaultdict(list)
-        self._boots: dict[str, tuple[int, bytes]] = {}  # by source: when it was told, and what
+        self.boots: dict[str, tuple[int, bytes]] = {}  # by source: when it was told, and what
         self.gaps: Counter[str] = Counter()
         self.received = 0
 
@@ -82,7 +83,7 @@ class Newest:
         """
         name = envelope.m
         key = (name, envelope.src)
-        before = self._items.get(key)
+        before = self.items.get(key)
         if before is not None and before.envelope.boot == envelope.boot:
             step = envelope.seq - before.envelope.seq
             if step <= 0:
@@ -90,12 +91,12 @@ class Newest:
             if step > 1:
                 self.gaps[name] += step - 1
         item = Item(envelope, received_ns)
-        self._items[key] = self._last[name] = item
+        self.items[key] = self.last[name] = item
         self.received += 1
         for bell in self._bells.get(name, ()):
             bell.rung = True
-        if envelope.boot and received_ns >= self._boots.get(envelope.src, (received_ns,))[0]:
-            self._boots[envelope.src] = (received_ns, envelope.boot)
+        if envelope.boot and received_ns >= self.boots.get(envelope.src, (received_ns,))[0]:
+            self.boots[envelope.src] = (received_ns, envelope.boot)
         for queue in self._queues.get(name, ()):
             if len(queue) >= QUEUE_LENGTH:
                 queue.popleft()
@@ -125,15 +126,15 @@ class Newest:
 
     def find(self, topic: Topic, source: str = "") -> Item | None:
         """The newest of a source, or of whichever source sent last."""
-        return self._items.get((topic.name, source)) if source else self._last.get(topic.name)
+        return self.items.get((topic.name, source)) if source else self.last.get(topic.name)
 
     def sources(self, topic: Topic) -> list[str]:
         """Services that have sent the topic, in alphabetical order."""
-        return sorted(source for name, source in self._items if name == topic.name)
+        return sorted(source for name, source in self.items if name == topic.name)
 
     def boot_of(self, source: str) -> bytes:
         """Boot id of a service by its newest telemetry; empty when it has sent none."""
-        return self._boots.get(source, (0, b""))[1]
+        return self.boots.get(source, NO_BOOT)[1]
 
 
 class Store:
@@ -188,7 +189,7 @@ class Store:
 
     def boot_of(self, source: str) -> bytes:
         """Boot id of a service by its newest telemetry; empty when it has sent none."""
-        return self._newest.boot_of(source)
+        return self._newest.boots.get(source, NO_BOOT)[1]
 
     def sources(self, topic: Topic) -> list[str]:
         """Services that have sent the topic, in alphabetical order."""
@@ -201,10 +202,11 @@ class Store:
 
     def fresh(self, topic: Topic, source: str, now_ns: int) -> Any | None:
         """The newest body, or None when it is older than the topic's stale-after."""
-        item = self._newest.find(topic, source)
+        newest = self._newest
+        item = newest.items.get((topic.name, source)) if source else newest.last.get(topic.name)
         if item is None or now_ns - item.received_ns > topic.stale_after_s * NS:
             return None
-        return item.read(topic).body
+        return (item.sample or item.read(topic)).body
 
     def drain(self, topic: Topic) -> list[Sample[Any]]:
         """All samples since the previous call; of a topic that is no event, from the first call on."""

@@ -7,6 +7,7 @@ something has happened, and any use of a socket may take that word away. So a so
 
 from __future__ import annotations
 
+import math
 import select
 from collections.abc import Iterator
 from typing import Any, Final
@@ -35,23 +36,47 @@ class Received(msgspec.Struct, frozen=True, gc=False):
 class Channel:
     """A socket that is watched. Whoever sends or receives goes through here; options are set on `socket`."""
 
-    __slots__ = ("_addressed", "_alone", "_timeout_ms", "_watch", "rung", "socket", "used")
+    __slots__ = (
+        "_addressed",
+        "_alone",
+        "_recv",
+        "_send",
+        "_timeout_ms",
+        "_watch",
+        "descriptor",
+        "rung",
+        "socket",
+        "used",
+    )
 
     def __init__(self, socket: Socket, watch: Watch) -> None:
         self.socket = socket
+        self.descriptor = int(socket.getsockopt(zmq.FD))
         self.used = True  # ask it: what happened before it was watched is not told again
         self.rung = False  # its descriptor says that something has happened
         self._addressed = socket.type == zmq.ROUTER
         self._alone = [(socket, POLLIN)]
         self._timeout_ms = -1
         self._watch = watch
+        self._recv = socket.recv
+        self._send = super(zmq.Socket, socket).send  # without the wrapper, for options of sockets that we have not
 
     def send(self, data: bytes, peer: bytes = b"") -> None:
         """Send one frame, on a ROUTER to `peer`; never waits. Raises zmq.ZMQError (EAGAIN, EHOSTUNREACH)."""
         self.used = True
         if self._addressed:
-            self.socket.send(peer, NOBLOCK_MORE)
-        self.socket.send(data, NOBLOCK)
+            self._send(peer, NOBLOCK_MORE)
+        self._send(data, NOBLOCK)
+
+    def answer(self, peer: bytes, data: bytes) -> None:
+        """Send one frame to a peer of a ROUTER; whoever asked and has gone misses it."""
+        self.used = True
+        try:
+            self._send(peer, NOBLOCK_MORE)
+            self._send(data, NOBLOCK)
+        except zmq.ZMQError as error:
+            if error.errno not in {zmq.EHOSTUNREACH, zmq.EAGAIN}:
+                raise  # a fault of ours
 
     def receive(self) -> Iterator[Received]:
         """Messages that are there now, at most 1000; never waits."""
@@ -83,15 +108,14 @@ class Channel:
             self._watch.look(0)
         return self.used or self.rung
 
-    def wait(self, timeout_s: float) -> Received | None:
-        """Block for the next message of this channel alone, at most `timeout_s`."""
-        timeout_ms = round(timeout_s * 1000)
+    def wait(self, timeout_ms: int) -> bytes | None:
+        """Block for the next frame of this channel alone, at most `timeout_ms`; not for a ROUTER."""
         if timeout_ms != self._timeout_ms:
             self._timeout_ms = timeout_ms
             self.socket.setsockopt(zmq.RCVTIMEO, timeout_ms)
         self.used = True
         try:
-            return self._take(0)
+            return self._recv()
         except zmq.Again:
             return None
 
@@ -108,11 +132,11 @@ class Channel:
         return self.rung
 
     def _take(self, flags: int) -> Received:
-        peer = self.socket.recv(flags) if self._addressed else b""
-        frame = last = self.socket.recv(flags, copy=False)
+        peer = self._recv(flags) if self._addressed else b""
+        frame = last = self._recv(flags, False)
         frames = 1
         while last.more:
-            last = self.socket.recv(flags, copy=False)
+            last = self._recv(flags, False)
             frames += 1
         return Received(peer, frame, frames)
 
@@ -128,22 +152,29 @@ class Watch:
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._channels: dict[int, Channel] = {}
+        self._guest: Channel | None = None
+        self._asked: Channel | None = None
+        self._polled: list[Any] = []
+
+    def also(self, channel: Channel) -> None:
+        """Wake up whoever waits here for this channel of another watch, too."""
+        self._guest = channel
+        self._asked = None
 
     def channel(self, socket: Socket) -> Channel:
         """Watch a socket from now on."""
         channel = Channel(socket, self)
-        number: Any = socket.getsockopt(zmq.FD)
-        self._epoll.register(number, select.EPOLLIN)
-        self._channels[number] = channel
+        self._epoll.register(channel.descriptor, select.EPOLLIN)
+        self._channels[channel.descriptor] = channel
+        self._asked = None
         return channel
 
     def forget(self, channel: Channel) -> None:
         """Watch it no more; once is enough."""
-        for number, known in self._channels.items():
-            if known is channel:
-                self._epoll.unregister(number)
-                del self._channels[number]
-                return
+        if self._channels.get(channel.descriptor) is channel:
+            self._epoll.unregister(channel.descriptor)
+            del self._channels[channel.descriptor]
+            self._asked = None
 
     def fileno(self) -> int:
         """A descriptor that may be read when one of the channels should be looked at: for an event loop."""
@@ -155,8 +186,38 @@ class Watch:
             self._channels[number].rung = True
 
     def wait(self, timeout_s: float) -> None:
-        """Block until a channel should be looked at, at most `timeout_s`."""
-        self.look(0 if self.pending() else timeout_s)
+        """Block until a channel should be looked at, at most `timeout_s`.
+
+        In one call: the socket that was used is asked itself, of the others the descriptors are enough.
+        """
+        used = None
+        for channel in self._channels.values():
+            if channel.rung:
+                return
+            if channel.used:
+                if used is not None and channel.pending():
+                    return
+                used = used or channel
+        guest = self._guest
+        if guest is not None and (guest.used or guest.rung) and guest.pending():
+            return
+        items = self._polled if used is self._asked is not None else self._items(used)
+        for one, _ in zmq.zmq_poll(items, math.ceil(timeout_s * 1000)):
+            if used is not None and one is used.socket:
+                used.rung = True
+            elif guest is not None and one == guest.descriptor:
+                guest.rung = True
+            else:
+                self._channels[one].rung = True
+        if used is not None:
+            used.used = False
+
+    def _items(self, used: Channel | None) -> list[Any]:
+        """What to poll when at most this channel was used: the socket itself, and the descriptors of the others."""
+        others = [*self._channels.values(), *([] if self._guest is None else [self._guest])]
+        self._asked = used
+        self._polled = [(channel.socket if channel is used else channel.descriptor, POLLIN) for channel in others]
+        return self._polled
 
     def pending(self) -> bool:
         """Whether a channel should be looked at now, though its descriptor may be silent."""

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from fuzz_target import Feed, Target, renewed
 
-from controller.bus.envelope import BusError, Envelope, Ids, encode
+from controller.bus.envelope import BusError, Ids, answer_of, decode, decode_command, encode
 from controller.bus.gatekeeper import VERSION, Gatekeeper
 from controller.bus.inbox import LEASE_METHODS, Inbox, Writer, reply_of
 from controller.bus.lease import LEASE_KEEPER, Acquire, Renew
@@ -19,7 +19,6 @@ from controller.bus.local import LocalBus
 from controller.bus.port import Reply
 from controller.bus.registry import Announcement, Registry, RegistryServer
 from controller.bus.roles import Principal
-from controller.bus.sockets import decode_command
 from controller.services.lockstep import Lockstep
 from hal.clock import NS
 from sim_hw.timeline import Timeline
@@ -42,9 +41,9 @@ def commands() -> Feed:
         try:
             envelope = decode_command(data)
         except BusError as error:
-            inbox.refuse(writer.write("req", ""), Reply("PROTOCOL", str(error)), encode)
+            inbox.refuse(writer.write("req", ""), Reply("PROTOCOL", str(error)), decode)
             raise
-        inbox.admit(envelope, bool(number % 2), encode, anna)
+        inbox.admit(envelope, bool(number % 2), decode, anna)
         for request in inbox.take():
             reply = desk.obey(request) if request.method in LEASE_METHODS else Reply("", "done", body=request.body)
             inbox.finish(request, reply)
@@ -54,7 +53,8 @@ def commands() -> Feed:
 
 def answer(data: bytes) -> Reply:
     """As a client reads what comes back."""
-    return reply_of(decode_command(data))
+    done = answer_of(data)
+    return reply_of(decode(data)) if done is None else Reply("", done.b.msg, body=done.b.data)
 
 
 class _Frame:
@@ -102,8 +102,7 @@ def _command(method: str, body: Any, **fields: Any) -> bytes:
 
 def _reply(code: str) -> bytes:
     asked = _WRITER.request("safety", "safety.arm", {}, _CLOCK.utc_ns() + NS, b"")
-    envelope: Envelope = _WRITER.answer(asked, Reply(code, "a sentence", "a hint", body={"phase": "armed"}))
-    return encode(envelope)
+    return _WRITER.answer(asked, Reply(code, "a sentence", "a hint", body={"phase": "armed"}))
 
 
 HERE = Announcement("link", "tcp://127.0.0.1:1", "tcp://127.0.0.1:2", "tcp://127.0.0.1:3", b"1", "hash")

@@ -43,11 +43,20 @@ def port(table: Table, clock: RealClock) -> Iterator[Callable[..., SocketPort]]:
 
 
 class Toy:
-    """Echoes commands, and says `held` to the method `toy.hold` only after a stop; as "station" it keeps the leases."""
+    """Echoes commands, and says `held` to the method `toy.hold` only after a stop; as "station" it keeps the leases.
+
+    One that is not `paced` takes each command up as it comes.
+    """
 
     def __init__(
-        self, table: Table, service: str, clock: Clock | None = None, security: Security | None = None
+        self,
+        table: Table,
+        service: str,
+        clock: Clock | None = None,
+        security: Security | None = None,
+        paced: bool = True,
     ) -> None:
+        self._paced = paced
         self._security = security
         self._clock = clock or RealClock()
         self._table = table
@@ -92,11 +101,14 @@ class Toy:
                 if cycles % 4 == 0:
                     port.publish(SERVICE_HEARTBEAT, Heartbeat(clock.utc_ns(), cycles, 0))
                 cycles += 1
-                clock.sleep_until(clock.now_ns() + NS // 200)
+                if self._paced:
+                    clock.sleep_until(clock.now_ns() + NS // 200)
+                else:
+                    port.wait(1 / 200)
         finally:
             port.close()
 
 
 @pytest.fixture
 def toy(table: Table) -> Callable[..., Toy]:
-    return lambda service, clock=None, security=None: Toy(table, service, clock, security)
+    return lambda service, **arguments: Toy(table, service, **arguments)

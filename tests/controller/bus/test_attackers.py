@@ -14,14 +14,13 @@ from zmq.utils.monitor import recv_monitor_message
 
 from controller.bus.client import Client
 from controller.bus.endpoints import Table, registry_endpoint, static_table
-from controller.bus.envelope import BusError, Envelope, Ids, body_as, decode, encode
+from controller.bus.envelope import COMMAND_BYTES_MAX, BusError, Envelope, Ids, body_as, decode, encode
 from controller.bus.inbox import Writer
 from controller.bus.keys import make_key, make_station_key, own_key, station_public
 from controller.bus.registry import Announcement, RegistryClient, RegistryServer, schema_hash
 from controller.bus.roles import Principal
 from controller.bus.security import AllowList, Security, client_security, dial_as, station_security
 from controller.bus.socket_port import SocketPort
-from controller.bus.sockets import COMMAND_BYTES_MAX
 from controller.bus.topics import BUS_REFUSALS, SERVICE_HEARTBEAT, STATION_EVENT
 from controller.bus.transport import MESSAGE_BYTES_MAX
 from hal.clock import NS, Deadline, RealClock
@@ -43,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
 def link(table: Table, toy: Callable[..., Any], folder: Path) -> Iterator[Any]:
     """A toy service with keys, and an operator whose work every attack must leave undisturbed."""
     with (
-        toy("link", security=station_security(folder)) as served,
+        toy("link", security=station_security(folder), paced=False) as served,
         Client(table, security=client_security(folder, "anna")) as anna,
     ):
         served.anna = anna

@@ -28,8 +28,8 @@ def people(table: Table, toy: Callable[..., Any], tmp_path: Path) -> Iterator[di
     with ExitStack() as stack:
         for name, role in PEOPLE.items():
             make_key(folder, name, role)  # type: ignore[arg-type]
-        stack.enter_context(toy("station", security=station_security(folder)))
-        served = stack.enter_context(toy("pointing", security=station_security(folder)))
+        stack.enter_context(toy("station", security=station_security(folder), paced=False))
+        served = stack.enter_context(toy("pointing", security=station_security(folder), paced=False))
         clients = {name: stack.enter_context(Client(table, security=client_security(folder, name))) for name in PEOPLE}
         yield {**clients, "gimbal": served.executed}
 

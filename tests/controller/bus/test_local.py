@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from controller.bus.envelope import BusError, Envelope, Ids, body_as
+from controller.bus.envelope import BusError, Envelope, Ids, body_as, decode
 from controller.bus.inbox import CACHE_NS, Inbox, Writer
 from controller.bus.local import LocalBus, LocalPort
 from controller.bus.port import Reply
@@ -267,7 +267,7 @@ class Rules:
 
     def admit(self, envelope: Envelope) -> list[str]:
         self.sent.clear()
-        self.inbox.admit(envelope, False, self.sent.append)
+        self.inbox.admit(envelope, False, lambda data: self.sent.append(decode(data)))
         return [answer.k for answer in self.sent]
 
     def error(self) -> str:

@@ -251,7 +251,7 @@ def test_two_clients_at_once_get_their_own_answers(table: Table, toy: Callable[[
 
 
 def test_a_stop_overtakes_a_command_that_is_being_executed(table: Table, toy: Callable[[str], Any]) -> None:
-    with toy("link") as served, Client(table) as operator:
+    with toy("link", paced=False) as served, Client(table) as operator:
         replies: list[Reply] = []
 
         def hold() -> None:
@@ -280,11 +280,11 @@ def test_a_command_to_a_dead_server_is_not_executed_by_its_successor(
     table: Table, toy: Callable[[str], Any], clock: RealClock
 ) -> None:
     with Client(table) as client:
-        with toy("link"):
+        with toy("link", paced=False):
             assert client.call("link", "toy.first").code == ""
         reply = client.call("link", "toy.second", timeout_s=0.2)
         assert reply.code in {"TRANSPORT", "TIMEOUT_UNKNOWN"}
-        with toy("link") as successor:
+        with toy("link", paced=False) as successor:
             client.pause(0.3)
             assert successor.executed == []
             eventually(lambda: client.call("link", "toy.third", timeout_s=0.5).code == "")
@@ -327,7 +327,7 @@ class Raw:
 def test_a_late_or_misdirected_command_is_refused(
     table: Table, toy: Callable[[str], Any], clock: RealClock, late: bool, boot: bytes, code: str
 ) -> None:
-    with toy("link") as served, Raw(table["link"].cmd) as raw:
+    with toy("link", paced=False) as served, Raw(table["link"].cmd) as raw:
         deadline_ns = clock.utc_ns() + (-1 if late else NS)
         answer = raw.ask(encode(raw.writer.request("link", "pointing.slew", {}, deadline_ns, boot)))
         assert (answer.k, body_as(answer, dict)["code"]) == ("err", code)
@@ -335,7 +335,7 @@ def test_a_late_or_misdirected_command_is_refused(
 
 
 def test_garbage_is_answered_with_an_error_and_the_service_lives(table: Table, toy: Callable[[str], Any]) -> None:
-    with toy("link"), Raw(table["link"].cmd) as raw, Client(table) as client:
+    with toy("link", paced=False), Raw(table["link"].cmd) as raw, Client(table) as client:
         answer = raw.ask(b"\xc1garbage")
         assert (answer.k, body_as(answer, dict)["code"]) == ("err", "PROTOCOL")
         future = msgspec.msgpack.encode({"v": 2, "k": "req", "m": "pointing.slew", "src": "raw"})
@@ -434,7 +434,7 @@ def test_a_client_of_today_commands_a_station_of_another_epoch(
     toy: Callable[..., Any], table: Table, clock: RealClock, years: int
 ) -> None:
     offset_ns = clock.utc_ns() - clock.now_ns() + years * 365 * 86400 * NS
-    with toy("link", ShiftedClock(offset_ns)) as elsewhere, Client(table) as client:
+    with toy("link", clock=ShiftedClock(offset_ns), paced=False) as elsewhere, Client(table) as client:
         assert client.call("link", "toy.echo", {"n": 1}).code == ""
         assert client.call("link", "stop", control=True).code == ""
     assert elsewhere.executed == ["toy.echo", "stop"]

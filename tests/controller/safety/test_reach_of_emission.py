@@ -9,7 +9,7 @@ import pytest
 from leases import grant
 from safety_station import Station
 
-from controller.bus.envelope import Envelope, Ids, Lease, body_as
+from controller.bus.envelope import Envelope, Ids, Lease, body_as, decode
 from controller.bus.fence import Fence
 from controller.bus.inbox import Inbox, Writer
 from controller.bus.lease_desk import LeaseDesk
@@ -65,7 +65,7 @@ class Reach:
     def deliver(self, message: Envelope, who: Principal, control: bool = False) -> str:
         """Bring it in, let half a second pass; the error code of the answer, empty when it was done."""
         self.answers.clear()
-        self.inbox.admit(message, control, self.answers.append, who)
+        self.inbox.admit(message, control, lambda data: self.answers.append(decode(data)), who)
         self.station.good.leases = self.keeper.latest(STATION_LEASE).body
         for _ in range(25):
             self.station.port.queue += self.fence.passed(self.inbox.take())
