@@ -1,4 +1,4 @@
-"""Physik Instrumente's own library, PIPython, drives the emulated controller over TCP and a serial line, with its dynamics."""
+"""Physik Instrumente's own library, PIPython, drives the emulated controller over TCP and serial, with dynamics on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Zaber's own library, zaber-motion, drives the emulated stage over TCP and a serial line, with checksums and its dynamics."""
+"""Zaber's own library, zaber-motion, drives the emulated stage over TCP and serial, with checksums and dynamics on."""
 
 from __future__ import annotations
 

@@ -120,3 +120,22 @@ def test_what_is_no_position_is_nonsense(bench: Bench, reply: bytes) -> None:
 def test_its_identity_is_what_it_says(bench: Bench) -> None:
     identity = bench.open().identity
     assert (identity["model"], identity["serial"], identity["firmware"]) == ("C-863.11", "0115500828", "1.4.0.0")
+
+
+def test_a_controller_that_does_not_tell_its_unit_is_taken_to_count_in_millimetres(bench: Bench) -> None:
+    """Small controllers have no such parameter: the question is not answered, and becomes an error that is cleared."""
+    bench.line.spoil = lambda reply: b"" if b"=MM" in reply else reply
+    stage = bench.open()
+    assert stage.capabilities.travel_mm == (1.0, 24.0)
+
+
+@pytest.mark.parametrize("spoilt", [b"zero\n", b"\n"])
+def test_what_is_no_error_number_and_no_motion_is_nonsense(bench: Bench, spoilt: bytes) -> None:
+    stage = bench.open()
+    bench.line.spoil = lambda reply: reply if b"Physik" in reply else spoilt  # its name finds the step
+    with pytest.raises(ProtocolError, match="instead of which axes move"):
+        stage.status()
+    with pytest.raises(ProtocolError, match="instead of the number of an error"):
+        stage.power(True)
+    bench.line.spoil = None
+    assert not stage.status().moving
