@@ -150,7 +150,7 @@ class Xps(LinearStage):
         if is_replay(beside):  # each connection has a log of its own
             beside = beside.removesuffix(SUFFIX) + "_moves" + SUFFIX
         self._moves = Calls(open_stream(beside, self._clock, f"{self._name}_moves", baud=self._wire.baud))
-        return {"model": firmware.split()[0], "firmware": firmware}
+        return {"model": firmware.partition(" ")[0], "firmware": firmware}
 
     def _limits_mm(self) -> Pair:
         low, high = self._numbers(f"PositionerUserTravelLimitsGet({self.axis},double *,double *)", 2)

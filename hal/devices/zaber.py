@@ -122,8 +122,8 @@ class Zaber(LinearStage):
     def _warnings(self) -> tuple[str, ...]:
         """Every flag: the status has only the gravest."""
         data = self._ask("warnings").data
-        count, *flags = data.split()
-        if not count.isdigit() or int(count) != len(flags):
+        count, *flags = data.split() or [""]
+        if not re.fullmatch(r"\d{1,3}", count) or int(count) != len(flags):
             raise self._nonsense(data.encode())
         return tuple(flags)
 

@@ -58,7 +58,10 @@ def zaber_reply() -> Feed:
     def feed(data: bytes) -> None:
         stage._in_step, stage._number, wire.says, wire.waiting = True, 6, data, b""
         wire._pending.clear()
-        stage._status()
+        if b" WR " in data:
+            stage._warnings()
+        else:
+            stage._status()
 
     return feed
 
@@ -137,7 +140,11 @@ STAGES = (
     Target(
         "zaber replies",
         zaber_reply,
-        [b"@01 1 07 OK IDLE -- 12345:36\r\n", b"!01 1 IDLE --:96\r\n@01 1 07 RJ BUSY WR BADDATA:DE\r\n"],
+        [
+            b"@01 1 07 OK IDLE -- 12345:36\r\n",
+            b"@01 1 07 OK BUSY WR 02 FO WR:E1\r\n",
+            b"!01 1 IDLE --:96\r\n@01 1 07 RJ BUSY WR BADDATA:DE\r\n",
+        ],
         (HalError,),
         _checked,
         slow=SLOW,

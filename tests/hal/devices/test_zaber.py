@@ -135,6 +135,19 @@ def test_warnings_are_in_the_words_of_the_device(bench: Bench) -> None:
     assert stage.status().warnings == ("FO", "WR")
 
 
+@pytest.mark.parametrize("data", ["  ", "02 WR", "x WR", "9999"])
+def test_flags_that_are_not_as_many_as_they_say_are_nonsense(bench: Bench, data: str) -> None:
+    stage = bench.open()
+
+    def spoil(reply: bytes) -> bytes:
+        body = reply.partition(b":")[0].replace(b"WR 01 WR", b"WR " + data.encode())
+        return b"%s:%02X\r\n" % (body, lrc(body[1:]))
+
+    bench.line.spoil = spoil
+    with pytest.raises(ProtocolError, match="which is no answer"):
+        stage.status()
+
+
 @pytest.mark.parametrize("axis", ["1", "A 1", "1 1 1", "1\n1"])
 def test_an_axis_that_is_none_is_told(bench: Bench, axis: str) -> None:
     with pytest.raises(DeviceError, match='write "1 1"'):
