@@ -15,7 +15,7 @@ from hal.clock import NS
 HOUR_S = 3600.0
 PERIOD_S = Rotation().file_max_ns / NS  # of what may grow and shrink: the recorder begins a new file
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # of glibc's malloc.h
-LARGE_BYTES = 128 * 1024
+LARGE_BYTES = 1024 * 1024  # more than a frame: what comes and goes a hundred times a second is kept
 PAGE_KB = os.sysconf("SC_PAGE_SIZE") / 1024 if hasattr(os, "sysconf") else 4.0
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks.soak.memory import PERIOD_S
 from benchmarks.soak.program import RSS_LIMIT_KB_H
 from hal.clock import RealClock
 
@@ -23,7 +24,8 @@ safety service's last word, without an arm and a confirmation, or inside the Sun
 SAFE or FAULT, towards the Sun, or beyond the axes' rate and travel; no gap in a sequence that the subscriber's counter
 does not have. At the end: every recording opens, has its index and holds what was sent; every pass is in LINK, or a
 fault that was at work at that moment explains why not; resident memory grows by at most {RSS_LIMIT_KB_H:.0f} kB an
-hour after the warm-up, open files and threads not at all.
+hour after the warm-up, as means over the {PERIOD_S / 60:.0f} minutes that a recording's index is kept in memory; open
+files and threads not at all.
 """
 
 
@@ -48,8 +50,8 @@ def lines(result: dict[str, Any]) -> list[str]:
     date = datetime.fromtimestamp(RealClock().utc_ns() * 1e-9, UTC)
     r = result
     text = [
-        f"Run on {date:%Y-%m-%d} at commit {r['commit']} with seed {r['seed']}: {r['simulated_h']} h of the",
-        f"station in {r['wall_h']} h, {r['ratio']} times real time.",
+        f"Run on {date:%Y-%m-%d} at commit {r['commit']} with seed {r['seed']}: {r['simulated_h']} of",
+        f"{r['planned_h']} planned hours of the station in {r['wall_h']} h, {r['ratio']} times real time.",
         "",
         f"- {r['passes']} passes: {r['held_without_a_break']} held without a break, {r['held']} in LINK at the end,",
         f"  {r['explained']} lost or broken with a cause, {r['unexplained']} without; LINK for {r['link_s']:.0f} s,",

@@ -87,7 +87,9 @@ class Outcome:
     def as_row(self) -> dict[str, Any]:
         watch, human = self.watch, self.human
         done = [h for h in self.program.happenings if any(c.what == h.what for c in watch.causes)]
+        program = self.program
         return {
+            "planned_h": round((program.end_ns - program.begin_ns) / NS / 3600, 2),
             "simulated_h": round(self.simulated_s / 3600, 2),
             "wall_h": round(self.wall_s / 3600, 2),
             "ratio": round(self.simulated_s / self.wall_s, 2) if self.wall_s else None,

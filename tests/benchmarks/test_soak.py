@@ -13,6 +13,7 @@ import pytest
 from benchmarks.soak.chance import MORTALS, Happening, Odds, draw
 from benchmarks.soak.lockstep import Soak
 from benchmarks.soak.memory import PERIOD_S, Use
+from benchmarks.soak.page import lines
 from benchmarks.soak.passes import Cause, Change, judge
 from benchmarks.soak.program import Flight, Outcome, Program
 from benchmarks.soak.recordings import examine
@@ -78,6 +79,15 @@ def test_a_soak_in_miniature_is_safe_and_every_loss_in_it_is_explained(flown: Fl
     assert row["explained"] >= 1
     assert row["recorded"] == row["messages"] > 10_000
     assert row["emitting_s"] > 5
+
+
+def test_the_page_says_how_much_of_what_was_planned_was_flown_and_every_failure(flown: Flown) -> None:
+    row = flown.outcome.as_row()
+    result = {"kind": "lockstep", "seed": 1, "commit": "0", **row, "simulated_h": 7.5, "planned_h": 24.0}
+    said = " ".join(lines({**result, "failures": ["it leaks"]}))
+    assert "7.5 of 24.0 planned hours" in said
+    assert said.endswith("Failures: - it leaks")
+    assert row["planned_h"] == pytest.approx(109 / 3600, abs=0.005)
 
 
 def test_the_recording_alone_shows_no_unsafe_second_either(flown: Flown) -> None:
