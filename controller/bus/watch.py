@@ -80,7 +80,9 @@ class Channel:
 
     def receive(self) -> Iterator[Received]:
         """Messages that are there now, at most 1000; never waits."""
-        for _ in range(BATCH):
+        for count in range(BATCH):
+            if count > 1:  # where two have come there may be many: to find none once is cheaper than to ask each time
+                self.used, self.rung = False, True
             if (received := self.next()) is None:
                 return
             yield received
