@@ -24,6 +24,7 @@ class AllowList:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._path = str(folder)
         self._seen_ns = self._changed_ns()
         self._principals = {key.public: key.principal for key in listed(folder)}
 
@@ -47,7 +48,7 @@ class AllowList:
 
     def _changed_ns(self) -> int:
         try:
-            return os.stat(self._folder).st_mtime_ns
+            return os.stat(self._path).st_mtime_ns
         except OSError:
             return -1
 
