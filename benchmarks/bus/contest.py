@@ -27,7 +27,7 @@ BODY = PointingState(1, "track", *([0.123456789] * 9), ZERO, ZERO, ZERO, ZERO, 0
 WINDOW = 500  # messages of telemetry at once: below every high-water mark, so that nobody loses any
 
 Tell = Callable[[Any], None]
-MODULES = {"raw": "raw", "ours": "ours", "grpc": "rpc", "zenoh": "routed", "websockets": "web"}
+MODULES = {"raw": "raw", "floor": "floor", "ours": "ours", "grpc": "rpc", "zenoh": "routed", "websockets": "web"}
 
 
 class Client(Protocol):

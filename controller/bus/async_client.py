@@ -63,8 +63,9 @@ class AsyncClient(Session):
         lease: Lease | None = None,
     ) -> bytes:
         """Send a command and go on, to send others before waiting for the first; `result` has the answer."""
-        request_id = super().send(service, method, body, timeout_s, control, lease)
-        if self._transport.heard.pending():  # sending may have taken the word of the descriptor
+        request_id = self._requester.send(service, method, body or {}, timeout_s, control, lease)
+        channel = self._dialler.known.get((service, control))
+        if channel is not None and channel.pending():  # sending may have taken the word of its descriptor
             self._take()
         if self._timer is None:
             self._timer = self._loop.call_later(TURN_S, self._tick)

@@ -96,7 +96,7 @@ class Requester:
         lease: Lease | None,
         between: Callable[[], object],
     ) -> Reply:
-        """`send` and `wait` in one; for a command like most in one step: the next that comes answers it."""
+        """`send` and `wait` in one; for a command like most in one step: it is sent, and what comes next answers it."""
         writer = self._writer
         now_ns = writer.clock.now_ns()
         boot, utc_apart_ns = self._whereabouts(service, now_ns)

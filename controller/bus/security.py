@@ -24,12 +24,16 @@ class AllowList:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._seen_ns = self._changed_ns()
+        self._path = str(folder)
+        self._seen_ns = 0  # before anything may have changed
         self._principals = {key.public: key.principal for key in listed(folder)}
 
     def find(self, public: bytes) -> Principal | None:
         """The owner of a public key (Z85), or None for somebody who is not listed."""
-        changed_ns = self._changed_ns()
+        try:
+            changed_ns = os.stat(self._path).st_mtime_ns
+        except OSError:
+            changed_ns = -1
         if changed_ns != self._seen_ns:
             self._seen_ns = changed_ns
             self._principals = self._read()
@@ -44,12 +48,6 @@ class AllowList:
                     key = read_key(path)
                     found[key.public] = key.principal
         return found
-
-    def _changed_ns(self) -> int:
-        try:
-            return os.stat(self._folder).st_mtime_ns
-        except OSError:
-            return -1
 
 
 @dataclass(frozen=True)

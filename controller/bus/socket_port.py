@@ -35,6 +35,8 @@ from controller.bus.transport import Transport
 from hal.clock import NS, Clock
 
 REPORT_NS: Final = NS
+LEASES: Final = (STATION_LEASE.name, LEASE_KEEPER)
+LEASE_STALE_NS: Final = STATION_LEASE.stale_after_s * NS
 MS_NS: Final = NS // 1000
 LOOK_NS: Final = NS // 100  # whoever sends many commands looks at telemetry this often for a new start of a service
 NONE: Final[list[Envelope]] = []
@@ -250,7 +252,10 @@ class SocketPort:
 
     def _leases(self) -> LeaseState | None:
         """Subscribed to from the start: every command asks, after `requests` has taken in what there is."""
-        leases: LeaseState | None = self._listener.store.fresh(STATION_LEASE, LEASE_KEEPER, self._clock.now_ns())
+        item = self.store.newest.items.get(LEASES)
+        if item is None or self._clock.now_ns() - item.received_ns > LEASE_STALE_NS:
+            return None
+        leases: LeaseState = (item.sample or item.read(STATION_LEASE)).body
         return leases
 
     def _listen(self, topic: Topic) -> None:

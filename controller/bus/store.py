@@ -144,7 +144,7 @@ class Store:
     """
 
     def __init__(self, newest: Newest | None = None) -> None:
-        self._newest = newest or Newest()
+        self.newest = newest or Newest()
         self._queues: dict[str, deque[Item]] = {}
         self._bells: dict[tuple[str, ...], Bell] = {}
         for topic in TOPICS.values():
@@ -154,55 +154,55 @@ class Store:
     @property
     def gaps(self) -> Counter[str]:
         """Messages that were missed, by topic."""
-        return self._newest.gaps
+        return self.newest.gaps
 
     @property
     def received(self) -> int:
         """Messages that came."""
-        return self._newest.received
+        return self.newest.received
 
     def keep(self, topic: Topic) -> None:
         """From now on keep every sample of the topic for `drain`."""
         if topic.name not in self._queues:
             self._queues[topic.name] = deque()
-            self._newest.feed(topic, self._queues[topic.name])
+            self.newest.feed(topic, self._queues[topic.name])
 
     def bell(self, topics: tuple[Topic, ...]) -> Bell:
         """The bell of these topics, hung on first use."""
         names = tuple(topic.name for topic in topics)
         if names not in self._bells:
-            self._bells[names] = self._newest.hang(topics)
+            self._bells[names] = self.newest.hang(topics)
         return self._bells[names]
 
     def close(self) -> None:
         """Nobody reads here any more."""
         for name, queue in self._queues.items():
-            self._newest.starve(name, queue)
+            self.newest.starve(name, queue)
         for bell in self._bells.values():
-            self._newest.unhang(bell)
+            self.newest.unhang(bell)
         self._queues.clear()
         self._bells.clear()
 
     def accept(self, envelope: Envelope, received_ns: int) -> bool:
         """Take a message; False when it had come before (a replayed last value)."""
-        return self._newest.accept(envelope, received_ns)
+        return self.newest.accept(envelope, received_ns)
 
     def boot_of(self, source: str) -> bytes:
         """Boot id of a service by its newest telemetry; empty when it has sent none."""
-        return self._newest.boots.get(source, NO_BOOT)[1]
+        return self.newest.boots.get(source, NO_BOOT)[1]
 
     def sources(self, topic: Topic) -> list[str]:
         """Services that have sent the topic, in alphabetical order."""
-        return self._newest.sources(topic)
+        return self.newest.sources(topic)
 
     def latest(self, topic: Topic, source: str = "") -> Sample[Any] | None:
         """The newest sample of a source, or of whichever source sent last."""
-        item = self._newest.find(topic, source)
+        item = self.newest.find(topic, source)
         return None if item is None else item.read(topic)
 
     def fresh(self, topic: Topic, source: str, now_ns: int) -> Any | None:
         """The newest body, or None when it is older than the topic's stale-after."""
-        newest = self._newest
+        newest = self.newest
         item = newest.items.get((topic.name, source)) if source else newest.last.get(topic.name)
         if item is None or now_ns - item.received_ns > topic.stale_after_s * NS:
             return None

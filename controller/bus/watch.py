@@ -80,7 +80,9 @@ class Channel:
 
     def receive(self) -> Iterator[Received]:
         """Messages that are there now, at most 1000; never waits."""
-        for _ in range(BATCH):
+        for count in range(BATCH):
+            if count > 1:  # where two have come there may be many: to find none once is cheaper than to ask each time
+                self.used, self.rung = False, True
             if (received := self.next()) is None:
                 return
             yield received
@@ -95,12 +97,14 @@ class Channel:
         elif not self.rung:
             return None
         self.rung = False
+        recv = self._recv
         try:
-            received = self._take(NOBLOCK)
+            peer = recv(NOBLOCK) if self._addressed else b""
+            frame = recv(NOBLOCK, False)
         except zmq.Again:
             return None  # what happened was no message
         self.used = True
-        return received
+        return Received(peer, frame, self._rest() if frame.more else 1)
 
     def stirred(self) -> bool:
         """Whether anything may have happened since the last message."""
@@ -131,14 +135,12 @@ class Channel:
             self.used = False
         return self.rung
 
-    def _take(self, flags: int) -> Received:
-        peer = self._recv(flags) if self._addressed else b""
-        frame = last = self._recv(flags, False)
-        frames = 1
-        while last.more:
-            last = self._recv(flags, False)
+    def _rest(self) -> int:
+        """How many frames a message has that has more than one; libzmq delivers all of them at once."""
+        frames = 2
+        while self._recv(NOBLOCK, False).more:
             frames += 1
-        return Received(peer, frame, frames)
+        return frames
 
     def close(self, linger_ms: int = 0) -> None:
         """Close; what was sent leaves within `linger_ms`."""
