@@ -7,6 +7,7 @@ from functools import partial
 
 from sim_hw.devices.easycomm import EasyComm
 from sim_hw.devices.easycomm_standard import EasyCommStandard
+from sim_hw.devices.flir_ptu import FlirPtu
 from sim_hw.devices.gs232 import Gs232
 from sim_hw.devices.ioptron import IOptron
 from sim_hw.devices.lx200 import Lx200
@@ -27,6 +28,7 @@ ROTATORS: dict[str, Callable[..., SerialDevice]] = {
     "rotctld": Rotctld,
     "skywatcher": SkyWatcher,
     "lx200": Lx200,
+    "flir_ptu": FlirPtu,
     "ioptron": IOptron,
     "md01": partial(Spid, model="md01"),
 }

@@ -50,6 +50,7 @@ WIRES = {  # what carries the device of each driver; docs/devices.py reads it
     "skywatcher": ("pty", "socket", "rfc2217", "tcp", "udp"),
     "lx200": ("pty", "socket", "rfc2217", "tcp"),
     "ioptron": ("pty", "socket", "rfc2217", "tcp"),
+    "flir_ptu": ("pty", "socket", "rfc2217", "tcp"),
     "rot1prog": ("pty", "socket", "rfc2217", "tcp"),
     "rot2prog": ("pty", "socket", "rfc2217", "tcp"),
     "md01": ("pty", "socket", "rfc2217", "tcp"),
