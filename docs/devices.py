@@ -26,6 +26,8 @@ STRANGERS = {
     # Debian's Hamlib has no FLIR client (4.6 and later have, model 2501): its bytes are the manuals' examples and what
     # Hamlib 4.7 was seen to send, in tests/hal/devices/test_flir_ptu.py
     "flir_ptu": {},
+    # no client of it that reads angles is in Debian or on PyPI: PELCO's frames, in tests/hal/devices/test_pelco_d.py
+    "pelco_d": {},
     "rot1prog": {"Hamlib rotctl": "strangers/test_hamlib_rotators.py"},
     "rot2prog": {"Hamlib rotctl": "strangers/test_hamlib_rotators.py"},
     "md01": {"Hamlib rotctl": "strangers/test_hamlib_rotators.py"},
@@ -43,7 +45,7 @@ STRANGERS = {
     "itc4000": {"PyVISA's resource manager": "strangers/test_pyvisa.py"},
 }
 
-WITHOUT_STRANGER = {"sc10", "flir_ptu"}
+WITHOUT_STRANGER = {"sc10", "flir_ptu", "pelco_d"}
 
 
 def wires() -> dict[str, tuple[str, ...]]:
