@@ -82,7 +82,9 @@ class FlirPtu:
                     self._speeds = [0, 0] if name == "CV" else [self._upper, self._upper]
                 self._velocity = name == "CV"
             case "C":
-                return "* PTU is in Pure Velocity mode" if self._velocity else "* PTU is in Independent mode"
+                return f"* PTU is in {'Pure Velocity' if self._velocity else 'Independent'} Mode"
+            case "E":
+                return f"* Echoing {'ON' if self._echo else 'OFF'}"
             case "ED" | "EE":
                 self._echo = name == "EE"
             case "FT" | "FV":
@@ -116,9 +118,9 @@ class FlirPtu:
                 "L": (f"Minimum {word} speed is", 1),
                 "R": ("", STEP_ARCSEC),
             }.get(letter)
+            unit = {"R": " seconds arc per position", **dict.fromkeys("SUL", " positions/sec")}.get(letter, "")
             if told is None:
                 return "! Illegal command entered"
-            unit = " seconds arc per position" if letter == "R" else ""
             return f"* {told[1]}" if self._terse else f"* {f'{told[0]} {told[1]}{unit}'.strip()}"
         match letter:
             case "P" if self._limited and number > high:

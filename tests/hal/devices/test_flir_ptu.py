@@ -1,4 +1,4 @@
-"""FLIR's pan-tilt units: golden frames, since no client of somebody else's is in Debian.
+"""FLIR's pan-tilt units: golden frames, and what the driver makes of them.
 
 The frames: FLIR, "PTU-D300 User's Manual" 2.19 and "E Series Command Reference Manual" 7.00, general ASCII command
 format and the examples of PP, ED, FT and V; what a PTU-E46 answered to speeds and positions beyond its limits (a public

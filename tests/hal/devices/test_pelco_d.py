@@ -1,4 +1,4 @@
-"""Pelco-D: golden frames, since no client of somebody else's reads angles with it.
+"""Pelco-D: golden frames, since no client of somebody else's installs here.
 
 The frames: PELCO, "D Protocol Manual" (TF-0002): the layout and its sum, moves, absolute pan and tilt, the questions
 and their answers.
