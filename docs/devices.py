@@ -23,6 +23,8 @@ STRANGERS = {
     "skywatcher": {"INDI's EQMod (serial) and AZ-GTi (UDP)": "strangers/test_indi_skywatcher.py"},
     "lx200": {"Hamlib rotctl": "strangers/test_hamlib_lx200.py", "INDI": "strangers/test_indi_lx200.py"},
     "ioptron": {"INDI": "strangers/test_indi_ioptron.py"},
+    "flir_ptu": {"flirptu": "strangers/test_flirptu.py"},
+    "pelco_d": {},
     "rot1prog": {"Hamlib rotctl": "strangers/test_hamlib_rotators.py"},
     "rot2prog": {"Hamlib rotctl": "strangers/test_hamlib_rotators.py"},
     "md01": {"Hamlib rotctl": "strangers/test_hamlib_rotators.py"},
@@ -36,7 +38,7 @@ STRANGERS = {
         "PyVISA's resource manager": "strangers/test_pyvisa.py",
         "Linux kernel's usbtmc": "kernel/test_kernel.py",
     },
-    "sc10": {},  # no client of it installs beside this Python; its bytes are the manual's and InstrumentKit's tests'
+    "sc10": {},
     "zaber": {"Zaber's zaber-motion": "strangers/test_zaber_motion.py"},
     "apt": {"thorlabs-apt-device": "strangers/test_thorlabs_apt.py"},
     "xps": {"newportxps": "strangers/test_newportxps.py"},
@@ -44,7 +46,11 @@ STRANGERS = {
     "itc4000": {"PyVISA's resource manager": "strangers/test_pyvisa.py"},
 }
 
-WITHOUT_STRANGER = {"sc10"}
+# No client of these installs beside this Python: what their bytes were checked against, and where.
+WITHOUT_STRANGER = {
+    "pelco_d": ("golden frames of PELCO's D Protocol Manual (TF-0002)", "hal/devices/test_pelco_d.py"),
+    "sc10": ("the manual's bytes and those of InstrumentKit's tests", "hal/devices/test_sc10.py"),
+}
 
 
 def wires() -> dict[str, tuple[str, ...]]:
@@ -74,7 +80,9 @@ def page() -> str:
         lacks = [word.name for word in TABLE.values() if not word.applies_to(driver.device)]
         faults = f"{len(words)} of {len(TABLE)}" + (f" (not {', '.join(lacks)})" if lacks else "")
         strangers = "; ".join(f"[{name}](../tests/{test})" for name, test in STRANGERS[driver.name].items())
-        strangers = strangers or "none yet"
+        if driver.name in WITHOUT_STRANGER:
+            frames, test = WITHOUT_STRANGER[driver.name]
+            strangers = f"none yet; [{frames}](../tests/{test})"
         carried = ", ".join(["lockstep", *over[driver.name], "replay"])
         lines.append(f"| {driver.name} ({driver.device}) | {carried} | {faults} | {strangers} |")
     return "\n".join(lines) + "\n"

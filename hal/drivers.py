@@ -226,6 +226,8 @@ DRIVERS: dict[str, Driver] = {
         ),
         Driver("lx200", "gimbal", SERIAL, _rotator("lx200", "Lx200"), GOES_ON, StopAxes("lx200")),
         Driver("ioptron", "gimbal", SERIAL, _rotator("ioptron", "IOptron"), GOES_ON, StopAxes("ioptron")),
+        Driver("flir_ptu", "gimbal", SERIAL, _rotator("flir_ptu", "FlirPtu"), KEEPS_ITS_RATE, StopAxes("flir_ptu")),
+        Driver("pelco_d", "gimbal", SERIAL, _rotator("pelco_d", "PelcoD"), GOES_ON, StopAxes("pelco_d")),
         Driver("u3v", "camera", USB, _u3v, StoppedBy(NOTHING_MOVES, NOTHING_MOVES, NOTHING_MOVES)),
         Driver("beamboard", "beam_board", SERIAL, _beamboard, StoppedBy(WATCHDOG, WATCHDOG, WATCHDOG)),
         Driver(

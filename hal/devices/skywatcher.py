@@ -87,7 +87,10 @@ class Axis:
 
 
 class SkyWatcher(RateRotator):
-    """An alt-azimuth mount. Opening it initialises the motors and brings them to rest; its zero stays as it is."""
+    """An alt-azimuth mount. Opening it initialises the motors and brings them to rest; its zero stays as it is.
+
+    It counts from where it stood when it was switched on: switch it on level, looking north.
+    """
 
     model = "Sky-Watcher"
     reach_deg = ((-360.0, 360.0), (-90.0, 180.0))  # it knows no stops; cables do

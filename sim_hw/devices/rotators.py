@@ -7,9 +7,11 @@ from functools import partial
 
 from sim_hw.devices.easycomm import EasyComm
 from sim_hw.devices.easycomm_standard import EasyCommStandard
+from sim_hw.devices.flir_ptu import FlirPtu
 from sim_hw.devices.gs232 import Gs232
 from sim_hw.devices.ioptron import IOptron
 from sim_hw.devices.lx200 import Lx200
+from sim_hw.devices.pelco_d import PelcoD
 from sim_hw.devices.rotctld import Rotctld
 from sim_hw.devices.skywatcher import SkyWatcher
 from sim_hw.devices.spid import Spid
@@ -27,6 +29,8 @@ ROTATORS: dict[str, Callable[..., SerialDevice]] = {
     "rotctld": Rotctld,
     "skywatcher": SkyWatcher,
     "lx200": Lx200,
+    "pelco_d": PelcoD,
+    "flir_ptu": FlirPtu,
     "ioptron": IOptron,
     "md01": partial(Spid, model="md01"),
 }

@@ -12,6 +12,7 @@ from ideal_axes import IdealAxes
 from rotators import FAMILIES
 
 from controller.services.lockstep import Lockstep
+from hal.devices.pelco_d import ASK_PAN, STOP
 from hal.devices.skywatcher import Axis
 from hal.errors import HalError
 from sim_hw.timeline import Timeline
@@ -24,6 +25,8 @@ ROTATOR_REPLIES = {
     "skywatcher": [b"=E0D284\r", b"=000080\r", b"!4\r", b"=01\r=C0E485\r"],
     "lx200": [b"180\xdf30:00#", b"1359*59#", b"+44\xdf59:59#", b"11:52:00#"],
     "ioptron": [b"+16290000064980000#", b"-00360000129600000#", b"1+00000000000000000#", b"9#"],
+    "flir_ptu": [b"* Current Pan position is -2500\r\n", b"!P\r\n* Current Pan position is 2500\r\n", b"! no\r\n"],
+    "pelco_d": [bytes.fromhex("ff0100594682 22"), bytes.fromhex("ff01005900005a")],
     "rot1prog": [b"W\3\7\2 ", b"1700000000: x\r\nW\3\7\2 "],
     "rot2prog": [b"W\3\7\2\5\2\3\x09\4\0\2 "],
 }
@@ -39,6 +42,12 @@ ROTATOR_COMMANDS = {
         b":Sz064980000#:Sa+16290000#:MSS#",
         b":SR9#:mn#:qD#:Q#",
         b":SRA064980000#:MS1#:MP1#:MP0#",
+    ],
+    "flir_ptu": [b"PP TP PR TX\r", b"PP-2500 TP100 A ", b"CV PS-100 TS50 H CI ", b"ED FT PP FV V O L LD PS5\r\n"],
+    "pelco_d": [
+        bytes.fromhex("ff010051000052"),
+        bytes.fromhex("ff01004b468214ff01004d1194f3"),
+        STOP + b"\xff\1\0" + STOP,
     ],
     "rot1prog": [b"W4830" + bytes(6) + b"\x2f ", b"W" + bytes(10) + b"\x1f "],
     "md01": [b"W5405\n4053\n\x2f ", b"W" + bytes(10) + b"\x0f ", b"W\6" + bytes(9) + b"\x14 "],
@@ -61,7 +70,12 @@ def rotator_replies(family: str) -> Callable[[], Feed]:
         if family == "skywatcher":
             read = partial(rotator._angle_deg, Axis(b"1", 2_073_600, 16_000_000, 1))
         if family == "lx200":
-            read = partial(rotator._azimuth_deg)
+            read = rotator._azimuth_deg
+        if family == "pelco_d":
+            read = partial(rotator._frames.ask, ASK_PAN)
+        if family == "flir_ptu":
+            rotator._steps_deg = [0.0129, 0.0129]
+            read = partial(rotator._angle_deg, 0)
         asker = rotator._frames if hasattr(rotator, "_frames") else rotator._lines
 
         def feed(data: bytes) -> None:
@@ -91,7 +105,7 @@ def emulated(family: str) -> Callable[[], Feed]:
     return made
 
 
-SLOW = {"skywatcher": 5}
+SLOW = {"skywatcher": 5, "flir_ptu": 5}
 
 ROTATORS = (
     *(

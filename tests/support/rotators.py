@@ -10,7 +10,7 @@ from typing import Any
 from ideal_axes import IdealAxes
 
 from hal.clock import Clock
-from hal.devices import easycomm_standard, gs232, ioptron, lx200, rotctld, skywatcher, spid
+from hal.devices import easycomm_standard, flir_ptu, gs232, ioptron, lx200, pelco_d, rotctld, skywatcher, spid
 from hal.wires.stream import StreamWire
 from sim_hw.devices.rotators import ROTATORS
 from sim_hw.timeline import Timeline
@@ -46,6 +46,8 @@ FAMILIES = dict(
         _family("skywatcher", skywatcher.SkyWatcher, 9600, skywatcher.stop_axes),
         _family("lx200", lx200.Lx200, 9600, lx200.stop_axes),
         _family("ioptron", ioptron.IOptron, 9600, ioptron.stop_axes),
+        _family("flir_ptu", flir_ptu.FlirPtu, 9600, flir_ptu.stop_axes),
+        _family("pelco_d", pelco_d.PelcoD, 2400, pelco_d.stop_axes),
         _family("rot1prog", spid.Rot1Prog, 1200, spid.stop_azimuth, elevation=False),
         _family("rot2prog", spid.Rot2Prog, 600, spid.stop_axes),
         _family("md01", spid.Md01, 9600, spid.stop_axes),

@@ -9,15 +9,19 @@ from typing import Any
 
 import pytest
 from ideal_axes import IdealAxes
+from reactor_loop import Loop
 from rotators import LIMITS
 
 from controller.services.lockstep import Lockstep
+from hal.clock import RealClock
 from hal.devices.skywatcher import SkyWatcher, low_first
 from hal.errors import DeviceError, ProtocolError
+from hal.guardian import stop_device
 from sim_hw.devices import skywatcher
 from sim_hw.timeline import NS, Timeline
 from sim_hw.wires.line import SerialLine
 from sim_hw.wires.memory_serial import serving
+from sim_hw.wires.udp import UdpServer
 
 DEG = math.radians(1.0)
 EQ6 = {"counts": 9_024_000, "timer_hz": 64_935, "high_speed_ratio": 16}  # what an EQ6 of firmware 2 tells of itself
@@ -182,3 +186,22 @@ def test_a_goto_ends_at_the_count_it_was_sent_to(bench: Bench) -> None:
     bench.wait(5)
     assert [angle / DEG for angle in bench.axes.encoder_rad()] == pytest.approx([32, 41], abs=5e-4)
     assert mount.identity == {"model": "Sky-Watcher", "firmware": "03.40", "mount": "A5"}
+
+
+def test_over_udp_a_mount_turns_and_is_stopped_by_whoever_takes_over() -> None:
+    timeline = Timeline()
+    axes = IdealAxes(timeline, azimuth_deg=30.0, elevation_deg=40.0)
+    clock = RealClock()
+    with Loop(timeline) as loop:
+        server = loop.call(lambda: UdpServer(loop.reactor, skywatcher.SkyWatcher(timeline, axes, **LIMITS)))
+        mount = SkyWatcher(server.resource, 9600, clock, command_latency_s=0.02, **LIMITS)
+        mount.set_rate(0.02, -0.01)
+        for _ in range(500):
+            mount.position()
+            if all(axes.rate):
+                break
+        mount.close()
+        assert axes.rate == pytest.approx([0.02, -0.01], rel=1e-3)
+        assert stop_device("skywatcher", server.resource, 9600, "gimbal", clock, give_up_s=5.0)
+        assert axes.rate == [0.0, 0.0]
+        loop.call(server.close)
