@@ -5,66 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from stages import FAMILIES
+from stage_bench import StageBench, asked, stage_bench
 
-from controller.services.lockstep import Lockstep
-from hal.devices.apt import Apt
 from hal.errors import DeviceError, ProtocolError
-from sim_hw.devices import apt
-from sim_hw.timeline import NS, Timeline
-from sim_hw.wires.line import SerialLine
-from sim_hw.wires.memory_serial import serving
+from sim_hw.timeline import NS
 
 STATUS_ASKED = bytes.fromhex("900401005001")
 
 
-class Bench:
-    def __init__(self) -> None:
-        self.timeline = Timeline()
-        self.unit = apt.Apt(self.timeline)
-        self.heard = bytearray()
-        receive = self.unit.receive
-
-        def listen(data: bytes) -> None:
-            self.heard += data
-            receive(data)
-
-        self.unit.receive = listen  # type: ignore[method-assign]
-        self.line = SerialLine(self.timeline, self.unit, 115_200)
-        self.clock = Lockstep(self.timeline)
-
-    def open(self, **more: object) -> Apt:
-        stage: Apt = FAMILIES["apt"].open("simhw://stage", self.clock, **more)
-        return stage
-
-    def homed(self) -> Apt:
-        stage = self.open()
-        stage.home()
-        while stage.status().moving:
-            self.clock.sleep_until(self.clock.now_ns() + NS // 20)
-        return stage
-
-
 @pytest.fixture
-def bench() -> Iterator[Bench]:
-    bench = Bench()
-    with serving({"stage": bench.line}, bench.clock):
+def bench() -> Iterator[StageBench]:
+    with stage_bench("apt") as bench:
         yield bench
 
 
 @pytest.fixture
 def ask() -> Callable[[str], str]:
-    timeline, said = Timeline(), bytearray()
-    unit = apt.Apt(timeline)
-    unit.attach(said.extend)
-
-    def ask(data: str) -> str:
-        said.clear()
-        unit.receive(bytes.fromhex(data))
-        timeline.advance(timeline.now_ns + NS // 20)
-        return bytes(said).hex()
-
-    return ask
+    answer = asked("apt", 0.05)
+    return lambda data: answer(bytes.fromhex(data)).hex()
 
 
 @pytest.mark.parametrize(
@@ -84,7 +42,7 @@ def test_the_emulator_answers_in_the_form_of_the_protocol(ask: Callable[[str], s
     assert ask(said) == answer
 
 
-def test_what_the_driver_says_are_the_worked_bytes_of_the_protocol(bench: Bench) -> None:
+def test_what_the_driver_says_are_the_worked_bytes_of_the_protocol(bench: StageBench) -> None:
     stage = bench.homed()
     bench.heard.clear()
     stage.go_to(1.0)  # move absolute 34304, as thorlabs-apt-protocol 29.0.0 packs it
@@ -96,13 +54,13 @@ def test_what_the_driver_says_are_the_worked_bytes_of_the_protocol(bench: Bench)
     assert bytes(bench.heard).endswith(STATUS_ASKED)
 
 
-def test_a_speed_is_counts_an_interval_times_65536(bench: Bench) -> None:
+def test_a_speed_is_counts_an_interval_times_65536(bench: StageBench) -> None:
     bench.open(speed_max_mm_s=1.0)
     # 767367.49 for 1 mm/s: Thorlabs' table of the MTS25-Z8
     assert (767_367).to_bytes(4, "little") in bytes(bench.heard)
 
 
-def test_the_end_of_a_motion_that_comes_unasked_is_passed_over(bench: Bench) -> None:
+def test_the_end_of_a_motion_that_comes_unasked_is_passed_over(bench: StageBench) -> None:
     stage = bench.open()
     for told in ("440401000150", "64040e008150" + "01000000000000000000000000 00"):
         bench.line.spoil = lambda reply, told=told: bytes.fromhex(told) + reply  # type: ignore[misc]
@@ -116,7 +74,7 @@ def test_the_end_of_a_motion_that_comes_unasked_is_passed_over(bench: Bench) -> 
         ("810044008150" + "00000100" + b"Motor stalled".hex().ljust(128, "0"), "Motor stalled"),
     ],
 )
-def test_a_fault_that_the_unit_tells_of_is_an_error_with_its_words(bench: Bench, told: str, why: str) -> None:
+def test_a_fault_that_the_unit_tells_of_is_an_error_with_its_words(bench: StageBench, told: str, why: str) -> None:
     stage = bench.open()
     bench.line.spoil = lambda reply: bytes.fromhex(told) + reply
     with pytest.raises(DeviceError, match=f"stage: it tells of a fault: {why}"):
@@ -126,7 +84,7 @@ def test_a_fault_that_the_unit_tells_of_is_an_error_with_its_words(bench: Bench,
 
 
 @pytest.mark.parametrize("told", ["91040e0081 51", "91040f008150", "000000000150", "91040e000150"])
-def test_what_begins_no_message_is_nonsense_and_the_next_question_is_answered(bench: Bench, told: str) -> None:
+def test_what_begins_no_message_is_nonsense_and_the_next_question_is_answered(bench: StageBench, told: str) -> None:
     stage = bench.open()
     bench.line.spoil = lambda reply: bytes.fromhex(told) + reply
     with pytest.raises(ProtocolError, match="which begins no message of APT"):
@@ -135,7 +93,7 @@ def test_what_begins_no_message_is_nonsense_and_the_next_question_is_answered(be
     assert not stage.status().moving
 
 
-def test_what_half_a_message_of_a_host_that_died_begins_is_stopped_when_it_is_opened(bench: Bench) -> None:
+def test_what_half_a_message_of_a_host_that_died_begins_is_stopped_when_it_is_opened(bench: StageBench) -> None:
     """The unit takes the first bytes that come for the end of that message: a move, to nobody knows where."""
     bench.unit.receive(bytes.fromhex("53040600d0010100"))
     stage = bench.open()
@@ -143,7 +101,7 @@ def test_what_half_a_message_of_a_host_that_died_begins_is_stopped_when_it_is_op
     assert not stage.status().moving
 
 
-def test_a_motor_that_does_not_obey_is_told(bench: Bench) -> None:
+def test_a_motor_that_does_not_obey_is_told(bench: StageBench) -> None:
     stage = bench.open()
     bench.unit._enable = lambda on: None  # type: ignore[method-assign]
     with pytest.raises(DeviceError, match="its motor was told to be off, and is not"):

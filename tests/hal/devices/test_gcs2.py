@@ -5,49 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from stages import FAMILIES
+from stage_bench import StageBench, asked, stage_bench
 
-from controller.services.lockstep import Lockstep
-from hal.devices.gcs2 import Gcs2
 from hal.errors import DeviceError, ProtocolError
-from sim_hw.devices import gcs2
-from sim_hw.timeline import NS, Timeline
-from sim_hw.wires.line import SerialLine
-from sim_hw.wires.memory_serial import serving
-
-
-class Bench:
-    def __init__(self) -> None:
-        self.timeline = Timeline()
-        self.unit = gcs2.Gcs2(self.timeline)
-        self.line = SerialLine(self.timeline, self.unit, 115_200)
-        self.clock = Lockstep(self.timeline)
-
-    def open(self, **more: object) -> Gcs2:
-        stage: Gcs2 = FAMILIES["gcs2"].open("simhw://stage", self.clock, **more)
-        return stage
 
 
 @pytest.fixture
-def bench() -> Iterator[Bench]:
-    bench = Bench()
-    with serving({"stage": bench.line}, bench.clock):
+def bench() -> Iterator[StageBench]:
+    with stage_bench("gcs2") as bench:
         yield bench
 
 
 @pytest.fixture
 def ask() -> Callable[[bytes], bytes]:
-    timeline, said = Timeline(), bytearray()
-    unit = gcs2.Gcs2(timeline)
-    unit.attach(said.extend)
-
-    def ask(data: bytes) -> bytes:
-        said.clear()
-        unit.receive(data)
-        timeline.advance(timeline.now_ns + 5 * NS)
-        return bytes(said)
-
-    return ask
+    return asked("gcs2", 5.0)
 
 
 @pytest.mark.parametrize(
@@ -81,26 +52,26 @@ def test_a_move_out_of_the_limits_is_error_7(ask: Callable[[bytes], bytes]) -> N
     assert ask(b"MOV 1 25.1\nERR?\n") == b"7\n"
 
 
-def test_the_driver_takes_the_number_of_a_refusal_into_its_error(bench: Bench) -> None:
+def test_the_driver_takes_the_number_of_a_refusal_into_its_error(bench: StageBench) -> None:
     stage = bench.open()
     with pytest.raises(DeviceError, match="error 5: it was never referenced, or its servo is off") as told:
         stage.home()
     assert told.value.code == 5
 
 
-def test_an_error_of_somebody_before_is_not_taken_for_ours(bench: Bench) -> None:
+def test_an_error_of_somebody_before_is_not_taken_for_ours(bench: StageBench) -> None:
     stage = bench.open()
     bench.unit.receive(b"NIX\n")
     stage.power(True)
     assert stage.status().powered
 
 
-def test_an_axis_that_is_not_there_is_named_with_those_that_are(bench: Bench) -> None:
+def test_an_axis_that_is_not_there_is_named_with_those_that_are(bench: StageBench) -> None:
     with pytest.raises(DeviceError, match=r'no axis "2", but 1; correct the rig file, \[stage\] axis'):
         bench.open(axis="2")
 
 
-def test_an_axis_that_counts_in_other_units_is_refused(bench: Bench) -> None:
+def test_an_axis_that_counts_in_other_units_is_refused(bench: StageBench) -> None:
     """A millimetre that is sent to a mirror in microradians would move it a thousandth of what was meant, or worse."""
     bench.line.spoil = lambda reply: reply.replace(b"=MM", b"=URAD")
     with pytest.raises(DeviceError, match="its axis counts in URAD, and a stage is driven in mm"):
@@ -108,7 +79,7 @@ def test_an_axis_that_counts_in_other_units_is_refused(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("reply", [b"2=1.0\n", b"1=nan\n", b"1=\n", b"=1.0\n", b"1=1e999\n", b"1 1.0\n"])
-def test_what_is_no_position_is_nonsense(bench: Bench, reply: bytes) -> None:
+def test_what_is_no_position_is_nonsense(bench: StageBench, reply: bytes) -> None:
     stage = bench.open()
     bench.line.spoil = lambda told: reply if b"=" in told else told
     with pytest.raises(ProtocolError, match='instead of "1=" and a number'):
@@ -117,12 +88,12 @@ def test_what_is_no_position_is_nonsense(bench: Bench, reply: bytes) -> None:
     assert stage.status().position_mm == 0.0
 
 
-def test_its_identity_is_what_it_says(bench: Bench) -> None:
+def test_its_identity_is_what_it_says(bench: StageBench) -> None:
     identity = bench.open().identity
     assert (identity["model"], identity["serial"], identity["firmware"]) == ("C-863.11", "0115500828", "1.4.0.0")
 
 
-def test_a_controller_that_does_not_tell_its_unit_is_taken_to_count_in_millimetres(bench: Bench) -> None:
+def test_a_controller_that_does_not_tell_its_unit_is_taken_to_count_in_millimetres(bench: StageBench) -> None:
     """Small controllers have no such parameter: the question is not answered, and becomes an error that is cleared."""
     bench.line.spoil = lambda reply: b"" if b"=MM" in reply else reply
     stage = bench.open()
@@ -130,7 +101,7 @@ def test_a_controller_that_does_not_tell_its_unit_is_taken_to_count_in_millimetr
 
 
 @pytest.mark.parametrize("spoilt", [b"zero\n", b"\n"])
-def test_what_is_no_error_number_and_no_motion_is_nonsense(bench: Bench, spoilt: bytes) -> None:
+def test_what_is_no_error_number_and_no_motion_is_nonsense(bench: StageBench, spoilt: bytes) -> None:
     stage = bench.open()
     bench.line.spoil = lambda reply: reply if b"Physik" in reply else spoilt  # its name finds the step
     with pytest.raises(ProtocolError, match="instead of which axes move"):

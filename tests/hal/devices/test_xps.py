@@ -5,52 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from stages import FAMILIES
+from stage_bench import StageBench, asked, stage_bench
 
-from controller.services.lockstep import Lockstep
-from hal.devices.xps import Xps
 from hal.errors import DeviceError, ProtocolError
-from sim_hw.devices import xps
-from sim_hw.timeline import NS, Timeline
-from sim_hw.wires.memory_serial import serving
-
-
-class Bench:
-    def __init__(self) -> None:
-        self.timeline = Timeline()
-        self.unit = xps.Xps(self.timeline)
-        self.line = FAMILIES["xps"].line(self.timeline, self.unit)
-        self.clock = Lockstep(self.timeline)
-
-    def open(self, **more: object) -> Xps:
-        stage: Xps = FAMILIES["xps"].open("simhw://stage", self.clock, **more)
-        return stage
-
-    def at_rest(self, stage: Xps) -> None:
-        while stage.status().moving:
-            self.clock.sleep_until(self.clock.now_ns() + NS // 20)
+from sim_hw.timeline import NS
 
 
 @pytest.fixture
-def bench() -> Iterator[Bench]:
-    bench = Bench()
-    with serving({"stage": bench.line}, bench.clock):
+def bench() -> Iterator[StageBench]:
+    with stage_bench("xps") as bench:
         yield bench
 
 
 @pytest.fixture
 def ask() -> Callable[[bytes], bytes]:
-    timeline, said = Timeline(), bytearray()
-    unit = xps.Xps(timeline)
-    unit.attach(said.extend)
-
-    def ask(data: bytes) -> bytes:
-        said.clear()
-        unit.receive(data)
-        timeline.advance(timeline.now_ns + 10 * NS)
-        return bytes(said)
-
-    return ask
+    return asked("xps", 10.0)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +46,7 @@ def test_the_emulator_answers_in_the_form_of_the_protocol(
     assert ask(said) == answer
 
 
-def test_a_call_that_moves_holds_up_what_comes_behind_it_on_its_connection_and_no_other(bench: Bench) -> None:
+def test_a_call_that_moves_holds_up_what_comes_behind_it_on_its_connection_and_no_other(bench: StageBench) -> None:
     stage = bench.open()
     stage.power(True)
     stage.home()
@@ -87,7 +56,7 @@ def test_a_call_that_moves_holds_up_what_comes_behind_it_on_its_connection_and_n
     assert stage.status().referenced
 
 
-def test_a_position_that_is_sent_while_it_moves_ends_the_motion_first(bench: Bench) -> None:
+def test_a_position_that_is_sent_while_it_moves_ends_the_motion_first(bench: StageBench) -> None:
     stage = bench.open()
     stage.power(True)
     stage.home()
@@ -99,7 +68,7 @@ def test_a_position_that_is_sent_while_it_moves_ends_the_motion_first(bench: Ben
     assert bench.unit.carriage.true_mm == pytest.approx(2.0, abs=1e-5)
 
 
-def test_a_refusal_at_once_is_an_error_with_the_code_of_the_controller(bench: Bench) -> None:
+def test_a_refusal_at_once_is_an_error_with_the_code_of_the_controller(bench: StageBench) -> None:
     stage = bench.open()
     stage.power(True)
     with pytest.raises(
@@ -109,7 +78,7 @@ def test_a_refusal_at_once_is_an_error_with_the_code_of_the_controller(bench: Be
     assert told.value.code == -22
 
 
-def test_a_stage_that_knows_where_it_is_can_be_sent_home_again(bench: Bench) -> None:
+def test_a_stage_that_knows_where_it_is_can_be_sent_home_again(bench: StageBench) -> None:
     stage = bench.open()
     stage.power(True)
     for _ in range(2):
@@ -125,7 +94,7 @@ def test_a_stage_that_knows_where_it_is_can_be_sent_home_again(bench: Bench) -> 
     ("axis", "told"),
     [("Pos", 'write "GROUP.POSITIONER"'), ("A.B", "error -19"), ("Group1.No", "error -18"), ("A(1).B", "no po")],
 )
-def test_an_axis_that_is_none_is_told(bench: Bench, axis: str, told: str) -> None:
+def test_an_axis_that_is_none_is_told(bench: StageBench, axis: str, told: str) -> None:
     with pytest.raises(DeviceError, match=told):
         bench.open(axis=axis)
     assert not bench.line.taken
@@ -136,7 +105,7 @@ def test_an_axis_that_is_none_is_told(bench: Bench, axis: str, told: str) -> Non
 @pytest.mark.parametrize(
     "reply", [b"0,nan,EndOfAPI", b"0,1,2,EndOfAPI", b"0,,EndOfAPI", b"zero,1,EndOfAPI", b"0EndOfAPI,EndOfAPI"]
 )
-def test_what_is_no_answer_is_nonsense(bench: Bench, reply: bytes) -> None:
+def test_what_is_no_answer_is_nonsense(bench: StageBench, reply: bytes) -> None:
     stage = bench.open()
     bench.line.spoil = lambda told: reply
     with pytest.raises(ProtocolError, match="stage: sent"):

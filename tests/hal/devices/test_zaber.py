@@ -5,58 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from stages import FAMILIES
+from stage_bench import StageBench, asked, stage_bench
 
-from controller.services.lockstep import Lockstep
-from hal.devices.zaber import Zaber, lrc
+from hal.devices.zaber import lrc
 from hal.errors import DeviceError, ProtocolError
-from sim_hw.devices import zaber
 from sim_hw.devices.zaber import MICROSTEP_MM
-from sim_hw.timeline import NS, Timeline
-from sim_hw.wires.line import SerialLine
-from sim_hw.wires.memory_serial import serving
-
-
-class Bench:
-    def __init__(self) -> None:
-        self.timeline = Timeline()
-        self.unit = zaber.Zaber(self.timeline)
-        self.heard = bytearray()
-        receive = self.unit.receive
-
-        def listen(data: bytes) -> None:
-            self.heard += data
-            receive(data)
-
-        self.unit.receive = listen  # type: ignore[method-assign]
-        self.line = SerialLine(self.timeline, self.unit, 115_200)
-        self.clock = Lockstep(self.timeline)
-
-    def open(self, **more: object) -> Zaber:
-        stage: Zaber = FAMILIES["zaber"].open("simhw://stage", self.clock, **more)
-        return stage
 
 
 @pytest.fixture
-def bench() -> Iterator[Bench]:
-    bench = Bench()
-    with serving({"stage": bench.line}, bench.clock):
+def bench() -> Iterator[StageBench]:
+    with stage_bench("zaber") as bench:
         yield bench
 
 
 @pytest.fixture
 def ask() -> Callable[[bytes], bytes]:
-    timeline, said = Timeline(), bytearray()
-    unit = zaber.Zaber(timeline)
-    unit.attach(said.extend)
-
-    def ask(data: bytes) -> bytes:
-        said.clear()
-        unit.receive(data)
-        timeline.advance(timeline.now_ns + NS // 20)
-        return bytes(said)
-
-    return ask
+    return asked("zaber", 0.05)
 
 
 @pytest.mark.parametrize(
@@ -95,14 +59,14 @@ def test_the_emulator_answers_in_the_form_of_the_protocol(
     assert ask(question) == answer
 
 
-def test_what_the_driver_says_is_checked_and_numbered_and_nothing_else(bench: Bench) -> None:
+def test_what_the_driver_says_is_checked_and_numbered_and_nothing_else(bench: StageBench) -> None:
     bench.open().status()
     lines = bytes(bench.heard).splitlines()
     assert [line for line in lines if line][:2] == [b"/1 0 01 set comm.checksum 1:F4", b"/1 0 02 get deviceid:40"]
     assert all(b"%02X" % lrc(line[1:].partition(b":")[0]) == line[-2:] for line in lines if line)
 
 
-def test_a_reply_whose_checksum_is_wrong_is_nonsense(bench: Bench) -> None:
+def test_a_reply_whose_checksum_is_wrong_is_nonsense(bench: StageBench) -> None:
     stage = bench.open()
     bench.line.spoil = lambda reply: reply.replace(b"OK", b"0K")
     with pytest.raises(ProtocolError, match=r"stage: sent .* check cable and baud rate"):
@@ -114,21 +78,21 @@ def test_a_reply_whose_checksum_is_wrong_is_nonsense(bench: Bench) -> None:
     assert not stage.status().moving
 
 
-def test_alerts_and_remarks_between_are_passed_over(bench: Bench) -> None:
+def test_alerts_and_remarks_between_are_passed_over(bench: StageBench) -> None:
     stage = bench.open()
     alert, remark = (b"%s:%02X\r\n" % (said, lrc(said[1:])) for said in (b"!01 1 IDLE --", b"#01 0 01 a remark"))
     bench.line.spoil = lambda reply: alert + remark + reply
     assert stage.status().position_mm == 0.0
 
 
-def test_a_refusal_says_what_was_refused_and_why(bench: Bench) -> None:
+def test_a_refusal_says_what_was_refused_and_why(bench: StageBench) -> None:
     stage = bench.open()
     stage.power(False)
     with pytest.raises(DeviceError, match=r"stage: 'home' is refused with DRIVERDISABLED: its motor is switched off"):
         stage.home()
 
 
-def test_warnings_are_in_the_words_of_the_device(bench: Bench) -> None:
+def test_warnings_are_in_the_words_of_the_device(bench: StageBench) -> None:
     stage = bench.open()
     assert stage.status().warnings == ("WR",)
     stage.power(False)
@@ -136,7 +100,7 @@ def test_warnings_are_in_the_words_of_the_device(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("data", ["  ", "02 WR", "x WR", "9999"])
-def test_flags_that_are_not_as_many_as_they_say_are_nonsense(bench: Bench, data: str) -> None:
+def test_flags_that_are_not_as_many_as_they_say_are_nonsense(bench: StageBench, data: str) -> None:
     stage = bench.open()
 
     def spoil(reply: bytes) -> bytes:
@@ -149,14 +113,14 @@ def test_flags_that_are_not_as_many_as_they_say_are_nonsense(bench: Bench, data:
 
 
 @pytest.mark.parametrize("axis", ["1", "A 1", "1 1 1", "1\n1"])
-def test_an_axis_that_is_none_is_told(bench: Bench, axis: str) -> None:
+def test_an_axis_that_is_none_is_told(bench: StageBench, axis: str) -> None:
     with pytest.raises(DeviceError, match='write "1 1"'):
         bench.open(axis=axis)
     with pytest.raises(DeviceError, match=r"BADAXIS: it has no such axis; correct the rig file, \[stage\] axis"):
         bench.open(axis="1 3")
 
 
-def test_a_speed_is_counts_a_second_times_1_6384(bench: Bench) -> None:
+def test_a_speed_is_counts_a_second_times_1_6384(bench: StageBench) -> None:
     bench.open(speed_max_mm_s=1.0)
     # 1 mm/s of 0.047625 um: 20997.4 counts a second (X-LSM specifications), times 1.6384
     assert b"set maxspeed 34402:" in bytes(bench.heard)
