@@ -47,6 +47,14 @@ def children() -> set[str]:
     return found
 
 
+LONGEST = ("tests/faults/test_campaign.py", "tests/e2e/test_demo.py", "tests/controller/bus/test_crowds.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first: who gets one last keeps the other workers waiting."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
+
+
 @pytest.fixture(autouse=True)
 def nothing_leaks() -> Iterator[None]:
     """Compare threads, sockets and children before and after the test."""

@@ -59,7 +59,7 @@ OWN |= {"shutter": "sc10"}
 DRIVERS = [(OWN[device], device) for device in DEVICES if device != "stage"]  # those need no world: test_stages.py
 DRIVERS += [(name, "gimbal") for name in drivers_of("gimbal") if name != OWN["gimbal"]]
 # Answers of a few bytes come before the time-out even at twenty bytes a second.
-BRIEF = {(driver, "slow") for driver in ("easycomm2", "easycomm3", "rot1prog", "rotctld")}
+BRIEF = {(driver, "slow") for driver in ("easycomm2", "easycomm3", "rot1prog", "rotctld", "pelco_d")}
 CASES = [(driver, device, word) for word, row in TABLE.items() for driver, device in DRIVERS if row.applies_to(device)]
 
 
