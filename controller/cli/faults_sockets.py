@@ -63,14 +63,14 @@ def deaf(station: RunningStation) -> list[str]:
 def garbage(station: RunningStation) -> list[str]:
     """What is no message."""
     with _sockets() as context:
-        for endpoints in (station.bench.table[name] for name in SERVICES):
-            for address in (endpoints.cmd, endpoints.ctl):
-                dealer = context.socket(zmq.DEALER)
-                station.bench.dial(dealer, "garbage")
-                dealer.connect(address)
-                for data in GARBAGE:
-                    dealer.send(data)
-                    dealer.send_multipart([data, data])
+        doors = [door for name in SERVICES for door in (station.bench.table[name].cmd, station.bench.table[name].ctl)]
+        dealers = [context.socket(zmq.DEALER) for _ in doors]  # all of them: the context closes what somebody still has
+        for dealer, door in zip(dealers, doors, strict=True):
+            station.bench.dial(dealer, "garbage")
+            dealer.connect(door)
+            for data in GARBAGE:
+                dealer.send(data)
+                dealer.send_multipart([data, data])
         station.listen(1.2)  # what was refused is told once a second
     return []
 

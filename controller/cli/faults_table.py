@@ -267,7 +267,7 @@ TABLE: tuple[Row, ...] = (
         Cause("disk", ""),
         SAFE,
         SAID,
-        "operator said safe",
+        "operator",  # said safe: station and safety hear it each for itself, and one of them says it first
         places=BOTH,
     ),
     Row(
