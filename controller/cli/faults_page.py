@@ -23,7 +23,7 @@ link holds, and those of camera and beam board, begin in LINK, the others as soo
 - *off*: emission off after the fault. *bound*: what it may take.
 - *vote to off*: from the moment at which the safety process could know that a vote is lost (a message came, or the last
   one grew too old) to emission off; 10 ms at most in simulated time. 0 where the beam board had switched off before.
-- *(again)*, real time only: the machine under the emulated bench stood still for over 20 ms, which no device does; the
+- *(again)*, real time only: the machine under the emulated bench stood still for over 5 ms, which no device does; the
   row failed, and was played again. *(not timed)*: it stood still in three plays of three, and no bound was judged.
 - A dash: it did not happen, or there was no such vote.
 
