@@ -55,7 +55,7 @@ def problems_of(row: Row, found: Found, told: str, timed: bool = True) -> tuple[
             f"ended in {found.mode or 'silence'}, not in {' or '.join(mode or 'silence' for mode in row.ends)}"
         )
     if row.told and row.told not in told:
-        wrong.append(f"nobody said {row.told!r}")
+        wrong.append(f"nobody said {row.told!r}; what they said: {told[-300:]!r}")
     if row.off is None:
         return (*wrong, *(["emission ended"] if found.off_ms is not None else []))
     if found.off_ms is None:
