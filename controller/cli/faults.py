@@ -85,5 +85,6 @@ def line(row: Row, found: Found) -> str:
     off = f"{found.off_ms:.0f}" if found.off_ms is not None else "-"
     late = f"{max(0.0, (found.off_ms or 0.0) - found.lost_ms):.1f}" if found.lost_ms is not None else "-"
     times = f"off {off:>5} of {bound:>5} ms, vote to off {late:>5} ms"
-    again = "" if found.plays == 1 else f"  (play {found.plays}{'' if found.timed else ', not timed'})"
+    slack = f", bounds {found.slack_ms:+.0f} ms" if found.slack_ms else ""
+    again = "" if found.plays == 1 else f"  (play {found.plays}{slack})"
     return f"{row.name:<28}{found.mode or 'silence':<8} {times}{again}  {found.told[:70]}"

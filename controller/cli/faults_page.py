@@ -24,7 +24,8 @@ link holds, and those of camera and beam board, begin in LINK, the others as soo
 - *vote to off*: from the moment at which the safety process could know that a vote is lost (a message came, or the last
   one grew too old) to emission off; 10 ms at most in simulated time. 0 where the beam board had switched off before.
 - *(again)*, real time only: the machine under the emulated bench stood still for over 5 ms, which no device does; the
-  row failed, and was played again. *(not timed)*: it stood still in three plays of three, and no bound was judged.
+  row failed, and was played again. *(+60 ms)*: it stood still in three plays of three, and that much was added to its
+  bounds.
 - A dash: it did not happen, or there was no such vote.
 
 Below each table stands why its bounds are what they are. Where the wish is that the link holds, a row fails when
@@ -66,7 +67,7 @@ def _part(results: list[tuple[Row, Found]], place: Place, tree: str) -> str:
     for row, found in results:
         state = "on" if found.emitting else "off"
         late = None if found.lost_ms is None or found.off_ms is None else max(0.0, found.off_ms - found.lost_ms)
-        mark = (" (again)" if found.plays > 1 else "") + ("" if found.timed else " (not timed)")
+        mark = (" (again)" if found.plays > 1 else "") + (f" ({found.slack_ms:+.0f} ms)" if found.slack_ms else "")
         mark += "" if found.passed else " **failed**"
         bound = _ms(row.off.ms if row.off is not None else None)
         at_rest = row.still(place)

@@ -4,7 +4,7 @@ Times are those of CLOCK_MONOTONIC, which bench and station share. One station p
 after the death of a process that nobody starts again.
 
 A machine that stands still takes the emulated devices with it, which no device does: what happened then says little. A
-row that fails so is played again; if that is so every time, its bounds are told as not judged.
+row that fails so is played again; if that is so every time, the time that it stood still is added to its bounds.
 """
 
 from __future__ import annotations
@@ -111,8 +111,8 @@ def _on_bench(bench: RunningBench, plan: Plan, rows: list[Row], plays: Counter[s
             if not found.passed and heard.bench_late_s > STANDSTILL_S:
                 if plays[row.name] < PLAYS_MAX:
                     continue
-                said = "\n".join(heard.said)
-                found = replace(found, timed=False, problems=problems_of(_climbing(row), found, said, timed=False))
+                found = replace(found, slack_ms=1000 * (heard.bench_late_s + 1 / SIM_TRUTH.rate_hz))
+                found = replace(found, problems=problems_of(_climbing(row), found, "\n".join(heard.said)))
             left.pop(0)
             yield row, replace(found, plays=plays[row.name])
     finally:
@@ -128,7 +128,8 @@ def _climbing(row: Row) -> Row:
 def _up(station: RunningStation, heard: Heard, plan: Plan) -> bool:
     """An emitting station on a moving mount; False when the pass has no time for a row."""
     clock = station.clock
-    begun = Deadline(clock, 0.0)
+    station.until(station.alive, START_TIMEOUT_S)
+    begun = Deadline(clock, HALFWAY_S)
 
     def late() -> bool:
         return clock.utc_ns() > plan.target.set_utc_ns - RESERVE_S * NS
@@ -148,8 +149,6 @@ def _up(station: RunningStation, heard: Heard, plan: Plan) -> bool:
         station.bring_up(plan)
         return False
 
-    station.until(station.alive, START_TIMEOUT_S)
-    begun = Deadline(clock, HALFWAY_S)
     if not station.until(up, UP_S):
         said = "; ".join(heard.said[-5:])
         raise ProcessError(f"the station is in {station.mode or 'no mode'} and does not emit: {said}")

@@ -29,7 +29,7 @@ class Found:
     still_ms: float | None  # zero motion commanded
     lost_ms: float | None = None
     plays: int = 1  # real time only: the machine under the bench stood still, and the row was played again
-    timed: bool = True  # False: it stood still every time, and no bound in time was judged
+    slack_ms: float = 0.0  # added to its bounds: it stood still every time
     told: str = ""  # what decided, in the operator's words
     problems: tuple[str, ...] = ()
 
@@ -47,9 +47,9 @@ class Found:
         return {**asdict(self), "passed": self.passed, "expected": expected}
 
 
-def problems_of(row: Row, found: Found, told: str, timed: bool = True) -> tuple[str, ...]:
+def problems_of(row: Row, found: Found, told: str) -> tuple[str, ...]:
     """Each way in which a row ended otherwise, as a sentence; `told` is everything that anybody said."""
-    wrong = list(_delays(row, found)) if timed else []
+    wrong = list(_delays(row, found))
     if found.mode not in row.ends:
         wrong.append(
             f"ended in {found.mode or 'silence'}, not in {' or '.join(mode or 'silence' for mode in row.ends)}"
@@ -75,10 +75,10 @@ def _delays(row: Row, found: Found) -> Iterator[str]:
     """What came too late."""
     if row.off is None or found.off_ms is None:
         return
-    if found.off_ms > row.off.ms:
+    if found.off_ms > row.off.ms + found.slack_ms:
         yield f"emission ended after {found.off_ms:.0f} ms, not within {row.off.ms:.0f} ms"
     still = row.still(found.place)
-    if isinstance(still, Bound) and found.still_ms is not None and found.still_ms > still.ms:
+    if isinstance(still, Bound) and found.still_ms is not None and found.still_ms > still.ms + found.slack_ms:
         yield f"the axes were told to rest after {found.still_ms:.0f} ms, not within {still.ms:.0f}: {still.reason}"
     late_ms = found.off_ms - found.lost_ms if found.lost_ms is not None else 0.0
     if found.place == "lockstep" and row.cause.target != "safety" and late_ms > VOTE_MS:  # who has a turn sees it

@@ -31,6 +31,14 @@ def test_what_is_not_as_the_table_says_is_told_in_a_sentence() -> None:
         assert word in problem
 
 
+def test_a_machine_that_stood_still_is_given_that_time_and_no_more_and_no_other_end() -> None:
+    (row,) = rows(["laser wrong"])
+    late = replace(GOOD, off_ms=150.0, lost_ms=None)
+    assert problems_of(row, replace(late, slack_ms=30.0), "") == ()
+    assert problems_of(row, replace(late, slack_ms=10.0), "") == ("emission ended after 150 ms, not within 130 ms",)
+    assert "it emits on" in problems_of(row, replace(late, off_ms=None, slack_ms=1e6), "")
+
+
 def test_emission_that_should_go_on_and_a_word_that_nobody_said_are_problems() -> None:
     (row,) = rows(["two operators"])
     on = Found("two operators", "lockstep", "LINK", True, True, None, None, None)
