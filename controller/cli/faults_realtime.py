@@ -23,7 +23,7 @@ from controller.bus.port import Sample
 from controller.bus.topics import SAFETY_TRIP, SIM_TRUTH, STATION_EVENT, Truth
 from controller.cli.faults_processes import START_TIMEOUT_S, ProcessError, RunningBench, RunningStation, pass_plan
 from controller.cli.faults_sockets import GUESTS
-from controller.cli.faults_table import Row
+from controller.cli.faults_table import LOST, Row
 from controller.cli.faults_verdict import Found, problems_of
 from controller.pointing.plan import Plan
 from hal.clock import NS, Deadline
@@ -113,11 +113,24 @@ def _on_bench(bench: RunningBench, plan: Plan, rows: list[Row], plays: Counter[s
                     continue
                 found = replace(found, slack_ms=1000 * (heard.bench_late_s + 1 / SIM_TRUTH.rate_hz))
                 found = replace(found, problems=problems_of(_climbing(row), found, "\n".join(heard.said)))
+            if row.cause.kind == "kill" and row.off is not None:
+                station = station or RunningStation(bench, heard)
+                found = replace(found, problems=(*found.problems, *_back(station, heard)))
             left.pop(0)
             yield row, replace(found, plays=plays[row.name])
     finally:
         if station is not None:
             station.close()
+
+
+def _back(station: RunningStation, heard: Heard) -> tuple[str, ...]:
+    """What is wrong with how a station has come back from a death: it resumes nothing by itself."""
+    if not station.until(lambda: station.alive() and station.mode != "", START_TIMEOUT_S):
+        return ("it does not come back",)
+    station.listen(SETTLE_S)
+    if station.mode not in LOST:
+        return (f"it comes back in {station.mode}, not in {' or '.join(LOST)}",)
+    return ("it comes back emitting",) if heard.truths[-1].emitting else ()
 
 
 def _climbing(row: Row) -> Row:
