@@ -89,26 +89,8 @@ class Writer:
 
     def answer(self, request: Head, reply: Reply) -> bytes:
         """`rep` for a success, `err` for anything else; a code outside of the closed list becomes INTERNAL."""
-        if reply.code:
-            return self._error(request, reply)
-        return encode(
-            Done(
-                v=VERSION,
-                k="rep",
-                m=request.m,
-                src=self.service,
-                boot=self.boot,
-                t=self.clock.utc_ns(),
-                clk=self.time_base,
-                re=request.id,
-                dst=request.src,
-                dst_boot=request.boot,
-                sim=self.simulated,
-                b=DoneBody(msg=reply.message, data=reply.body or {}),
-            )
-        )
-
-    def _error(self, request: Head, reply: Reply) -> bytes:
+        if not reply.code:
+            return self._answer(Done, "rep", request, DoneBody(msg=reply.message, data=reply.body or {}))
         body = ErrorBody(
             code=CODES.get(reply.code, "INTERNAL"),
             msg=reply.message,
@@ -116,10 +98,13 @@ class Writer:
             retryable=reply.code in RETRYABLE,
             detail="" if reply.code in CODES else reply.code,
         )
+        return self._answer(Failed, "err", request, body)
+
+    def _answer(self, shape: Any, kind: Kind, request: Head, body: DoneBody | ErrorBody) -> bytes:
         return encode(
-            Failed(
+            shape(
                 v=VERSION,
-                k="err",
+                k=kind,
                 m=request.m,
                 src=self.service,
                 boot=self.boot,
