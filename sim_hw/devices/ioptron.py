@@ -11,14 +11,12 @@ from __future__ import annotations
 import math
 import re
 
-from sim_hw.devices.encoders import AXES, AZIMUTH, ELEVATION, Encoders, Mount
+from sim_hw.devices.encoders import AXES, AZIMUTH, ELEVATION, Mount
 from sim_hw.devices.hash_device import HashDevice
-from sim_hw.devices.slew import Slew
-from sim_hw.timeline import NS, Timeline
+from sim_hw.timeline import Timeline
 
 UNITS_PER_DEG = 360_000
 TURN = 360 * UNITS_PER_DEG
-SIDEREAL_RAD_S = math.radians(15.041 / 3600)
 SPEEDS = (1, 2, 8, 16, 64, 128, 256, 512)  # of the arrow keys 1 to 8, in sidereal rates; 9 is its fastest
 WAYS = {"n": (ELEVATION, -1), "s": (ELEVATION, 1), "e": (AZIMUTH, -1), "w": (AZIMUTH, 1)}  # `:mn#` is Dec-, `:mw#` RA+
 MODEL, FIRMWARE = "5035", "210105210105"
@@ -30,17 +28,8 @@ _TARGET = re.compile(r"S(?:(RA|z)(\d{9})|([da])([+-]\d{8}))")
 class IOptron(HashDevice):
     """The hand box; a SerialDevice."""
 
-    def __init__(
-        self, timeline: Timeline, mount: Mount, *, rate_max_rad_s: float, acceleration_max_rad_s2: float,
-        motion_delay_s: float = 0.05,
-    ) -> None:  # fmt: skip
-        super().__init__(timeline)
-        self._axes = Encoders(mount)
-        self.conditions = self._axes.conditions
-        self._rate_max_rad_s, self._delay_ns = rate_max_rad_s, round(motion_delay_s * NS)
-        self._slew = Slew(
-            timeline, self._axes.encoder_rad, self._axes.set_rate, rate_max_rad_s, acceleration_max_rad_s2
-        )
+    def __init__(self, timeline: Timeline, mount: Mount, **limits: float) -> None:
+        super().__init__(timeline, mount, **limits)
         self._target = dict.fromkeys(("RA", "z", "d", "a"), 0)
         self._park = (0, 0)  # altitude, azimuth
         self._speed, self._altitude_limit_deg = 5, 0
@@ -82,7 +71,8 @@ class IOptron(HashDevice):
                 self._quit(AXES if said == "Q" else (AZIMUTH,) if said == "qR" else (ELEVATION,))
                 return "1"
             case "mn" | "ms" | "me" | "mw":
-                self._turn(*WAYS[said[1]])
+                self._quit(AXES if self._slew.active else ())
+                self._turn(*WAYS[said[1]], SPEEDS[self._speed - 1] if self._speed < 9 else None)
                 return ""
             case "ST0" | "ST1":
                 self._tracks = said == "ST1"
@@ -123,16 +113,8 @@ class IOptron(HashDevice):
         """To units of angle; "0" below the limit of altitude, or parked."""
         if self._parked or not self._altitude_limit_deg * UNITS_PER_DEG <= altitude <= 90 * UNITS_PER_DEG:
             return "0"
-        begin_ns = self._timeline.now_ns + (0 if self._slew.active else self._delay_ns)
-        self._slew.start(begin_ns, azimuth / TURN * math.tau, altitude / TURN * math.tau)
+        self._go_to(azimuth / TURN * math.tau, altitude / TURN * math.tau)
         return "1"
-
-    def _turn(self, axis: int, sign: int) -> None:
-        self._quit(AXES if self._slew.active else ())
-        speed = SPEEDS[self._speed - 1] * SIDEREAL_RAD_S if self._speed < 9 else self._rate_max_rad_s
-        rate_rad_s = sign * min(speed, self._rate_max_rad_s)
-        due_ns = self._timeline.now_ns + self._delay_ns
-        self._timeline.schedule(due_ns, lambda: self._axes.set_rate(axis, rate_rad_s))
 
     def _quit(self, axes: tuple[int, ...]) -> None:
         if axes:

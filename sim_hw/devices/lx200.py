@@ -11,12 +11,10 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime, timedelta
 
-from sim_hw.devices.encoders import AXES, AZIMUTH, ELEVATION, Encoders, Mount
+from sim_hw.devices.encoders import AXES, AZIMUTH, ELEVATION, Mount
 from sim_hw.devices.hash_device import HashDevice
-from sim_hw.devices.slew import Slew
-from sim_hw.timeline import NS, Timeline
+from sim_hw.timeline import Timeline
 
-SIDEREAL_RAD_S = math.radians(15.041 / 3600)
 SPEEDS = {"G": 1, "C": 16, "M": 64}  # guide, centre, find, in sidereal rates; S is its fastest
 WAYS = {"n": (ELEVATION, 1), "s": (ELEVATION, -1), "e": (AZIMUTH, 1), "w": (AZIMUTH, -1)}
 ALTITUDE_DEG = (-5.0, 90.0)
@@ -27,17 +25,8 @@ DEGREE = "\xdf"
 class Lx200(HashDevice):
     """The hand box; a SerialDevice."""
 
-    def __init__(
-        self, timeline: Timeline, mount: Mount, *, rate_max_rad_s: float, acceleration_max_rad_s2: float,
-        motion_delay_s: float = 0.05,
-    ) -> None:  # fmt: skip
-        super().__init__(timeline)
-        self._axes = Encoders(mount)
-        self.conditions = self._axes.conditions
-        self._rate_max_rad_s, self._delay_ns = rate_max_rad_s, round(motion_delay_s * NS)
-        self._slew = Slew(
-            timeline, self._axes.encoder_rad, self._axes.set_rate, rate_max_rad_s, acceleration_max_rad_s2
-        )
+    def __init__(self, timeline: Timeline, mount: Mount, **limits: float) -> None:
+        super().__init__(timeline, mount, **limits)
         self._long = True  # angles with seconds
         self._speed = "S"
         self._mode = "A"
@@ -126,17 +115,13 @@ class Lx200(HashDevice):
         if what in WAYS:
             axis, sign = WAYS[what]
             self._end_slew()
-            speed = SPEEDS[self._speed] * SIDEREAL_RAD_S if self._speed in SPEEDS else self._rate_max_rad_s
-            rate_rad_s = sign * min(speed, self._rate_max_rad_s)
-            due_ns = self._timeline.now_ns + self._delay_ns
-            self._timeline.schedule(due_ns, lambda: self._axes.set_rate(axis, rate_rad_s))
+            self._turn(axis, sign, SPEEDS.get(self._speed))
             return ""
         if what not in ("A", "S"):
             return ""
         azimuth_deg, altitude_deg = (self._target_deg[key] for key in ("za" if what == "A" else "rd"))
         azimuth_deg, altitude_deg = azimuth_deg - self._offset_deg[0], altitude_deg - self._offset_deg[1]
-        begin_ns = self._timeline.now_ns + (0 if self._slew.active else self._delay_ns)
-        self._slew.start(begin_ns, math.radians(azimuth_deg), math.radians(altitude_deg))
+        self._go_to(math.radians(azimuth_deg), math.radians(altitude_deg))
         return "0"
 
     def _quit(self, way: str) -> None:
