@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from ideal_axes import IdealAxes
-from indi_server import Indi, wait_until
+from indi_server import Indi, sends_and_aborts, wait_until
 from reactor_loop import Loop
 
 from sim_hw.devices.ioptron import IOptron
@@ -39,18 +39,7 @@ def indi(axes: IdealAxes, program: Callable[[str, str], str], tmp_path: Path) ->
 
 
 def test_the_driver_knows_the_mount_sends_it_somewhere_aborts_and_moves_it(indi: Indi, axes: IdealAxes) -> None:
-    # not aligned: "right ascension" in hours is the azimuth's angle
-    assert wait_until(lambda: abs(float(indi.get("EQUATORIAL_EOD_COORD.RA") or 0) - 178 / 15) < 1e-3, seconds=10)
-    assert float(indi.get("EQUATORIAL_EOD_COORD.DEC")) == pytest.approx(44, abs=1e-3)
-    indi.set("EQUATORIAL_EOD_COORD.RA;DEC=12;45")
-    assert wait_until(lambda: axes.rate[0] > 0, seconds=5)
-    assert indi.wait_for("EQUATORIAL_EOD_COORD._STATE", "Ok", seconds=20)
-    assert [math.degrees(angle) for angle in axes.encoder_rad()] == pytest.approx([180, 45], abs=0.01)
-
-    indi.set("EQUATORIAL_EOD_COORD.RA;DEC=6;10")
-    assert wait_until(lambda: axes.rate[0] < 0, seconds=5)
-    indi.set("TELESCOPE_ABORT_MOTION.ABORT=On")
-    assert wait_until(lambda: axes.rate == [0, 0], seconds=5)
+    sends_and_aborts(indi, axes)
 
     indi.set("TELESCOPE_MOTION_NS.MOTION_NORTH=On")
     assert wait_until(lambda: axes.rate[1] != 0, seconds=5)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+
+from ideal_axes import IdealAxes
 
 from hal.clock import NS, RealClock
 
@@ -23,6 +26,26 @@ def wait_until(what: Callable[[], bool], seconds: float) -> bool:
             return True
         clock.sleep_until(clock.now_ns() + NS // 200)
     return False
+
+
+def sends_and_aborts(indi: Indi, axes: IdealAxes) -> None:
+    """INDI's driver reads where an unaligned mount is, sends it somewhere, and stops it on its way elsewhere.
+
+    Right ascension in hours is then the azimuth's angle.
+    """
+    assert wait_until(lambda: abs(float(indi.get("EQUATORIAL_EOD_COORD.RA") or 0) - 178 / 15) < 1e-3, seconds=10)
+    assert abs(float(indi.get("EQUATORIAL_EOD_COORD.DEC")) - 44) < 1e-3
+    indi.set("EQUATORIAL_EOD_COORD.RA;DEC=12;45")
+    assert wait_until(lambda: axes.rate[0] > 0, seconds=5)
+    assert indi.wait_for("EQUATORIAL_EOD_COORD._STATE", "Ok", seconds=20)
+    azimuth_deg, elevation_deg = (math.degrees(angle) for angle in axes.encoder_rad())
+    assert max(abs(azimuth_deg - 180), abs(elevation_deg - 45)) < 0.01
+
+    indi.set("EQUATORIAL_EOD_COORD.RA;DEC=6;10")
+    assert wait_until(lambda: axes.rate[0] < 0, seconds=5)
+    indi.set("TELESCOPE_ABORT_MOTION.ABORT=On")
+    assert wait_until(lambda: axes.rate == [0, 0], seconds=5)
+    assert math.degrees(axes.encoder_rad()[0]) > 100
 
 
 class Indi:
