@@ -14,6 +14,7 @@ from typing import Final
 
 from sim_hw.devices.carriage import Carriage
 from sim_hw.devices.line_device import LineDevice
+from sim_hw.devices.refused import Refused, as_number
 from sim_hw.timeline import Timeline
 
 IDENTITY: Final = "(c)2015 Physik Instrumente (PI) GmbH & Co. KG, C-863.11, 0115500828, 1.4.0.0"
@@ -25,22 +26,8 @@ LENGTH_MM: Final = 25.0
 PARAMETERS: Final = {0x7000601: "MM", 0x3C: "M-111.1DG", 0x15: f"{LENGTH_MM:.7f}", 0x30: f"{0.0:.7f}"}
 
 
-class Refused(Exception):  # noqa: N818 (it becomes a number)
-    """A command that becomes an error."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(code)
-        self.code = code
-
-
 def _number(word: str) -> float:
-    try:
-        number = float(word)
-    except ValueError:
-        raise Refused(SYNTAX) from None
-    if not -1e9 < number < 1e9:  # NaN, too
-        raise Refused(RANGE)
-    return number
+    return as_number(word, SYNTAX, RANGE)
 
 
 class Gcs2(LineDevice):

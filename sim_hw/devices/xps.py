@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Final
 
 from sim_hw.devices.carriage import Carriage
+from sim_hw.devices.refused import Refused, as_number
 from sim_hw.timeline import Timeline
 
 GROUP, POSITIONER = "Group1", "Group1.Pos"
@@ -50,22 +51,8 @@ ERRORS: Final = {
 Answer = Callable[[int], None]  # called with the code of a motion that has ended
 
 
-class Refused(Exception):  # noqa: N818 (it becomes a code)
-    """A call that is answered with an error."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(code)
-        self.code = code
-
-
 def _number(word: str) -> float:
-    try:
-        number = float(word)
-    except ValueError:
-        raise Refused(FORMAT) from None
-    if not -1e9 < number < 1e9:
-        raise Refused(RANGE)
-    return number
+    return as_number(word, FORMAT, RANGE)
 
 
 class Group:
