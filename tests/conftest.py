@@ -1,4 +1,8 @@
-"""Nothing may leak: a thread, socket, child process or priority that outlives its test fails it."""
+"""What holds for every test.
+
+Nothing may leak: a thread, socket, child process or priority that outlives its test fails it. And a test that fails
+while its process was measured to be kept from running is played again, which the summary tells.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +16,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from _pytest.runner import runtestprotocol
+from _pytest.terminal import TerminalReporter
+from being_kept import StandstillMeter
 
 GRACE_S = 2.0
+PLAYS_MAX = 3
+PLAYED_AGAIN = "played again"
 
 
 def open_sockets() -> set[str]:
@@ -47,12 +56,59 @@ def children() -> set[str]:
     return found
 
 
+METER = pytest.StashKey[StandstillMeter]()
 LONGEST = ("tests/faults/test_campaign.py", "tests/e2e/test_demo.py", "tests/controller/bus/test_crowds.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest first: who gets one last keeps the other workers waiting."""
     items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[METER] = StandstillMeter()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    config.stash[METER].close()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool:
+    """Play a test; if it fails, and only if its process stood still meanwhile, play it again with new fixtures."""
+    meter = item.config.stash[METER]
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    for play in range(1, PLAYS_MAX + 1):
+        before_s = meter.stood_still_s
+        reports = runtestprotocol(item, nextitem=nextitem, log=False)
+        kept_s = meter.stood_still_s - before_s
+        failures = [report.longreprtext.rstrip() for report in reports if report.failed]
+        if play == PLAYS_MAX or not kept_s or not failures or "pytest-timeout" in failures[0]:
+            break  # what hung once has no alarm left to end it again
+        why = failures[0].rpartition("\n")[2]
+        item.user_properties.append((PLAYED_AGAIN, f"{item.nodeid}: stood still for {kept_s:.2f} s; {why}"))
+        item.session._setupstate.teardown_exact(None)
+        item._initrequest()  # type: ignore[attr-defined]
+    for report in reports:
+        item.ihook.pytest_runtest_logreport(report=report)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
+    """Tell what was played again: nobody should have to guess how quiet the machine was."""
+    reports = [report for some in terminalreporter.stats.values() for report in some if hasattr(report, "when")]
+    told = [
+        why
+        for report in reports
+        if report.when == "teardown"
+        for name, why in report.user_properties
+        if name == PLAYED_AGAIN
+    ]
+    if told:
+        terminalreporter.section("played again, as the machine stood still")
+        for why in told:
+            terminalreporter.write_line(why)
 
 
 @pytest.fixture(autouse=True)
