@@ -9,10 +9,13 @@ from __future__ import annotations
 import gc
 import os
 import random
+import signal
 import socket
+import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -23,6 +26,8 @@ from being_kept import StandstillMeter
 GRACE_S = 2.0
 PLAYS_MAX = 3
 PLAYED_AGAIN = "played again"
+METER = pytest.StashKey[StandstillMeter]()
+LONGEST = ("tests/faults/test_campaign.py", "tests/e2e/test_demo.py", "tests/controller/bus/test_crowds.py")
 
 
 def open_sockets() -> set[str]:
@@ -56,8 +61,11 @@ def children() -> set[str]:
     return found
 
 
-METER = pytest.StashKey[StandstillMeter]()
-LONGEST = ("tests/faults/test_campaign.py", "tests/e2e/test_demo.py", "tests/controller/bus/test_crowds.py")
+def end(pid: int) -> None:
+    """End a child of this process and take its leave."""
+    with suppress(ProcessLookupError, ChildProcessError):
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -89,10 +97,22 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
         item.user_properties.append((PLAYED_AGAIN, f"{item.nodeid}: stood still for {kept_s:.2f} s; {why}"))
         item.session._setupstate.teardown_exact(None)
         item._initrequest()  # type: ignore[attr-defined]
+        forget(reports)
     for report in reports:
         item.ihook.pytest_runtest_logreport(report=report)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    if any(report.failed for report in reports):
+        forget(reports)
     return True
+
+
+def forget(reports: list[pytest.TestReport]) -> None:
+    """Let go of what a failed test left open: its traceback holds it, and the next one would be told of it."""
+    reports.clear()
+    sys.last_type = sys.last_value = sys.last_traceback = None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
@@ -123,7 +143,9 @@ def nothing_leaks() -> Iterator[None]:
     if open_sockets() - sockets:
         gc.collect()  # an object in a reference cycle is not a leak
     leaked += [f"open {name}" for name in open_sockets() - sockets]
-    leaked += [f"process {pid}" for pid in children() - processes]
+    for pid in children() - processes:
+        leaked.append(f"process {pid}")
+        end(int(pid))  # a guardian that is left stops whatever the next test has on the same pty
     if os.sched_getscheduler(0) != policy:  # a test worker that goes first starves the other
         leaked.append("another scheduling policy")
         os.sched_setscheduler(0, policy, os.sched_param(0))

@@ -10,6 +10,9 @@ from pathlib import Path
 TESTS = Path(__file__).parents[1]
 # Adding up a long range is one call that lets no other thread run, as when the machine is taken away.
 MADE = """
+import subprocess
+from pathlib import Path
+
 plays = []
 
 def standstill():
@@ -19,6 +22,14 @@ def test_passes_when_played_again():
     plays.append("again")
     standstill()
     assert plays.count("again") == 2, "late"
+
+def test_finds_what_its_first_play_left_ended():
+    if "left" not in plays:
+        process = subprocess.Popen(["sleep", "60"])
+        plays.extend(["left", process.pid])
+        standstill()
+        raise RuntimeError("late")
+    assert not Path(f"/proc/{plays[plays.index('left') + 1]}").exists()
 
 def test_fails_each_time():
     plays.append("each")
@@ -38,14 +49,26 @@ def test_only_what_failed_while_its_process_stood_still_is_played_again_and_the_
     (tmp_path / "conftest.py").write_text((TESTS / "conftest.py").read_text())
     (tmp_path / "test_made.py").write_text(MADE)
     ran = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", tmp_path, tmp_path],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-W",
+            "error",
+            "-p",
+            "no:cacheprovider",
+            "--rootdir",
+            tmp_path,
+            tmp_path,
+        ],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (TESTS / "support", TESTS.parent)))},
         capture_output=True,
         text=True,
         timeout=100,
         check=False,
     )
-    assert "2 failed, 2 passed" in ran.stdout, ran.stdout
+    assert "2 failed, 3 passed" in ran.stdout, ran.stdout
     summary = ran.stdout.partition("played again, as the machine stood still")[2]
     assert "test_passes_when_played_again: stood still for" in summary
     assert summary.count("test_fails_each_time: stood still for") == 2
