@@ -15,7 +15,7 @@ from controller.station import RESTING
 from hal.clock import NS, Clock
 
 START_TIMEOUT_S = 60.0
-CALL_TIMEOUT_S = 1.0
+CALL_TIMEOUT_S = 3.0  # longer than a rotator takes that is asked on a line of 600 baud
 POLL_NS = NS // 10
 
 

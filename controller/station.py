@@ -3,6 +3,8 @@
     OFF -> STOWED -> SLEW -> POINT -> ACQUIRE -> COARSE -> FINE -> LINK -> STOWED
                                 ^________|________|_________|________|      (lost: back exactly one rung)
 
+An RF station has no beacon to look for: it stays in POINT until the pass is over.
+
 From anywhere: HOLD (the operator said stop: axes held, emission off), SAFE (a vote or watchdog tripped: axes stopped,
 emission latched off; left only by an operator), FAULT (a device is lost: its axis stopped, the others safe).
 Nothing resumes by itself: HOLD, SAFE and FAULT are left by an operator's command alone.
@@ -52,7 +54,7 @@ class Inputs:
     now_s: float
     utc_ns: int
     elevation_mask_rad: float
-    quad_half_field_rad: float
+    quad_half_field_rad: float | None  # None: a station without a camera, which stays in POINT
     pointing: PointingState | None = None
     coarse: CoarseState | None = None
     correction: Correction | None = None
@@ -91,7 +93,8 @@ def _slewed(state: State, inputs: Inputs) -> bool:
 def _risen(state: State, inputs: Inputs) -> bool:
     pointing = inputs.pointing
     return (
-        pointing is not None
+        inputs.quad_half_field_rad is not None
+        and pointing is not None
         and pointing.settled
         and pointing.target_elevation_rad >= inputs.elevation_mask_rad
         and inputs.utc_ns >= state.pass_start_utc_ns
@@ -114,7 +117,8 @@ def handover_fits(correction: Correction | None, coarse: CoarseState | None, hal
 
 def _handover(state: State, inputs: Inputs) -> bool:
     ready = inputs.fine is not None and inputs.fine.phase in {"closed", "idle"} and not inputs.fine.latched
-    return ready and handover_fits(inputs.correction, inputs.coarse, inputs.quad_half_field_rad)
+    half_field_rad = inputs.quad_half_field_rad
+    return ready and half_field_rad is not None and handover_fits(inputs.correction, inputs.coarse, half_field_rad)
 
 
 def _linked(state: State, inputs: Inputs) -> bool:

@@ -40,7 +40,11 @@ ORDER_NS = round(NS / STATION_PASS.rate_hz)
 
 
 class StationService(Service):
-    """Owns the mode. `memory` is a file in the run directory that outlives a crash: the pass that was being flown."""
+    """Owns the mode. `memory` is a file in the run directory that outlives a crash: the pass that was being flown.
+
+    Without a `quad_half_field_rad` it is an RF station's, which has no service but pointing beside it to lose.
+    `slow_line_s` is how much longer than others pointing may be silent, for a gimbal whose line takes so long.
+    """
 
     name = "station"
     period_s = 0.05
@@ -50,13 +54,16 @@ class StationService(Service):
         clock: Clock,
         port: Port,
         elevation_mask_deg: float,
-        quad_half_field_rad: float,
+        quad_half_field_rad: float | None,
         memory: Path | None = None,
+        slow_line_s: float = 0.0,
     ) -> None:
         super().__init__(clock, port)
         self._mask_rad = math.radians(elevation_mask_deg)
         self._quad_half_field_rad = quad_half_field_rad
         self._memory = memory
+        self._slow_line_s = slow_line_s
+        self._needs = tuple(FAULT_MODES) if quad_half_field_rad is not None else ("pointing",)
         self._leases = LeaseDesk(clock, port)
         self._state = State(since_s=clock.now_ns() * 1e-9)
         self._epoch_utc_ns = 0
@@ -143,7 +150,7 @@ class StationService(Service):
                 "track needs name, start_utc_ns, end_utc_ns, and line1 and line2 or segments",
                 "boresight track NAME",
             )
-        reply = self.port.call("pointing", "pointing.track", body, CALL_TIMEOUT_S, lease=lease)
+        reply = self.port.call("pointing", "pointing.track", body, CALL_TIMEOUT_S + self._slow_line_s, lease=lease)
         if reply.code:
             return reply
         before = self._state.mode
@@ -162,7 +169,7 @@ class StationService(Service):
 
     def _inputs(self) -> Inputs:
         port = self.port
-        pointing = port.fresh(POINTING_STATE)
+        pointing = self._heard(POINTING_STATE)
         lost = self._lost()
         if pointing is not None and pointing.activity == "fault" and self._since_track(POINTING_STATE):
             lost.append("pointing")
@@ -181,6 +188,15 @@ class StationService(Service):
             lost=tuple(lost),
         )
 
+    def _heard(self, topic: Topic, source: str = "") -> Any | None:
+        """The newest body, or None when it is older than this station allows."""
+        body = self.port.fresh(topic, source)
+        if body is not None or not self._slow_line_s:
+            return body
+        sample, allowed_s = self.port.latest(topic, source), topic.stale_after_s + self._slow_line_s
+        waits = sample is not None and self.clock.now_ns() - sample.received_ns <= allowed_s * NS
+        return sample.body if sample is not None and waits else None
+
     def _since_track(self, topic: Topic) -> bool:
         """Whether the newest word was said after the last track was accepted: what was so before is over."""
         sample = self.port.latest(topic)
@@ -192,10 +208,10 @@ class StationService(Service):
         self._died_ns.update(dict.fromkeys(died, self.clock.now_ns()))
         if "pointing" in died:
             self._park_due_s = None  # what was not yet begun is not begun by a restart
-        return [name for name in FAULT_MODES if self._silent(name)]
+        return [name for name in self._needs if self._silent(name)]
 
     def _silent(self, name: str) -> bool:
-        if self.port.fresh(SERVICE_HEARTBEAT, name) is None:
+        if self._heard(SERVICE_HEARTBEAT, name) is None:
             return True
         if name not in self._died_ns:
             return False
@@ -224,7 +240,7 @@ class StationService(Service):
         """Ask for the park position until pointing has taken the command; asking twice moves nothing twice."""
         if self._park_due_s is None or self._now_s() < self._park_due_s:
             return
-        reply = self.port.call("pointing", "pointing.park", {}, CALL_TIMEOUT_S)
+        reply = self.port.call("pointing", "pointing.park", {}, CALL_TIMEOUT_S + self._slow_line_s)
         self._park_due_s = self._now_s() + REASK_S if reply.code else None
 
     def _publish(self) -> None:

@@ -22,7 +22,7 @@ from controller.cli import VERBS, build
 from controller.errors import BoresightError
 from hal.drivers import DRIVERS, READ_BACKS, drivers_of
 from hal.errors import HalError
-from hal.rig import DEVICES, OPTIONAL, Rig
+from hal.rig import DEVICES, OPTIONAL, RfStation, Terminal
 from hal.rig_problems import section_model
 from hal.rig_safety import AIRCRAFT_FEEDS
 from hal.rig_supervisor import RESTARTABLE
@@ -94,6 +94,8 @@ RIG_KEYS = {
     "optics.transmit_power_w": "at the aperture",
     "optics.quad_half_field_urad": "three sigma of the coarse error must fit before the fine loop closes",
     "optics.mirror_range_urad": "line-of-sight angle to either side",
+    "radio.frequency_mhz": "a rig with [radio] is an RF station: no camera, laser, optics, acquisition or link",
+    "radio.beamwidth_deg": "of the antenna, full width at half power",
     "acquisition.ephemeris_along_track_m": "one sigma of the element set",
     "acquisition.ephemeris_cross_track_m": "one sigma of the element set",
     "acquisition.dwell_s": "one frame of the satellite's detector",
@@ -221,10 +223,17 @@ def _default(parameter: Any) -> str:
     return f"`{value}`"
 
 
+def rig_sections() -> dict[str, Any]:
+    """The sections of both kinds of rig, in the order of RIG_KEYS."""
+    found = {**RfStation.model_fields, **Terminal.model_fields}
+    explained = dict.fromkeys(key.partition(".")[0] for key in RIG_KEYS)
+    return {name: found[name] for name in (*explained, *found) if name in found}
+
+
 def rig() -> str:
     """Sections and keys of a rig file."""
     rows = []
-    for section, field in Rig.model_fields.items():
+    for section, field in rig_sections().items():
         model: Any = section_model(field)
         for key, inner in model.model_fields.items():
             allowed = _allowed(section, key, inner)

@@ -14,7 +14,7 @@ from hal.clock import Clock
 from hal.errors import ResourceError
 
 if TYPE_CHECKING:
-    from hal.rig import Rig
+    from hal.rig import Rig, Terminal
     from hal.wires.stream import StreamWire
 
 SERIAL = ("serial:///dev/...", "socket://HOST:PORT", "rfc2217://HOST:PORT", "tcp://HOST:PORT")
@@ -88,7 +88,7 @@ class Driver:
     name: str
     device: str  # section of the rig file
     resources: tuple[str, ...]  # kinds of resource that it opens, as they are written
-    open: Callable[[Rig, Clock], Any]
+    open: Callable[[Any, Clock], Any]  # with the Rig
     stopped_by: StoppedBy
     stop_axes: StopAxes | None = None  # for the guardian: devices that keep moving
     reads_back: tuple[str, ...] = ()  # of READ_BACKS
@@ -138,19 +138,19 @@ def _rotator(module: str, name: str, *keys: str) -> Callable[[Rig, Clock], Any]:
     return opened
 
 
-def _u3v(rig: Rig, clock: Clock) -> Any:
+def _u3v(rig: Terminal, clock: Clock) -> Any:
     return import_module("hal.devices.u3v").U3vCamera(rig.camera.resource, clock, "camera")
 
 
-def _beamboard(rig: Rig, clock: Clock) -> Any:
+def _beamboard(rig: Terminal, clock: Clock) -> Any:
     return import_module("hal.devices.beamboard").BeamBoard(rig.beam_board.resource, rig.beam_board.baud, clock)
 
 
-def _itc4000(rig: Rig, clock: Clock) -> Any:
+def _itc4000(rig: Terminal, clock: Clock) -> Any:
     return import_module("hal.devices.itc4000").Itc4000.open(rig.laser.resource, clock)
 
 
-def _sc10(rig: Rig, clock: Clock) -> Any:
+def _sc10(rig: Terminal, clock: Clock) -> Any:
     if rig.shutter is None:
         raise ResourceError("shutter: this rig has none; write [shutter] in the rig file.")
     return import_module("hal.devices.sc10").Sc10(rig.shutter.resource, rig.shutter.baud, clock)
@@ -177,7 +177,7 @@ def _stage(module: str, name: str) -> Callable[[Rig, Clock], Any]:
     return opened
 
 
-def _pm100d(rig: Rig, clock: Clock) -> Any:
+def _pm100d(rig: Terminal, clock: Clock) -> Any:
     return import_module("hal.devices.pm100d").Pm100d.open(rig.power_meter.resource, clock)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from hal.clock import Clock
 from hal.drivers import DRIVERS, Driver
 from hal.errors import ResourceError, RigError
 from hal.rig_problems import problems_of
-from hal.rig_safety import AircraftSection, ClearinghouseSection, SafetySection
+from hal.rig_safety import AircraftSection, ClearinghouseSection, EmissionSafetySection, SafetySection
 from hal.rig_sections import (
     AcquisitionSection,
     BeamBoardSection,
@@ -28,6 +29,7 @@ from hal.rig_sections import (
     LinkSection,
     OpticsSection,
     PowerMeterSection,
+    RadioSection,
     RecordingSection,
     Section,
     ShutterSection,
@@ -38,27 +40,18 @@ from hal.rig_supervisor import SupervisorSection
 from hal.wires.wirelog import is_replay
 
 HORIZON, CLEARANCE = "[safety] horizon_mask", "[clearinghouse] file"  # keys that name a file
-DEVICES = ("gimbal", "camera", "beam_board", "laser", "power_meter")  # of every rig
+DEVICES = ("gimbal", "camera", "beam_board", "laser", "power_meter")  # of every terminal
 OPTIONAL = ("shutter", "stage")  # of a rig that has one
+SPEED_OF_LIGHT_M_S = 299_792_458.0
 
 
 class Rig(Section):
-    """A rig file that has passed every check."""
+    """A rig file that has passed every check: what a Terminal and an RfStation have in common."""
 
     station: StationSection
     gimbal: GimbalSection
-    camera: CameraSection
-    beam_board: BeamBoardSection = Field(description="a laser is driven behind the enable line of a beam board only")
-    laser: LaserSection
-    power_meter: PowerMeterSection
-    shutter: ShutterSection | None = None
     stage: StageSection | None = None
-    optics: OpticsSection
-    acquisition: AcquisitionSection
-    link: LinkSection
     safety: SafetySection
-    clearinghouse: ClearinghouseSection = ClearinghouseSection()
-    aircraft: AircraftSection = AircraftSection()
     bus: BusSection = BusSection()
     recording: RecordingSection = RecordingSection()
     supervisor: SupervisorSection = SupervisorSection()
@@ -78,8 +71,38 @@ class Rig(Section):
 
     @property
     def devices(self) -> tuple[str, ...]:
-        """DEVICES, and those of OPTIONAL that this rig has."""
-        return (*DEVICES, *(device for device in OPTIONAL if getattr(self, device) is not None))
+        """Those of DEVICES and OPTIONAL that this rig has."""
+        return tuple(device for device in (*DEVICES, *OPTIONAL) if getattr(self, device, None) is not None)
+
+    @property
+    def companions(self) -> dict[str, Path]:
+        """Files in the rig file's folder that it names, by key."""
+        return {}
+
+    @property
+    @abstractmethod
+    def receive_wavelength_m(self) -> float:
+        """Of what it receives."""
+
+    def driver(self, device: str) -> Driver:
+        """The table row of the driver of one of `devices`."""
+        return DRIVERS[getattr(self, device).driver]
+
+
+class Terminal(Rig):
+    """A rig with a laser, and with all that a laser needs."""
+
+    camera: CameraSection
+    beam_board: BeamBoardSection = Field(description="a laser is driven behind the enable line of a beam board only")
+    laser: LaserSection
+    power_meter: PowerMeterSection
+    shutter: ShutterSection | None = None
+    optics: OpticsSection
+    acquisition: AcquisitionSection
+    link: LinkSection
+    safety: EmissionSafetySection
+    clearinghouse: ClearinghouseSection = ClearinghouseSection()
+    aircraft: AircraftSection = AircraftSection()
 
     @property
     def companions(self) -> dict[str, Path]:
@@ -87,9 +110,21 @@ class Rig(Section):
         named = {HORIZON: self.safety.horizon_mask, CLEARANCE: self.clearinghouse.file}
         return {key: self._path.parent / name for key, name in named.items() if name is not None}
 
-    def driver(self, device: str) -> Driver:
-        """The table row of the driver of one of `devices`."""
-        return DRIVERS[getattr(self, device).driver]
+    @property
+    def receive_wavelength_m(self) -> float:
+        """Of what it receives."""
+        return self.optics.receive_wavelength_nm * 1e-9
+
+
+class RfStation(Rig):
+    """A rig whose gimbal turns an antenna. It follows a target open loop, and emits nothing."""
+
+    radio: RadioSection
+
+    @property
+    def receive_wavelength_m(self) -> float:
+        """Of what it receives."""
+        return SPEED_OF_LIGHT_M_S / (self.radio.frequency_mhz * 1e6)
 
 
 def load_rig(path: Path | str, addresses: Mapping[str, str] | None = None) -> Rig:
@@ -104,11 +139,12 @@ def load_rig(path: Path | str, addresses: Mapping[str, str] | None = None) -> Ri
     document = _read(path)
     problems: list[str] = []
     emulated = _resolve(document, addresses or {}, problems)
+    model: type[Rig] = RfStation if "radio" in document else Terminal
     rig: Rig | None = None
     try:
-        rig = Rig.model_validate(document)
+        rig = model.model_validate(document)
     except ValidationError as error:
-        problems += problems_of(error, Rig, document)
+        problems += problems_of(error, model, document)
     problems += _resource_problems(document, emulated)
     if rig is not None:
         rig._path, rig._emulated = path, emulated
@@ -123,11 +159,21 @@ def load_rig(path: Path | str, addresses: Mapping[str, str] | None = None) -> Ri
     return rig
 
 
+def as_terminal(rig: Rig) -> Terminal:
+    """The rig, for what only a terminal can do. Raises RigError for an RF station."""
+    if isinstance(rig, Terminal):
+        return rig
+    raise RigError(f"{rig.path}: is an RF station ([radio]), which has neither camera nor laser for that.")
+
+
 def open_device(rig: Rig, device: str, clock: Clock) -> Any:
     """Open one of the rig's devices with the driver that the rig names; what it returns implements the device's trait.
 
-    Raises ResourceError when a real device is to be driven in simulated time, and whatever the driver raises.
+    Raises ResourceError for a device that the rig has not, when a real one is to be driven in simulated time, and
+    whatever the driver raises.
     """
+    if device not in rig.devices:
+        raise ResourceError(f"{device}: this rig has none; write [{device}] in the rig file.")
     if not clock.realtime and device not in rig.emulated:
         raise ResourceError(
             f"{device}: {getattr(rig, device).resource} is real, and simulated time drives emulated devices only; "
@@ -142,7 +188,7 @@ def emission_lock(rig: Rig, realtime: bool = True) -> list[str]:
     What comes from an emulator never counts towards real emission. Emission is real when the laser is, or the enable
     line: what a real enable line leads to cannot be known.
     """
-    real = [device for device in ("laser", "beam_board") if device not in rig.emulated]
+    real = [device for device in ("laser", "beam_board") if device in rig.devices and device not in rig.emulated]
     if not real:
         return []
     named = " and ".join(real)

@@ -25,11 +25,16 @@ FileName = Annotated[str, AfterValidator(_beside_the_rig)]
 
 
 class SafetySection(Section):
-    """Bounds of the votes on emission and motion."""
+    """What the gimbal does not look into."""
 
-    enclosed_bench: bool
     sun_cone_deg: Annotated[float, Field(ge=0, le=90)]
     moon_cone_deg: Annotated[float, Field(ge=0, le=90)]
+
+
+class EmissionSafetySection(SafetySection):
+    """The same, and bounds of the votes on emission."""
+
+    enclosed_bench: bool
     power_cap_w: Positive | None = None  # measured power above it trips the laser
     horizon_mask: FileName | None = None  # CSV, 360 elevations; on top of the station's elevation mask
 

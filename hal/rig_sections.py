@@ -199,6 +199,13 @@ class OpticsSection(Section):
     mirror_range_urad: Annotated[float, Field(gt=0, le=100_000)]
 
 
+class RadioSection(Section):
+    """What an antenna on the gimbal receives, and how wide it sees."""
+
+    frequency_mhz: Annotated[float, Field(ge=30, le=300_000)]
+    beamwidth_deg: Annotated[float, Field(gt=0, le=180)]  # full width at half power
+
+
 class AcquisitionSection(Section):
     """How well the target is known and how fast it answers."""
 

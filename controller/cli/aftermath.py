@@ -22,7 +22,7 @@ def write_aftermath(run_dir: Path, bench: Bench, coming: Pass, seed: int) -> Pat
 
     from controller.cli.factories import observer_of
     from controller.cli.flown import heard
-    from controller.cli.summary import summarise
+    from controller.cli.summary import summary_of
     from controller.pointing.plan import AxisLimits, plan
     from controller.record import rename_run
 
@@ -33,7 +33,7 @@ def write_aftermath(run_dir: Path, bench: Bench, coming: Pass, seed: int) -> Pat
     rig = bench.rig
     limits = AxisLimits.of(rig.gimbal)
     flown = heard(recording, bench, plan(coming, observer_of(rig), limits))
-    summary = summarise(flown, seed, rig.link.received_power_threshold_w)
+    summary = summary_of(flown, seed)
     np.savez_compressed(run_dir / "truth.npz", fine_10khz_rad=bench.world.fine_capture_rad().astype(np.float32))
     path = run_dir / "summary.json"
     path.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")

@@ -18,7 +18,7 @@ from controller.cli.fault import DOOR
 from controller.cli.rig import emulated_devices
 from controller.errors import BoresightError
 from hal.clock import NS, Clock
-from hal.rig import OPTIONAL, Rig, load_rig
+from hal.rig import OPTIONAL, Rig, Terminal, load_rig
 
 if TYPE_CHECKING:
     from controller.pointing.ephemeris.ephemeris import Ephemeris
@@ -41,14 +41,14 @@ _numbers = count(1)  # benches of one process have names of their own
 
 @dataclass
 class Devices:
-    """The emulators of a bench, by the names of the rig's sections."""
+    """The emulators of a bench, by the names of the rig's sections; None where the rig has no such device."""
 
     gimbal: Any
-    camera: Any
-    beam_board: Any
-    laser: Any
-    power_meter: Any
-    shutter: Any = None  # where the rig has one
+    camera: Any = None
+    beam_board: Any = None
+    laser: Any = None
+    power_meter: Any = None
+    shutter: Any = None
     stage: Any = None
 
 
@@ -213,17 +213,21 @@ def _devices(rig: Rig, world: World, seed: int) -> Devices:
     from sim_hw.devices.u3v import U3vCamera
     from sim_hw.scene.noise import stream
 
+    gimbal = _gimbal(rig, world, seed)
+    stage = STAGES[rig.stage.driver](world.timeline) if rig.stage is not None else None
+    if not isinstance(rig, Terminal):
+        return Devices(gimbal, stage=stage)
     board = BeamBoard()
     world.attach(board)
     laser = Itc4000(world.timeline, world)
     return Devices(
-        gimbal=_gimbal(rig, world, seed),
+        gimbal=gimbal,
         camera=U3vCamera(world.timeline, world.camera_spots, stream(seed, "camera noise")),
         beam_board=board,
         laser=laser,
         power_meter=Pm100d(world.timeline, world, stream(seed, "power meter"), rig.power_meter.wavelength_nm),
         shutter=Sc10(world.timeline, world) if rig.shutter is not None else None,
-        stage=STAGES[rig.stage.driver](world.timeline) if rig.stage is not None else None,
+        stage=stage,
     )
 
 
@@ -257,12 +261,9 @@ def _in_memory(rig_path: Path, wanted: list[str], world: World, devices: Devices
     checked = load_rig(rig_path, dict.fromkeys(wanted, ""))
     usb = MemoryUsbBackend(lockstep)
     exchanges = _exchanges(world, devices)
-    instruments = {
-        "laser": devices.laser.usb(exchanges["laser"]),
-        "power_meter": devices.power_meter.usb(exchanges["power_meter"]),
-    }
-    camera = FaultyUsb(devices.camera)
-    plugged = {"camera": camera, **instruments}
+    instruments = {name: getattr(devices, name).usb(exchange) for name, exchange in exchanges.items()}
+    cameras = {"camera": FaultyUsb(devices.camera)} if devices.camera is not None else {}
+    plugged = {**cameras, **instruments}
     for name, device in plugged.items():
         usb.plug(name, device)
     by_device: dict[str, SerialLine] = {
@@ -278,13 +279,13 @@ def _in_memory(rig_path: Path, wanted: list[str], world: World, devices: Devices
     register_backend("simusb", lambda location, clock: usb.at(location))
     addresses = {
         **{device: resources[line] for device, line in zip(by_device, lines, strict=True)},
-        "camera": "simusb://camera",
+        **{name: f"simusb://{name}" for name in cameras},
         **{name: _usbtmc(instrument) for name, instrument in instruments.items()},
     }
     rig = load_rig(rig_path, {device: addresses[device] for device in wanted})
     cables = {device: (line.hang_up, line.plug_in) for device, line in by_device.items()}
     cables |= {name: (partial(usb.unplug, name), partial(usb.plug, name, device)) for name, device in plugged.items()}
-    faults = _faults(world, devices, by_device | exchanges | {"camera": camera}, cables, wanted)
+    faults = _faults(world, devices, by_device | exchanges | cameras, cables, wanted)
     return Bench(
         world, devices, rig, addresses, lockstep=lockstep, lines=by_device, usb=usb, faults=faults, _stack=stack
     )
@@ -308,7 +309,8 @@ def _exchanges(world: World, devices: Devices) -> dict[str, Any]:
     """What the instruments hear and say, whatever carries it."""
     from sim_hw.devices.scpi import Exchange
 
-    return {name: Exchange(world.timeline, getattr(devices, name).scpi) for name in ("laser", "power_meter")}
+    found = {name: getattr(devices, name) for name in ("laser", "power_meter")}
+    return {name: Exchange(world.timeline, device.scpi) for name, device in found.items() if device is not None}
 
 
 def _faults(
@@ -319,9 +321,10 @@ def _faults(
     from sim_hw.faults.table import FaultError
     from sim_hw.scene.noise import stream
 
-    conditions = {name: getattr(devices, name).conditions() for name in ("gimbal", "camera", "laser", "power_meter")}
-    conditions["beam_board"] = world.board_conditions()
-    conditions |= {name: device.conditions() for name in OPTIONAL if (device := getattr(devices, name)) is not None}
+    heard = ("gimbal", "camera", "laser", "power_meter", *OPTIONAL)
+    conditions = {name: device.conditions() for name in heard if (device := getattr(devices, name)) is not None}
+    if devices.beam_board is not None:
+        conditions["beam_board"] = world.board_conditions()
     reach = {name: Reach(carriers[name], *cables[name], conditions[name]) for name in conditions if name in wanted}
     faults = Faults(world.timeline, stream(world.seed, "faults"), reach)
     try:
@@ -344,14 +347,11 @@ def _in_real_time(
     """Serial ports as ptys, USB over USB/IP, the power meter on a raw socket: what other processes can open."""
     import numpy as np
 
-    from sim_hw.faults.wires import FaultyUsb
     from sim_hw.scene.frame import FrameRenderer
     from sim_hw.wires.line import SerialLine
     from sim_hw.wires.pty import PtyPort
-    from sim_hw.wires.rawsocket import RawSocketServer
     from sim_hw.wires.reactor import Reactor
     from sim_hw.wires.tcp import TcpSessions
-    from sim_hw.wires.usbip import UsbipServer
 
     FrameRenderer.warm_up()
     world.directions(np.arange(0.0, AHEAD_S, 1.0))  # what is slow to compute, for as long as a pass takes
@@ -363,18 +363,11 @@ def _in_real_time(
     reactor = Reactor(world, clock, offset_ns, world.work_ahead)
     stack = ExitStack()
     stack.callback(reactor.close)
-    exchanges = _exchanges(world, devices)
-    laser, camera = devices.laser.usb(exchanges["laser"]), FaultyUsb(devices.camera)
-    exported = {"camera": ("1-1", camera), "laser": ("1-2", laser)}
-    usb = UsbipServer(reactor, {busid: device for name, (busid, device) in exported.items() if name in wanted})
-    stack.callback(usb.close)
-    at = f"{usb.host}:{usb.port}"
-    addresses = {"camera": f"usbip://{at}/1-1", "laser": f"{_usbtmc(laser)}?usbip={at}/1-2"}
-    carriers: dict[str, Any] = {"camera": camera, **exchanges}
-    cables: dict[str, tuple[Any, Any]] = {
-        name: (partial(usb.unplug, busid), partial(usb.plug, busid, device))
-        for name, (busid, device) in exported.items()
-    }
+    addresses: dict[str, str] = {}
+    carriers: dict[str, Any] = {}
+    cables: dict[str, tuple[Any, Any]] = {}
+    if isinstance(rig, Terminal):
+        _instruments(reactor, stack, world, devices, wanted, addresses, carriers, cables)
     for name in _on_lines(rig):
         device = getattr(devices, name)
         if hasattr(device, "another"):  # a unit of several connections, which no pty has
@@ -388,10 +381,6 @@ def _in_real_time(
         stack.callback(port.close)
         addresses[name] = port.resource
         carriers[name], cables[name] = line, (line.hang_up, port.replug)
-    meter = RawSocketServer(reactor, exchanges["power_meter"])
-    cables["power_meter"] = (meter.switch_off, meter.switch_on)
-    stack.callback(meter.close)
-    addresses["power_meter"] = f"visa://{meter.resource}"
     addresses = {device: addresses[device] for device in wanted}
     utc_offset_ns = 0 if clock.realtime else utc0_ns - offset_ns
     rig = load_rig(rig_path, addresses)
@@ -401,3 +390,28 @@ def _in_real_time(
     return Bench(
         world, devices, rig, addresses, faults=faults, reactor=reactor, utc_offset_ns=utc_offset_ns, _stack=stack
     )
+
+
+def _instruments(
+    reactor: Any, stack: ExitStack, world: World, devices: Devices, wanted: list[str], addresses: dict[str, str],
+    carriers: dict[str, Any], cables: dict[str, tuple[Any, Any]],
+) -> None:  # fmt: skip
+    """Serve a terminal's camera and laser over USB/IP and its power meter on a raw socket, and say where each is."""
+    from sim_hw.faults.wires import FaultyUsb
+    from sim_hw.wires.rawsocket import RawSocketServer
+    from sim_hw.wires.usbip import UsbipServer
+
+    exchanges = _exchanges(world, devices)
+    laser, camera = devices.laser.usb(exchanges["laser"]), FaultyUsb(devices.camera)
+    exported = {"camera": ("1-1", camera), "laser": ("1-2", laser)}
+    usb = UsbipServer(reactor, {busid: device for name, (busid, device) in exported.items() if name in wanted})
+    stack.callback(usb.close)
+    at = f"{usb.host}:{usb.port}"
+    addresses |= {"camera": f"usbip://{at}/1-1", "laser": f"{_usbtmc(laser)}?usbip={at}/1-2"}
+    carriers |= {"camera": camera, **exchanges}
+    for name, (busid, device) in exported.items():
+        cables[name] = (partial(usb.unplug, busid), partial(usb.plug, busid, device))
+    meter = RawSocketServer(reactor, exchanges["power_meter"])
+    stack.callback(meter.close)
+    addresses["power_meter"] = f"visa://{meter.resource}"
+    cables["power_meter"] = (meter.switch_off, meter.switch_on)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from controller.bus.port import Port
     from controller.operate import Operator
     from hal.clock import Clock
-    from hal.rig import Rig
+    from hal.rig import Terminal
 
 
 def calibrate(
@@ -22,24 +22,26 @@ def calibrate(
     """Visit stars, fit the mount model, use it, and keep it in the run directory for the next start."""
     from controller.bus.holder import holding
     from controller.cli.connect import connect, operating, station_answers
-    from controller.cli.factories import SERVICES
+    from controller.cli.factories import services_of
     from controller.cli.rig import resolve_in, station_clock
     from controller.errors import BoresightError
     from controller.operate import Operator
     from controller.services.signals import stop_signals
+    from hal.rig import as_terminal
 
-    described, clock = resolve_in(rig, run_dir), station_clock(rig, run_dir)
+    described, clock = as_terminal(resolve_in(rig, run_dir)), station_clock(rig, run_dir)
+    services = services_of(described)
     with connect(described) as client:
         mode = station_answers(client, described).body.mode
         if mode != "STOWED":
             raise BoresightError(f"the station is in {mode}; park it before a calibration: boresight park.")
     with stop_signals() as told, operating(described, clock, told) as port:
-        Operator(clock, port, SERVICES).wait_for_services()
+        Operator(clock, port, services).wait_for_services()
         with holding(clock, port, "station", "calibrates", preempt) as held:
-            run_calibration(Operator(clock, held, SERVICES), described, clock, held, run_dir)
+            run_calibration(Operator(clock, held, services), described, clock, held, run_dir)
 
 
-def run_calibration(operator: Operator, rig: Rig, clock: Clock, port: Port, run_dir: Path) -> None:
+def run_calibration(operator: Operator, rig: Terminal, clock: Clock, port: Port, run_dir: Path) -> None:
     """Calibrate, tell, keep the model. Raises CalibrationError and what the fit raises."""
     from controller.calibrate import Calibration
     from controller.cli.factories import MODEL_FILE, STARS_FILE, observer_of

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from controller.cli.connect import DEFAULT_RIG, RigOption, read_rig
+from hal.rig import as_terminal
 
 NS = 1_000_000_000
 HELP = "Requests to the laser clearinghouse, and its messages."
@@ -43,7 +44,7 @@ def request(
     from controller.safety.clearance.prm import request as record_of
     from hal.clock import RealClock
 
-    described = read_rig(rig)
+    described = as_terminal(read_rig(rig))
     section = described.clearinghouse
     asked = Asked(
         section.mission_id,
@@ -91,7 +92,7 @@ def describe(file: Path, rig: Path, t_utc_ns: int) -> dict[str, Any]:
     from controller.safety.clearance.pam import load_pam
     from controller.safety.clearance.prm import iso_utc
 
-    described, message = read_rig(rig), load_pam(file)
+    described, message = as_terminal(read_rig(rig)), load_pam(file)
     section = described.clearinghouse
     refusals = mismatches(message, Expected(section.mission_id, section.operator, site_of(described)))
     mission = Window(message.start_utc_ns, message.stop_utc_ns)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 DEFAULT_RIG = Path(__file__).parent.parent / "data" / "rigs" / "ogs.toml"
 STAGES = 1000  # of the progress bar
+SETTLES_S = 30.0  # before the rise, after the longest way that a gimbal may have to go
 
 
 def demo(
@@ -29,7 +31,7 @@ def demo(
     tle: Annotated[Path | None, typer.Option(help="File of element sets; default: those that are built in.")] = None,
     ephemeris: EphemerisOption = None,
     target: Annotated[str, typer.Option(help="Satellite by name or catalogue number; default: the best pass.")] = "",
-    rig: Annotated[Path, typer.Option(help="Rig file.")] = DEFAULT_RIG,
+    rig: Annotated[Path, typer.Option(help="Rig file, or the name of a shipped one.")] = DEFAULT_RIG,
     scenario: Annotated[str, typer.Option(help="World to put it in: a name or a TOML file.")] = "default",
     arc: Annotated[float | None, typer.Option(help="Fly only this many seconds of the pass.")] = None,
     above_limits: Annotated[bool, typer.Option(help="Fly a pass that asks too much of the gimbal.")] = False,
@@ -39,9 +41,20 @@ def demo(
     from rich.console import Console
 
     console = Console(stderr=True, quiet=json_output)
+    rig = shipped_or(rig)
     summary = run_demo(console, Wish(seed, out, tle, target, rig, scenario, arc, above_limits, realtime, ephemeris))
     if json_output:
         typer.echo(json.dumps(summary, indent=2))
+
+
+def shipped_or(rig: Path) -> Path:
+    """The shipped rig of that name; whatever is a file, or has a suffix or a folder, is itself."""
+    if rig.exists() or rig.name != str(rig) or rig.suffix:
+        return rig
+    names = sorted(path.stem for path in DEFAULT_RIG.parent.glob("*.toml"))
+    if rig.name in names:
+        return DEFAULT_RIG.parent / f"{rig.name}.toml"
+    raise BoresightError(f"{rig}: no such rig file, and no shipped rig has that name; there are {', '.join(names)}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +108,16 @@ def _in_lockstep(rig: Rig, wish: Wish, plan: Plan, folder: Path, tell: Any) -> d
     import numpy as np
 
     from controller.cli.flight import Flight
-    from controller.cli.summary import summarise
+    from controller.cli.summary import summary_of
     from controller.freeze import as_metadata, frozen
+    from hal.rig import Terminal
 
+    calibrate = isinstance(rig, Terminal)
+    lead_s = None if calibrate else SETTLES_S + 360 / rig.gimbal.rate_max_deg_s
     try:
-        flight = Flight(wish.rig, plan, folder, wish.seed, wish.scenario, wish.arc_s, tell=tell)
+        flight = Flight(
+            wish.rig, plan, folder, wish.seed, wish.scenario, wish.arc_s, calibrate=calibrate, lead_s=lead_s, tell=tell
+        )
     except BaseException:
         with suppress(OSError):
             folder.rmdir()  # nothing was flown: what we made goes, what was there stays
@@ -109,7 +127,7 @@ def _in_lockstep(rig: Rig, wish: Wish, plan: Plan, folder: Path, tell: Any) -> d
             frozen(flight.bench.rig, flight.bench.rig.companions.values()), seed=str(wish.seed), scenario=wish.scenario
         )
         flown = flight.fly(record)
-        summary = summarise(flown, wish.seed, rig.link.received_power_threshold_w)
+        summary = summary_of(flown, wish.seed)
         (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
         capture = flight.bench.world.fine_capture_rad().astype(np.float32)
         np.savez_compressed(folder / "truth.npz", fine_10khz_rad=capture)
@@ -129,8 +147,6 @@ def _in_real_time(rig: Rig, wish: Wish, plan: Plan, folder: Path, tell: Any) -> 
 
 def choose_pass(rig: Rig, tle: Path | None, name: str, above_limits: bool, ephemeris: str | None = None) -> Plan:
     """The pass to fly. Raises ElementsError, PassError."""
-    import math
-
     from controller.cli.factories import observer_of
     from controller.cli.sources import caution, load_targets
     from controller.pointing.keepout import KeepOut
@@ -175,32 +191,59 @@ def show(console: Any, summary: dict[str, Any], folder: Path) -> None:
     """The summary as a person reads it."""
     from rich.table import Table
 
+    table = Table(title=f"{summary['target']}, simulated, seed {summary['seed']}", show_header=False)
+    for what, value in (_open_loop_rows if "beamwidth_rad" in summary else _rows)(summary):
+        table.add_row(what, value)
+    console.print(table)
+    for name, why in summary["failures"].items():
+        console.print(f"[red]{name} died: {why}[/red]")
+    console.print(f"report: {folder / 'report.html'}")
+
+
+def _number(value: float | None, unit: str, digits: int = 1) -> str:
+    return "-" if value is None else f"{value:.{digits}f} {unit}"
+
+
+def _modes(summary: dict[str, Any]) -> str:
+    return ", ".join(f"{mode} {seconds:.0f} s" for mode, seconds in summary["mode_times_s"].items())
+
+
+def _open_loop_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    def degrees(key: str) -> str:
+        value = summary[key]
+        return _number(None if value is None else math.degrees(value), "deg", 2)
+
+    return [
+        ("pass", f"{summary['pass_start_utc']}, up to {summary['max_elevation_deg']:.1f}°"),
+        ("gimbal", summary["gimbal"]),
+        ("modes", _modes(summary)),
+        (
+            "tracking error, open loop",
+            f"{degrees('tracking_error_rms_rad')} rms, {degrees('tracking_error_max_rad')} max",
+        ),
+        ("of the beam", f"{degrees('beamwidth_rad')} wide; {_number(summary['pointing_loss_mean_db'], 'dB', 2)} lost"),
+        ("speed", _number(summary["realtime_factor"], "times real time")),
+        ("ended", f"{summary['final_mode']}: {summary['final_reason']}"),
+    ]
+
+
+def _rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
     def micro(pair: list[float | None] | None) -> str:
         return " / ".join("-" if v is None else f"{v * 1e6:.2f}" for v in pair or [None]) + " µrad"
 
-    def number(value: float | None, unit: str, digits: int = 1) -> str:
-        return "-" if value is None else f"{value:.{digits}f} {unit}"
-
-    modes = ", ".join(f"{mode} {seconds:.0f} s" for mode, seconds in summary["mode_times_s"].items())
     before, after = micro(summary["open_loop_error_before_rms_rad"]), micro(summary["open_loop_error_after_rms_rad"])
-    found = number(summary["acquisition_time_s"], "s")
-    predicted = number(summary["acquisition_time_predicted_s"], "s")
-    table = Table(title=f"{summary['target']}, simulated, seed {summary['seed']}", show_header=False)
-    for what, value in (
+    found = _number(summary["acquisition_time_s"], "s")
+    predicted = _number(summary["acquisition_time_predicted_s"], "s")
+    return [
         ("pass", f"{summary['pass_start_utc']}, up to {summary['max_elevation_deg']:.1f}°"),
         ("gimbal", summary["gimbal"]),
-        ("modes", modes),
+        ("modes", _modes(summary)),
         ("open loop before / after calibration", f"{before}; {after} rms"),
         ("acquisition", f"{found}, {predicted} predicted"),
         ("coarse error", f"{micro(summary['coarse_error_rms_rad'])} rms"),
         ("fine error", f"{micro(summary['fine_error_rms_rad'])} rms, bound {micro([summary['predictor_bound_rad']])}"),
         ("transmit error", f"{micro(summary['transmit_error_rms_rad'])} rms"),
         ("link", f"{(summary['link_fraction'] or 0) * 100:.1f} % of the time after first light"),
-        ("speed", f"{number(summary['realtime_factor'], 'times real time')}"),
+        ("speed", f"{_number(summary['realtime_factor'], 'times real time')}"),
         ("ended", f"{summary['final_mode']}: {summary['final_reason']}"),
-    ):
-        table.add_row(what, value)
-    console.print(table)
-    for name, why in summary["failures"].items():
-        console.print(f"[red]{name} died: {why}[/red]")
-    console.print(f"report: {folder / 'report.html'}")
+    ]

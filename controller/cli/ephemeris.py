@@ -111,7 +111,7 @@ def _look(item: Ephemeris, t_utc_ns: int, rig: Rig) -> dict[str, Any]:
         "range_m": None if far else round(look.range_m, 3),
         "range_rate_m_s": None if far else round(look.range_rate_m_s, 5),
         "light_time_s": None if far else round(seen.light_time_s, 9),
-        "doppler_hz": None if far else round(seen.doppler_hz(rig.optics.receive_wavelength_nm * 1e-9)),
+        "doppler_hz": None if far else round(seen.doppler_hz(rig.receive_wavelength_m)),
         "point_ahead_urad": {"cross_elevation": ahead[0], "elevation": ahead[1]},
         "one_sigma_urad": None if ellipse is None else [round(axis * 1e6, 3) for axis in ellipse[:2]],
     }

@@ -40,9 +40,10 @@ from controller.station_service import StationService
 from hal.aircraft import open_aircraft_feed
 from hal.clock import NS, Clock
 from hal.guarded import open_gimbal
-from hal.rig import CLEARANCE, HORIZON, Rig, emission_lock, open_device
+from hal.rig import CLEARANCE, HORIZON, Rig, Terminal, emission_lock, open_device
 
-SERVICES = ("safety", "station", "pointing", "tracking", "link")
+SERVICES = ("safety", "station", "pointing", "tracking", "link")  # of a terminal
+OF_AN_RF_STATION = ("station", "pointing")
 REALTIME = ("recorder", *SERVICES)  # in the order of starting: whoever ends last has recorded everything
 # SCHED_FIFO: what stops something comes first. The supervisor sees deaths; an emulated bench is above all.
 PRIORITIES = {
@@ -60,13 +61,19 @@ OFFSETS_FILE = "offsets.json"  # what operators added to predictions
 STARS_FILE = "stars.csv"  # the sightings that it was fitted to
 MOUNT_ITSELF_RAD = 20.6e-6  # one axis: worm 18, wind 10
 UNCALIBRATED_RAD = 30e-6  # the same, and what a calibration on twelve stars usually leaves
+ROTATOR_LINE_BYTES = 100  # more than any call to a rotator puts on its line; 600 baud take 1.7 s for them
 TRIPS_FILE = "trips.jsonl"  # what tripped emission, across the deaths of whoever wrote it
 PLAN_FILE = "pass.json"  # the pass under way, for a station that is cut off in it
 
 
-def factories() -> dict[str, str]:
-    """Service name -> "module:function", in the order of starting."""
-    return {name: f"{__name__}:{name}" for name in REALTIME}
+def services_of(rig: Rig) -> tuple[str, ...]:
+    """The services that a station with this rig consists of; the recorder comes in real time."""
+    return SERVICES if isinstance(rig, Terminal) else OF_AN_RF_STATION
+
+
+def factories(rig: Rig) -> dict[str, str]:
+    """Service name -> "module:function", in the order of starting in real time."""
+    return {name: f"{__name__}:{name}" for name in REALTIME if name in ("recorder", *services_of(rig))}
 
 
 def site_of(rig: Rig) -> Site:
@@ -78,7 +85,9 @@ def site_of(rig: Rig) -> Site:
 
 
 def observer_of(rig: Rig) -> Observer:
-    """The site with Earth orientation and the wavelengths of both legs."""
+    """The site with Earth orientation and the wavelengths of both legs; an antenna's air is bent as for light."""
+    if not isinstance(rig, Terminal):
+        return Observer(site_of(rig), load_earth_orientation())
     optics = rig.optics
     receive_um, transmit_um = optics.receive_wavelength_nm * 1e-3, optics.transmit_wavelength_nm * 1e-3
     return Observer(site_of(rig), load_earth_orientation(), receive_um, transmit_um)
@@ -86,8 +95,10 @@ def observer_of(rig: Rig) -> Observer:
 
 def station(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
     """The mode machine; the pass under way is remembered in the run directory."""
-    half_field_rad = rig.optics.quad_half_field_urad * 1e-6
-    return StationService(clock, port, rig.station.elevation_mask_deg, half_field_rad, run_dir / PLAN_FILE)
+    mask_deg, memory = rig.station.elevation_mask_deg, run_dir / PLAN_FILE
+    if isinstance(rig, Terminal):
+        return StationService(clock, port, mask_deg, rig.optics.quad_half_field_urad * 1e-6, memory)
+    return StationService(clock, port, mask_deg, None, memory, 10 * ROTATOR_LINE_BYTES / rig.gimbal.baud)
 
 
 def pointing(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
@@ -111,7 +122,7 @@ def recorder(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
     )
 
 
-def link(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
+def link(clock: Clock, port: Port, rig: Terminal, run_dir: Path) -> Service:
     """The power meter."""
     meter = open_device(rig, "power_meter", clock)
     wavelength_m = rig.power_meter.wavelength_nm * 1e-9
@@ -119,7 +130,7 @@ def link(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
     return LinkService(clock, port, meter, wavelength_m, rig.link.received_power_threshold_w, power_max_w)
 
 
-def clearance_of(rig: Rig, site: Site, earth: EarthOrientation) -> Clearance | None:
+def clearance_of(rig: Terminal, site: Site, earth: EarthOrientation) -> Clearance | None:
     """The clearinghouse's message that the rig names; where a beam among the stars points is seen as it leaves."""
     path, section = rig.companions.get(CLEARANCE), rig.clearinghouse
     if path is None:
@@ -136,7 +147,7 @@ def clearance_of(rig: Rig, site: Site, earth: EarthOrientation) -> Clearance | N
     return Clearance(path, expected, place_of, cone_rad, round(section.pad_s * NS))
 
 
-def traffic_of(rig: Rig, clock: Clock, site: Site) -> Traffic | None:
+def traffic_of(rig: Terminal, clock: Clock, site: Site) -> Traffic | None:
     """The aircraft feed that the rig names; none in simulated time, in which nothing real is heard."""
     section, resource = rig.aircraft, rig.aircraft.resource
     if resource is None or not clock.realtime:
@@ -146,7 +157,7 @@ def traffic_of(rig: Rig, clock: Clock, site: Site) -> Traffic | None:
     return Traffic(lambda: open_aircraft_feed(resource, clock), site, rules)
 
 
-def safety(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
+def safety(clock: Clock, port: Port, rig: Terminal, run_dir: Path) -> Service:
     """The votes and the laser. UTC of a bench is its own; UTC of a station is what the kernel says of it."""
     site, earth = site_of(rig), load_earth_orientation()
     horizon, problems = horizon_at(rig.companions.get(HORIZON))
@@ -167,7 +178,7 @@ def safety(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
     )
 
 
-def tracking(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
+def tracking(clock: Clock, port: Port, rig: Terminal, run_dir: Path) -> Service:
     """Camera, beam board and the loops between them. What is compiled is loaded by the one process that needs it."""
     from controller.acquisition.planner import Planner
     from controller.tracking import compiled

@@ -17,6 +17,7 @@ from controller.cli.flown import Flown
 from controller.operate import Operator
 from controller.record import Recorder
 from hal.clock import NS, RealClock
+from hal.rig import Terminal, as_terminal
 
 if TYPE_CHECKING:
     from controller.cli.bench import Bench
@@ -86,7 +87,7 @@ class Flight:
         with Recorder(self.out / "recording.mcap", metadata, FLUSH_NS) as recorder:
             self._bus.tap(lambda topic, envelope: self._heard.append((topic, envelope)))
             self._bus.tap(self._listen)
-            for name in factories.SERVICES:
+            for name in factories.services_of(self._bench.rig):
                 lockstep.spawn(name, partial(self._serve, getattr(factories, name), name))
             lockstep.spawn("bench", partial(self._publish_truth, recorder))
             lockstep.spawn("operator", partial(self._operate, factories))
@@ -116,23 +117,25 @@ class Flight:
         flown, clock = self._flown, self._lockstep
         port = self._bus.port("operator")
         rig = self._bench.rig
+        services = factories.services_of(rig)
         try:
-            Operator(clock, port, factories.SERVICES).wait_for_services()
+            Operator(clock, port, services).wait_for_services()
             with holding(clock, port, "station", "a flight") as held:
-                operator = Operator(clock, held, factories.SERVICES)
+                operator = Operator(clock, held, services)
                 if self._calibrate:
                     calibration = Calibration(
                         clock,
                         held,
                         factories.observer_of(rig),
-                        rig.optics.beacon_wavelength_nm * 1e-3,
+                        as_terminal(rig).optics.beacon_wavelength_nm * 1e-3,
                         self._calibrates,
                     )
                     flown.calibrated = operator.calibrate(calibration)
                     self._doing = ""
                     flown.calibrated.fit.model.save(self.out / factories.MODEL_FILE, "simulated")
                 operator.track(flown.plan, flown.end_utc_ns)
-                operator.arm()
+                if isinstance(rig, Terminal):
+                    operator.arm()
                 flown.ending = operator.watch(flown.end_utc_ns + AFTER_NS)
         finally:
             self._bus.stop()

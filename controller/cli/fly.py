@@ -29,17 +29,21 @@ def fly(
     arc: ArcOption = None,
     preempt: PreemptOption = False,
 ) -> None:
-    """Fly one pass: calibrate, track, arm and confirm, and stay until the station rests again."""
+    """Fly one pass: calibrate, track, arm and confirm, and stay until the station rests again.
+
+    An RF station has no stars to calibrate on and nothing to arm.
+    """
     from controller.bus.holder import holding
     from controller.cli.calibrate import run_calibration
     from controller.cli.connect import operating
-    from controller.cli.factories import SERVICES
+    from controller.cli.factories import services_of
     from controller.cli.rig import resolve_in, station_clock
     from controller.errors import BoresightError
     from controller.operate import Operator
     from controller.services.signals import stop_signals
     from controller.station import Mode
     from hal.clock import NS
+    from hal.rig import Terminal
 
     described, clock = resolve_in(rig, run_dir), station_clock(rig, run_dir)
     with stop_signals() as told, operating(described, clock, told) as port:
@@ -47,17 +51,21 @@ def fly(
         begin_ns, end_ns = plan.target.rise_utc_ns, plan.target.set_utc_ns
         if arc is not None:
             end_ns = min(end_ns, max(begin_ns, clock.utc_ns()) + round(arc * NS))
-        Operator(clock, port, SERVICES).wait_for_services()
+        services = services_of(described)
+        Operator(clock, port, services).wait_for_services()
         name = plan.target.elements.name
         with holding(clock, port, "station", f"flies {name}", preempt) as held:
-            operator = Operator(clock, held, SERVICES)
-            if calibrate:
+            operator = Operator(clock, held, services)
+            if calibrate and isinstance(described, Terminal):
                 run_calibration(operator, described, clock, held, run_dir)
             operator.track(plan, end_ns)
-            operator.arm()
-            typer.echo(f"tracking {name}; emission is armed and confirmed", err=True)
+            if isinstance(described, Terminal):
+                operator.arm()
+                typer.echo(f"tracking {name}; emission is armed and confirmed", err=True)
+            else:
+                typer.echo(f"tracking {name}, open loop", err=True)
             ending = operator.watch(end_ns + round(AFTER_S * NS))
-            if told():  # Ctrl-C: emission ends with its operator, and in good order
+            if told() and isinstance(described, Terminal):  # Ctrl-C: emission ends with its operator, and in good order
                 operator.disarm()
     sentence = f"the pass of {name} ended in {ending.mode or 'silence'}: {ending.reason}"
     if ending.mode != Mode.STOWED:

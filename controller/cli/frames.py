@@ -39,9 +39,9 @@ def frames(
     from rich.progress import Progress
 
     from controller.tracking import frames as mean_frames
-    from hal.rig import open_device
+    from hal.rig import as_terminal, open_device
 
-    described, clock = resolve_one(rig, "camera", run_dir), station_clock(rig, run_dir)
+    described, clock = as_terminal(resolve_one(rig, "camera", run_dir)), station_clock(rig, run_dir)
     section = described.camera
     exposure_s = exposure or section.exposure_s
     camera = open_device(described, "camera", clock)

@@ -38,9 +38,9 @@ def poke(
     """
     from controller.tracking.fine import finish, identify_mirrors, poke_mirror
     from controller.tracking.settings import TrackingSettings
-    from hal.rig import open_device
+    from hal.rig import as_terminal, open_device
 
-    described, clock = resolve_one(rig, "beam_board", run_dir), station_clock(rig, run_dir)
+    described, clock = as_terminal(resolve_one(rig, "beam_board", run_dir)), station_clock(rig, run_dir)
     board = open_device(described, "beam_board", clock)
 
     def beat() -> None:

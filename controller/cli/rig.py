@@ -13,7 +13,7 @@ import typer
 from controller.safety.horizon import horizon_at
 from hal.clock import Clock, RealClock, ShiftedClock
 from hal.errors import RigError
-from hal.rig import DEVICES, HORIZON, OPTIONAL, Rig, emission_lock, load_rig
+from hal.rig import DEVICES, HORIZON, OPTIONAL, Rig, Terminal, emission_lock, load_rig
 
 EMULATED = "emulated"
 ADDRESS_FILE = "addresses.json"  # device -> resource; `boresight emulate` writes it into its run directory
@@ -136,7 +136,8 @@ def describe(checked: Rig) -> dict[str, Any]:
         "devices": devices,
         "motion_cut_off": checked.gimbal.motion_cut_off,
         "emission_locked": [*emission_lock(checked), *horizon_at(checked.companions.get(HORIZON))[1]],
-        "enclosed_bench": checked.safety.enclosed_bench,
+        "emits": isinstance(checked, Terminal),
+        "enclosed_bench": isinstance(checked, Terminal) and checked.safety.enclosed_bench,
     }
 
 
@@ -149,7 +150,9 @@ def _text(summary: dict[str, Any]) -> str:
             for cause in ("when_process_dies", "when_cable_is_pulled", "when_host_dies")
         ]
     lines.append(f"\nmotion cut-off: {summary['motion_cut_off']}")
-    if summary["emission_locked"]:
+    if not summary["emits"]:
+        lines.append("emission: none, an RF station")
+    elif summary["emission_locked"]:
         lines.append("emission: LOCKED")
         lines += [f"  {reason}" for reason in summary["emission_locked"]]
     else:

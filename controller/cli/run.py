@@ -51,7 +51,7 @@ def run(
 
     with _operator(["fly", "--rig", str(rig), *options] if fly else None) as operator:
         code = run_station(
-            factories(),
+            factories(resolved),
             rig,
             {device: getattr(resolved, device).resource for device in sorted(resolved.emulated)},
             run_dir,

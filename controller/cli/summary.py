@@ -16,11 +16,22 @@ from controller.pointing.observation import sky_offset
 from controller.pointing.plan import LEAD_NS as PATH_LEAD_NS
 from controller.tracking.fine_bound import jitter_psd, predictor_bound_rad, tilt_psd
 from hal.clock import NS
+from hal.rig import RfStation, as_terminal
 
 TRACKING = ("COARSE", "FINE", "LINK")
 REVERSAL_NS = 5 * NS  # to either side of the culmination, where the elevation axis turns round
 SETTLING_NS = 3 * NS  # after the path has begun, for the axes to come up to speed
 Pair = tuple[float, float]
+
+
+def summary_of(flown: Flown, seed: int) -> dict[str, Any]:
+    """The object of summary.json, by what the rig of the flight is."""
+    from controller.cli.summary_open_loop import summarise_open_loop
+
+    rig = flown.bench.rig
+    if isinstance(rig, RfStation):
+        return summarise_open_loop(flown, rig.radio, seed)
+    return summarise(flown, seed, as_terminal(rig).link.received_power_threshold_w)
 
 
 def summarise(flown: Flown, seed: int, threshold_w: float) -> dict[str, Any]:
@@ -44,14 +55,14 @@ def summarise(flown: Flown, seed: int, threshold_w: float) -> dict[str, Any]:
     summary = {
         "target": target.elements.name,
         "gimbal": bench.rig.gimbal.driver,
-        "pass_start_utc": _iso(target.rise_utc_ns),
-        "pass_end_utc": _iso(flown.end_utc_ns),
+        "pass_start_utc": iso(target.rise_utc_ns),
+        "pass_end_utc": iso(flown.end_utc_ns),
         "max_elevation_deg": math.degrees(target.elevation_max_rad),
         "predicted_outage_s": flown.plan.outage_s,
         "sim": True,
         "seed": seed,
         "drawn": world.drawn,
-        "mode_times_s": _mode_times_s(flown),
+        "mode_times_s": mode_times_s(flown),
         "final_mode": flown.ending.mode if flown.ending else None,
         "final_reason": flown.ending.reason if flown.ending else None,
         "calibration": _calibration(flown),
@@ -80,10 +91,11 @@ def summarise(flown: Flown, seed: int, threshold_w: float) -> dict[str, Any]:
         "realtime_factor": (end_ns - start_ns) / NS / flown.pass_wall_s if flown.pass_wall_s else float("nan"),
         "wall_s": flown.wall_s,
     }
-    return _plain(summary)  # type: ignore[no-any-return]
+    return plain(summary)  # type: ignore[no-any-return]
 
 
-def _mode_times_s(flown: Flown) -> dict[str, float]:
+def mode_times_s(flown: Flown) -> dict[str, float]:
+    """Seconds in each mode, in the order in which they were entered."""
     times: dict[str, float] = {}
     for mode in dict.fromkeys(name for name, _ in flown.modes):
         times[mode] = sum(end - start for start, end in flown.windows(mode)) / NS
@@ -148,16 +160,17 @@ def _bound(flown: Flown) -> float:
     return predictor_bound_rad(density, drawn["fine"]["noise_equivalent_angle_rad"])
 
 
-def _iso(t_utc_ns: int) -> str:
+def iso(t_utc_ns: int) -> str:
+    """A time as text."""
     return datetime.fromtimestamp(t_utc_ns / NS, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Only what JSON has."""
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, np.ndarray)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, (float, np.floating)):
         return float(value) if math.isfinite(value) else None
     if isinstance(value, np.integer):

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from controller.cli.connect import DEFAULT_RIG, RigOption, read_rig
+from hal.rig import as_terminal
 
 NANO, MICRO = 1e-9, 1e-6
 
@@ -31,7 +32,7 @@ def zones(
     from controller.errors import BoresightError
     from controller.safety.zones import Beam
 
-    described = read_rig(rig)
+    described = as_terminal(read_rig(rig))
     optics, cap_w = described.optics, described.safety.power_cap_w
     stated_w = optics.transmit_power_w if cap_w is None else max(cap_w, optics.transmit_power_w)
     given = {

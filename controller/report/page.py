@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from controller.report.unmodelled import UNMODELLED
 
 __all__ = ["ReportError", "write_report"]
 
+DEG = 180 / math.pi
 Plot = Callable[[Pass], Figure | None]
 
 SECTIONS: tuple[tuple[str, str, Plot], ...] = (
@@ -147,6 +149,11 @@ def summary_rows(flown: Pass) -> list[tuple[str, str]]:
 
     rows = [
         ("highest elevation", number("max_elevation_deg", "°")),
+        ("tracking error, rms", number("tracking_error_rms_rad", "°", 2, DEG)),
+        ("tracking error, largest", number("tracking_error_max_rad", "°", 2, DEG)),
+        ("beam, full width at half power", number("beamwidth_rad", "°", 2, DEG)),
+        ("lost by pointing, mean", number("pointing_loss_mean_db", "dB", 2)),
+        ("lost by pointing, at most", number("pointing_loss_max_db", "dB", 2)),
         ("acquisition", number("acquisition_time_s", "s")),
         ("acquisition, predicted mean", number("acquisition_time_predicted_s", "s")),
         ("open loop before calibration, rms", micro("open_loop_error_before_rms_rad")),

@@ -21,6 +21,9 @@ Cloud as more than a factor: a cloud is a window of time with a transmission; it
 
 Dispersion inside a band: each wavelength has one refraction; the beacon's line and the star filter have no width.
 
+Air for radio waves: an antenna's path is bent as for light; vapour bends radio more, 10 hPa of it by 0.03
+degrees at 5 degrees of elevation.
+
 Detector defects: the camera has shot and read noise and saturates; it has no hot pixels, no smear and no lag.
 
 Cables and computers: lines are paced and devices are late as stated, but a byte is lost only when a fault says so;

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from controller.safety.horizon import HorizonMask
 
 if TYPE_CHECKING:
-    from hal.rig import Rig
+    from hal.rig import Terminal
 
 DAY_S = 86_400.0
 POWER_MARGIN = 1.2
@@ -76,7 +76,7 @@ class Limits:
         return replace(self, current_a=self.alignment_current_a, power_cap_w=self.alignment_power_max_w)
 
     @classmethod
-    def from_rig(cls, rig: Rig, laser_emulated: bool, horizon: HorizonMask | None = None) -> Limits:
+    def from_rig(cls, rig: Terminal, laser_emulated: bool, horizon: HorizonMask | None = None) -> Limits:
         """Limits of a rig file; without a power cap the measured power may exceed the stated one by a fifth."""
         safety, stated_w = rig.safety, rig.optics.transmit_power_w
         return cls(

@@ -8,7 +8,7 @@ from controller.tracking.coarse import Disturbances
 from controller.tracking.commission import Expectation
 from controller.tracking.fine_poke import QuadOptics
 from controller.tracking.offload import OffloadSettings
-from hal.rig import Rig
+from hal.rig import Terminal
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class TrackingSettings:
     offload: OffloadSettings = field(default_factory=OffloadSettings)
 
     @classmethod
-    def from_rig(cls, rig: Rig) -> TrackingSettings:
+    def from_rig(cls, rig: Terminal) -> TrackingSettings:
         """Of a checked rig file."""
         half_field_rad = rig.optics.quad_half_field_urad * 1e-6
         return cls(

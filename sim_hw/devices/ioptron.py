@@ -3,7 +3,7 @@
 Commands are `:`, letters, data, `#`; angles are hundredths of a second of arc in fixed digits; what is set or started
 is answered by one digit without an end, what is moved by arrow keys not at all. It goes the shorter way round, and
 after a slew in azimuth and altitude it stands. It is not aligned: right ascension and declination are the angles of its
-axes.
+axes. It still takes version 2's `:MS#`, with which Hamlib 4.7 sends a real one to azimuth and altitude (rot_ioptron.c).
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ class IOptron(HashDevice):
             case "GUT":
                 now_ms = self._timeline.utc_ns // 1_000_000 - J2000_UNIX_S * 1000
                 return f"{self._zone_min:+04d}{self._summer}{now_ms:013d}#"
-            case "MS1" | "MSS":
+            case "MS1" | "MSS" | "MS":
                 self._tracks = said == "MS1"  # a flag: nothing here is aligned, and it stands all the same
-                return self._go(*(self._target[key] for key in (("z", "a") if said == "MSS" else ("RA", "d"))))
+                return self._go(*(self._target[key] for key in (("RA", "d") if said == "MS1" else ("z", "a"))))
             case "MP1":
                 self._parked = self._go(self._park[1], self._park[0]) == "1"
                 return "1"

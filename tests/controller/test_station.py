@@ -157,6 +157,11 @@ def test_emission_is_not_asked_for_below_the_mask_or_before_the_pass() -> None:
     assert settle(in_mode(Mode.POINT), replace(UP, utc_ns=499)).mode is Mode.POINT
 
 
+def test_a_station_without_a_camera_stays_on_the_predicted_path() -> None:
+    assert settle(in_mode(Mode.POINT), UP).mode is Mode.ACQUIRE
+    assert settle(in_mode(Mode.POINT), replace(UP, quad_half_field_rad=None)).mode is Mode.POINT
+
+
 @pytest.mark.parametrize(
     ("estimate_urad", "sigma_urad", "fits"), [(0, 33, True), (0, 34, False), (40, 20, True), (41, 20, False)]
 )

@@ -153,3 +153,42 @@ def test_a_lost_gimbal_faults_the_pass_and_one_that_was_lost_before_it_does_not(
     station = StationService(clock, port, 20.0, 1e-4)  # type: ignore[arg-type]
     station.cycle()
     assert port.modes[-1].mode == mode
+
+
+@pytest.mark.parametrize(("silent_s", "mode"), [(0.6, "SLEW"), (2.1, "SLEW"), (2.3, "FAULT")])
+def test_pointing_on_a_slow_line_may_be_silent_for_as_long_as_its_line_takes(silent_s: float, mode: str) -> None:
+    """Half a second and 100 bytes at 600 baud; a station of a terminal waits for half a second alone."""
+    clock = Clock()
+
+    class Silent(Port):
+        def fresh(self, topic: Topic, source: str = "") -> Any:
+            return super().fresh(topic, source) if clock.t_ns == self.beat_ns else None
+
+        def latest(self, topic: Topic, source: str = "") -> Sample[Any] | None:
+            return None if topic is POINTING_STATE else super().latest(topic, source)
+
+    def after_the_silence(half_field_rad: float | None, slow_line_s: float) -> str:
+        port = Silent()
+        clock.t_ns = port.beat_ns
+        station = StationService(clock, port, 5.0, half_field_rad, None, slow_line_s)  # type: ignore[arg-type]
+        station.cycle()
+        clock.t_ns = port.beat_ns + round(silent_s * 1e9)
+        station.cycle()
+        return port.modes[-1].mode
+
+    assert after_the_silence(None, 10 * 100 / 600) == mode
+    assert after_the_silence(1e-4, 0.0) == "FAULT"
+
+
+def test_a_station_without_a_laser_needs_no_safety_service() -> None:
+    clock, port = Clock(), Port()
+    station = StationService(clock, port, 5.0, None)  # type: ignore[arg-type]
+    station.cycle()
+    port.events.append(died("safety"))
+    clock.t_ns += 10**7
+    station.cycle()
+    assert port.modes[-1].mode == "SLEW"
+    port.events.append(died("pointing"))
+    clock.t_ns += 10**7
+    station.cycle()
+    assert port.modes[-1].mode == "FAULT"

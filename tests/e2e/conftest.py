@@ -40,6 +40,7 @@ class ShortPass:
 
     def __init__(self, out: Path) -> None:
         self.out = out
+        self.plan = best_pass()
 
     def __call__(
         self,
@@ -50,7 +51,7 @@ class ShortPass:
         **overrides: dict[str, object],
     ) -> Flown:
         """Fly `arc_s` of the pass with a rig; `fault` happens to the bench at `fault_ns`."""
-        plan = best_pass()
+        plan = self.plan
         MountModel(BA=BACKLASH_RAD, BE=BACKLASH_RAD).save(self.out / MODEL_FILE)
         start = plan.trajectory.receive(plan.target.rise_utc_ns - LEAD_NS)
         ready: dict[str, object] = {

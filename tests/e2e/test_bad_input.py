@@ -376,3 +376,11 @@ def test_a_library_that_is_missing_is_told_with_what_to_install(
     monkeypatch.setitem(sys.modules, "sgp4.api", None)
     monkeypatch.delitem(sys.modules, "controller.pointing.elements")
     refused(boresight("passes"), "sgp4", "is not installed", "boresight[sim]")
+
+
+def test_a_rig_name_that_is_not_shipped_is_told_with_those_that_are(boresight: Command) -> None:
+    told = boresight("demo", "--rig", "rf-staton")
+    assert told.code == 1
+    (line,) = told.lines
+    assert line.startswith("boresight: rf-staton: no such rig file")
+    assert line.endswith("there are ogs, rf-station, small-telescope.")

@@ -12,7 +12,7 @@ import pyvisa
 from hal.clock import RealClock
 from hal.drivers import DRIVERS
 from hal.errors import ResourceError, RigError
-from hal.rig import DEVICES, OPTIONAL, Rig, emission_lock, load_rig, open_device
+from hal.rig import DEVICES, OPTIONAL, RfStation, Rig, as_terminal, emission_lock, load_rig, open_device
 
 EXAMPLE = Path("controller/data/rigs/ogs.toml")
 REAL = {
@@ -301,3 +301,34 @@ def test_a_shutter_that_the_rig_does_not_have_is_named_when_it_is_opened(
     absent = SHUTTER.replace("boresight/shutter", "boresight/no_such_port")
     with pytest.raises(ResourceError, match=r"shutter: .* does not exist"):
         open_device(load_rig(write(text + absent)), "shutter", RealClock())
+
+
+@pytest.fixture
+def station(pytestconfig: pytest.Config) -> str:
+    """The shipped RF station, its rotator real."""
+    text = (pytestconfig.rootpath / EXAMPLE.with_name("rf-station.toml")).read_text()
+    return text.replace('resource = "emulated" ', f'resource = "{REAL["gimbal"]}" ')
+
+
+def test_an_rf_station_has_an_antenna_and_nothing_that_emits(station: str, write: Callable[[str], Path]) -> None:
+    rig = load_rig(write(station))
+    assert isinstance(rig, RfStation)
+    assert rig.devices == ("gimbal",)
+    assert rig.receive_wavelength_m == pytest.approx(0.13354, abs=1e-5)  # c / 2245 MHz
+    assert emission_lock(rig) == []
+    with pytest.raises(ResourceError, match=r"laser: this rig has none; write \[laser\]"):
+        open_device(rig, "laser", RealClock())
+    with pytest.raises(RigError, match="is an RF station"):
+        as_terminal(rig)
+
+
+def test_a_laser_is_no_part_of_an_rf_station(station: str, write: Callable[[str], Path]) -> None:
+    laser = '[laser]\ndriver = "itc4000"\nresource = "emulated"\n'
+    found = problems(write(station + laser))
+    assert any(problem.startswith("[laser] is not known; allowed: station, gimbal,") for problem in found)
+
+
+def test_a_rig_without_an_antenna_needs_all_of_a_terminal(station: str, write: Callable[[str], Path]) -> None:
+    found = problems(write(station.replace("[radio]\n", "[radoi]\n")))
+    assert "[camera] is missing" in found
+    assert "[laser] is missing" in found

@@ -1,4 +1,7 @@
-"""Hamlib's own clients drive every emulated rotator over its pty, at the baud rate of its line."""
+"""Hamlib's own clients drive every emulated rotator and mount: over its pty at the baud rate of its line, and over TCP.
+
+Which Hamlib that is says PATH: Debian 12 has 4.5.4. What 4.7.2 sends is replayed in tests/sim_hw/devices.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +13,19 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 from ideal_axes import IdealAxes
 from reactor_loop import Loop
 from rotators import FAMILIES, LIMITS
 
+from hal.clock import RealClock
 from sim_hw.devices.easycomm_standard import EasyCommStandard
-from sim_hw.timeline import Timeline
+from sim_hw.devices.nexstar import NexStar
+from sim_hw.timeline import NS, Timeline
 from sim_hw.wires.line import SerialLine
 from sim_hw.wires.pty import PtyPort
+from sim_hw.wires.tcp import TcpServer
 
 pytestmark = pytest.mark.stranger
 
@@ -31,14 +38,15 @@ MODELS = {
     "rot2prog": 901,
     "md01": 903,
 }  # by family, as `rotctl -l` lists them
+LX200, NEXSTAR, SILENT = 1801, 1401, 201
+OVER_TCP = (*MODELS.values(), NEXSTAR, LX200, SILENT)
 
 
 @dataclass
 class Rotctl:
     path: str
     model: int
-    port: str
-    baud: int
+    where: list[str]
     axes: IdealAxes
     elevation: bool
 
@@ -47,7 +55,7 @@ class Rotctl:
         return [f"{azimuth_deg:.2f}", f"{elevation_deg if self.elevation else 0:.2f}"]
 
     def __call__(self, *commands: str) -> list[str]:
-        words = [self.path, "-m", str(self.model), "-r", self.port, "-s", str(self.baud), *commands]
+        words = [self.path, "-m", str(self.model), *self.where, *commands]
         done = subprocess.run(words, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
         return done.stdout.split()
@@ -60,8 +68,27 @@ def client(path: str, model: int, emulator: Callable[..., Any], baud: int, eleva
     with Loop(timeline) as loop:
         line = SerialLine(timeline, emulator(timeline, axes), baud)
         port = loop.call(lambda: PtyPort(line, loop.reactor))
-        yield Rotctl(path, model, port.path, baud, axes, elevation)
+        yield Rotctl(path, model, ["-r", port.path, "-s", str(baud)], axes, elevation)
         loop.call(port.close)
+
+
+def emulator_of(model: int) -> tuple[Callable[..., Any], bool]:
+    """What answers to that model, and whether it turns in elevation."""
+    if model == SILENT:
+        return partial(EasyCommStandard, level=1, **LIMITS), True
+    if model == NEXSTAR:
+        return lambda timeline, axes: NexStar(timeline, axes, np.random.default_rng(5), **LIMITS), True
+    family = FAMILIES["lx200" if model == LX200 else next(name for name, known in MODELS.items() if known == model)]
+    return family.emulator, family.elevation
+
+
+def until(so: Callable[[], bool]) -> bool:
+    clock = RealClock()
+    for _ in range(200):
+        if so():
+            return True
+        clock.sleep_until(clock.now_ns() + NS // 20)
+    return False
 
 
 @pytest.fixture
@@ -108,3 +135,23 @@ def test_rotctl_moves_a_rotator_of_easycomm_i_that_says_nothing(path: str) -> No
             if math.degrees(rotctl.axes.angle[1]) > 46.4:
                 break
         assert [math.degrees(angle) for angle in rotctl.axes.angle] == pytest.approx([178.5, 46.5], abs=0.1)
+
+
+@pytest.mark.parametrize("model", OVER_TCP)
+def test_rotctl_reads_moves_and_stops_every_family_over_tcp(path: str, model: int) -> None:
+    emulator, elevation = emulator_of(model)
+    timeline = Timeline()
+    axes = IdealAxes(timeline, azimuth_deg=180.0, elevation_deg=45.0)
+    with Loop(timeline) as loop:
+        server = loop.call(lambda: TcpServer(loop.reactor, emulator(timeline, axes)))
+        where = ["-r", f"127.0.0.1:{server.port}"]
+        where += ["-C", "retry=0"] if model == LX200 else []  # it always waits for more than comes, and four times
+        rotctl = Rotctl(path, model, where, axes, elevation)
+        asked = [] if model == SILENT else ["p"]
+        said = rotctl(*asked, "P", "90", "10" if elevation else "0", "pause", "1", "S")
+        assert said == (rotctl.shown(180, 45) if asked else [])
+        assert until(lambda: axes.rate == [0.0, 0.0])
+        turned = [math.degrees(angle) for angle in axes.angle]
+        assert 90 < turned[0] < 180
+        assert (9.9 < turned[1] < 45) if elevation else turned[1] == pytest.approx(45)
+        loop.call(server.close)
