@@ -138,6 +138,21 @@ def _rotator(module: str, name: str, *keys: str) -> Callable[[Rig, Clock], Any]:
     return opened
 
 
+def _indi(rig: Rig, clock: Clock) -> Any:
+    """As a rotator, which is told where the rig stands."""
+    gimbal, place = rig.gimbal, rig.station
+    return import_module("hal.devices.indi").Indi(
+        gimbal.resource,
+        gimbal.baud,
+        clock,
+        rate_max_rad_s=gimbal.rate_max_rad_s,
+        acceleration_max_rad_s2=gimbal.acceleration_max_rad_s2,
+        command_latency_s=gimbal.command_latency_s,
+        travel_deg=gimbal.travel_deg,
+        site=(place.latitude_deg, place.longitude_deg, place.height_m),
+    )
+
+
 def _u3v(rig: Terminal, clock: Clock) -> Any:
     return import_module("hal.devices.u3v").U3vCamera(rig.camera.resource, clock, "camera")
 
@@ -216,6 +231,7 @@ DRIVERS: dict[str, Driver] = {
             GOES_ON,
             StopAxes("rotctld"),
         ),
+        Driver("indi", "gimbal", SOCKETS, _indi, GOES_ON, StopAxes("indi")),
         Driver(
             "skywatcher",
             "gimbal",

@@ -15,6 +15,7 @@ CONNECT_TIMEOUT_S = 2.0
 WRITE_TIMEOUT_S = 2.0
 KEEPALIVE_S = 5  # after which a silent peer is asked whether it is there, and three times as long until it is lost
 READ_BYTES = 65_536
+WAITING_BYTES = 1 << 20  # more is left where it is: a peer that never ends would keep us for ever
 
 
 class TcpWire(StreamWire):
@@ -70,7 +71,7 @@ class TcpWire(StreamWire):
         return data
 
     def _waiting(self) -> int:
-        while self._receive(0.0):
+        while len(self._come) < WAITING_BYTES and self._receive(0.0):
             pass
         return len(self._come)
 

@@ -9,6 +9,7 @@ from sim_hw.devices.easycomm import EasyComm
 from sim_hw.devices.easycomm_standard import EasyCommStandard
 from sim_hw.devices.flir_ptu import FlirPtu
 from sim_hw.devices.gs232 import Gs232
+from sim_hw.devices.indi import Indi
 from sim_hw.devices.ioptron import IOptron
 from sim_hw.devices.lx200 import Lx200
 from sim_hw.devices.pelco_d import PelcoD
@@ -27,6 +28,7 @@ ROTATORS: dict[str, Callable[..., SerialDevice]] = {
     "rot1prog": partial(Spid, model="rot1prog"),
     "rot2prog": partial(Spid, model="rot2prog"),
     "rotctld": Rotctld,
+    "indi": Indi,
     "skywatcher": SkyWatcher,
     "lx200": Lx200,
     "pelco_d": PelcoD,

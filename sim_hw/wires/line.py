@@ -14,6 +14,7 @@ from sim_hw.timeline import NS, Timeline
 from sim_hw.wires.contract import SerialDevice
 
 BITS_PER_BYTE = 10  # start, eight data, stop
+UNPACED_BAUD = 10**13  # of a network: a thousand bytes in a nanosecond
 HOST_BUFFER_BYTES = 1 << 20  # what a host that does not read may leave lying; later bytes are lost, as on a tty
 
 

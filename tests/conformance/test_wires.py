@@ -48,6 +48,7 @@ WIRES = {  # what carries the device of each driver; docs/devices.py reads it
     "gs232a": ("pty", "socket", "rfc2217", "tcp"),
     "gs232b": ("pty", "socket", "rfc2217", "tcp"),
     "rotctld": ("socket", "tcp"),
+    "indi": ("socket", "tcp"),
     "skywatcher": ("pty", "tcp", "udp"),
     "lx200": ("pty", "tcp"),
     "ioptron": ("pty", "tcp"),

@@ -12,13 +12,36 @@ from ideal_axes import IdealAxes
 from rotators import FAMILIES
 
 from controller.services.lockstep import Lockstep
+from hal.devices.indi.messages import Messages
 from hal.devices.pelco_d import ASK_PAN, STOP
 from hal.devices.skywatcher import Axis
 from hal.errors import HalError
 from sim_hw.timeline import Timeline
 
+INDI_ANGLES = (
+    b'<defNumberVector device="T" name="HORIZONTAL_COORD" state="Ok" perm="rw"><defNumber name="AZ">180.5</defNumber>'
+    b'<defNumber name="ALT">45:30:00</defNumber></defNumberVector>'
+)
+INDI_SETS = (
+    INDI_ANGLES.replace(b"def", b"set").replace(b"setNumber n", b"oneNumber n").replace(b"/setNumber>", b"/oneNumber>")
+)
+INDI_SWITCHES = b"".join(
+    b'<defSwitchVector device="T" name="%s" state="Ok" perm="rw"><defSwitch name="%s">On</defSwitch></defSwitchVector>'
+    % names
+    for names in ((b"CONNECTION", b"CONNECT"), (b"TELESCOPE_ABORT_MOTION", b"ABORT"), (b"ON_COORD_SET", b"SLEW"))
+)
+INDI_INFO = (
+    b'<defTextVector device="T" name="DRIVER_INFO" state="Idle" perm="ro"><defText name="DRIVER_INTERFACE">5</defText>'
+    b"</defTextVector>"
+)
 ROTATOR_REPLIES = {
     "rotctld": [b"180.50\n45.00\n", b"-170.123456\n0\n", b"RPRT -5\n"],
+    "indi": [
+        INDI_INFO + INDI_SWITCHES + INDI_ANGLES,
+        INDI_SETS + INDI_ANGLES,
+        b'<message device="T" message="[INFO] x &amp; y"/>' + INDI_ANGLES,
+        b'<delProperty device="T" name="HORIZONTAL_COORD"/>' + INDI_ANGLES,
+    ],
     "easycomm2": [b"AZ180.5\n", b"AZ-0.1\r\n", b"EL+1\r\nAZ+1\r\n"],
     "gs232a": [b"+0180+0045\r\n", b"\r+0045\r\n"],
     "gs232b": [b"\r\rAZ=180  EL=045\r\n", b"?>\r\n", b"EL=045\r\n"],
@@ -32,6 +55,18 @@ ROTATOR_REPLIES = {
 }
 ROTATOR_COMMANDS = {
     "rotctld": [b"p\n+p\n", b"P 10.0 20.0\n", b"P 10\n 20\nS\n", b"+\\dump_state\n_\nM 8 50\nK\n"],
+    "indi": [
+        b"<getProperties version='1.7'/>",
+        (
+            b"<newSwitchVector device='Telescope Emulator' name='CONNECTION'><oneSwitch name='CONNECT'>On</oneSwitch>"
+            b"</newSwitchVector>"
+        ),
+        (
+            b"<newNumberVector device='Telescope Emulator' name='HORIZONTAL_COORD'><oneNumber name='AZ'>10</oneNumber>"
+            b"<oneNumber name='ALT'>20</oneNumber></newNumberVector>"
+        ),
+        b"<getProperties version='1.7' device='Telescope Emulator' name='CONNECTION'/>",
+    ],
     "easycomm3": [b"AZ EL\n", b"AZ10.0 EL20.0\n", b"VL100\nVU0\nSA SE\n", b"MR MU VE GS GE\n"],
     "gs232a": [b"C2\rB\rC\r", b"W180 045\r", b"M100\rS\r"],
     "gs232b": [b"C2\rB\rC\r", b"W180 045\r", b"R\rU\rA\rE\rX3\r"],
@@ -76,7 +111,7 @@ def rotator_replies(family: str) -> Callable[[], Feed]:
         if family == "flir_ptu":
             rotator._steps_deg = [0.0129, 0.0129]
             read = partial(rotator._angle_deg, 0)
-        asker = rotator._frames if hasattr(rotator, "_frames") else rotator._lines
+        asker = next(getattr(rotator, one) for one in ("_client", "_frames", "_lines") if hasattr(rotator, one))
 
         def feed(data: bytes) -> None:
             asker._in_step, wire.says, wire.waiting = True, data, b""
@@ -105,9 +140,10 @@ def emulated(family: str) -> Callable[[], Feed]:
     return made
 
 
-SLOW = {"skywatcher": 5, "flir_ptu": 5}
+SLOW = {"skywatcher": 5, "flir_ptu": 5, "indi": 10}
 
 ROTATORS = (
+    Target("indi messages", lambda: lambda data: Messages().feed(data), [INDI_INFO, INDI_SETS + INDI_ANGLES[:40]]),
     *(
         Target(f"{name} replies", rotator_replies(name), seeds, (HalError,), slow=SLOW.get(name, 1))
         for name, seeds in ROTATOR_REPLIES.items()

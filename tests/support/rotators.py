@@ -10,10 +10,11 @@ from typing import Any
 from ideal_axes import IdealAxes
 
 from hal.clock import Clock
-from hal.devices import easycomm_standard, flir_ptu, gs232, ioptron, lx200, pelco_d, rotctld, skywatcher, spid
+from hal.devices import easycomm_standard, flir_ptu, gs232, indi, ioptron, lx200, pelco_d, rotctld, skywatcher, spid
 from hal.wires.stream import StreamWire
 from sim_hw.devices.rotators import ROTATORS
 from sim_hw.timeline import Timeline
+from sim_hw.wires.line import UNPACED_BAUD
 
 LIMITS = {"rate_max_rad_s": 0.1, "acceleration_max_rad_s2": 0.2}
 
@@ -43,6 +44,7 @@ FAMILIES = dict(
         _family("gs232a", gs232.Gs232a, 9600, gs232.stop_axes),
         _family("gs232b", gs232.Gs232b, 1200, gs232.stop_axes),
         _family("rotctld", rotctld.Rotctld, 115_200, rotctld.stop_axes),
+        _family("indi", indi.Indi, UNPACED_BAUD, indi.stop_axes),
         _family("skywatcher", skywatcher.SkyWatcher, 9600, skywatcher.stop_axes),
         _family("lx200", lx200.Lx200, 9600, lx200.stop_axes),
         _family("ioptron", ioptron.IOptron, 9600, ioptron.stop_axes),
