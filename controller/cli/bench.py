@@ -266,7 +266,12 @@ def _in_memory(rig_path: Path, wanted: list[str], world: World, devices: Devices
     for name, device in plugged.items():
         usb.plug(name, device)
     by_device: dict[str, SerialLine] = {
-        device: SerialLine(world.timeline, getattr(devices, device), getattr(checked, device).baud)
+        device: SerialLine(
+            world.timeline,
+            getattr(devices, device),
+            getattr(checked, device).baud,
+            connects=checked.driver(device).networked,
+        )
         for device in _on_lines(checked)
     }
     if hasattr(devices.stage, "another"):  # a unit of several connections
