@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 SERIAL = ("serial:///dev/...", "socket://HOST:PORT", "rfc2217://HOST:PORT", "tcp://HOST:PORT")
 DATAGRAMS = ("udp://HOST:PORT",)
 SOCKETS = ("tcp://HOST:PORT", "socket://HOST:PORT")
+HTTP = ("http://HOST:PORT/api/v1/telescope/0", "tcp://HOST:PORT")
 USB = ("usb://VID:PID/SERIAL", "usbip://HOST:PORT/BUSID")
 VISA = (
     "visa://USB0::VID::PID::SERIAL::INSTR",
@@ -97,6 +98,11 @@ class Driver:
     def schemes(self) -> tuple[str, ...]:
         """The part before `://` of every resource that it opens."""
         return tuple(resource.partition("://")[0] for resource in self.resources)
+
+    @property
+    def networked(self) -> bool:
+        """Only a network reaches it."""
+        return set(self.schemes) <= {"http", "tcp", "socket"}
 
 
 def _mount(module: str, name: str) -> Callable[[Rig, Clock], Any]:
@@ -240,6 +246,7 @@ DRIVERS: dict[str, Driver] = {
             KEEPS_ITS_RATE,
             StopAxes("skywatcher"),
         ),
+        Driver("alpaca", "gimbal", HTTP, _rotator("alpaca", "Alpaca"), KEEPS_ITS_RATE, StopAxes("alpaca")),
         Driver("lx200", "gimbal", SERIAL, _rotator("lx200", "Lx200"), GOES_ON, StopAxes("lx200")),
         Driver("ioptron", "gimbal", SERIAL, _rotator("ioptron", "IOptron"), GOES_ON, StopAxes("ioptron")),
         Driver("flir_ptu", "gimbal", SERIAL, _rotator("flir_ptu", "FlirPtu"), KEEPS_ITS_RATE, StopAxes("flir_ptu")),

@@ -18,7 +18,6 @@ from controller.cli.fault import DOOR
 from controller.cli.rig import emulated_devices
 from controller.errors import BoresightError
 from hal.clock import NS, Clock
-from hal.drivers import SOCKETS
 from hal.rig import OPTIONAL, Rig, Terminal, load_rig
 
 if TYPE_CHECKING:
@@ -271,7 +270,8 @@ def _in_memory(rig_path: Path, wanted: list[str], world: World, devices: Devices
         device: SerialLine(
             world.timeline,
             getattr(devices, device),
-            UNPACED_BAUD if checked.driver(device).resources == SOCKETS else getattr(checked, device).baud,
+            UNPACED_BAUD if checked.driver(device).networked else getattr(checked, device).baud,
+            connects=checked.driver(device).networked,
         )
         for device in _on_lines(checked)
     }

@@ -1,4 +1,4 @@
-"""A byte stream over TCP, for devices that speak it themselves: `tcp://HOST:PORT`."""
+"""A byte stream over TCP, for devices that speak it themselves: `tcp://HOST:PORT`, `http://HOST:PORT/PATH`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class TcpWire(StreamWire):
 
     def __init__(self, resource: str, clock: Clock, name: str) -> None:
         super().__init__(resource, clock, name)
-        host, port = host_and_port(resource, name, "tcp://HOST:PORT")
+        host, port = host_and_port(resource, name, f"{resource.partition('://')[0]}://HOST:PORT")
         try:
             self._socket = socket.create_connection((host, port), CONNECT_TIMEOUT_S)
         except OSError as error:

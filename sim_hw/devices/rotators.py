@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from sim_hw.devices.alpaca import Alpaca
 from sim_hw.devices.easycomm import EasyComm
 from sim_hw.devices.easycomm_standard import EasyCommStandard
 from sim_hw.devices.flir_ptu import FlirPtu
@@ -20,6 +21,7 @@ from sim_hw.wires.contract import SerialDevice
 
 #: Called with Timeline, Mount, `rate_max_rad_s` and `acceleration_max_rad_s2`.
 ROTATORS: dict[str, Callable[..., SerialDevice]] = {
+    "alpaca": Alpaca,
     "easycomm": EasyComm,
     "easycomm2": partial(EasyCommStandard, level=2),
     "easycomm3": partial(EasyCommStandard, level=3),

@@ -12,6 +12,8 @@ from ideal_axes import IdealAxes
 from rotators import FAMILIES
 
 from controller.services.lockstep import Lockstep
+from hal.devices.alpaca.rates import ranges_of
+from hal.devices.alpaca.server import Server
 from hal.devices.indi.messages import Messages
 from hal.devices.pelco_d import ASK_PAN, STOP
 from hal.devices.skywatcher import Axis
@@ -53,7 +55,28 @@ ROTATOR_REPLIES = {
     "rot1prog": [b"W\3\7\2 ", b"1700000000: x\r\nW\3\7\2 "],
     "rot2prog": [b"W\3\7\2\5\2\3\x09\4\0\2 "],
 }
+
+
+def http(body: bytes, *headers: bytes) -> bytes:
+    """An answer with its length."""
+    return b"\r\n".join((b"HTTP/1.1 200 OK", b"Content-Length: %d" % len(body), *headers, b"", body))
+
+
+ALPACA_REPLIES = [
+    http(b'{"Value":[{"Minimum":0.0,"Maximum":3.5}],"ErrorNumber":0,"ErrorMessage":"","ClientTransactionID":7}'),
+    http(b'{"ErrorNumber":1025,"ErrorMessage":"no","ClientTransactionID":0}', b"Connection: close"),
+    http(b'{"Value":[],"ClientTransactionID":6}') + http(b'{"Value":[],"ClientTransactionID":7}'),
+    b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{"Value":\r\n3\r\n[]}\r\n0\r\n\r\n',
+    b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 400 Bad Request\r\n\r\nno such device",
+]
 ROTATOR_COMMANDS = {
+    "alpaca": [
+        b"PUT /api/v1/telescope/0/connected HTTP/1.1\r\nContent-Length: 14\r\n\r\nConnected=true",
+        b"GET /api/v1/telescope/0/axisrates?axis=0&ClientTransactionID=7 HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"PUT /api/v1/telescope/0/moveaxis HTTP/1.1\r\nContent-Length: 15\r\n\r\nAxis=1&Rate=0.5",
+        b"PUT /api/v1/telescope/0/slewtoaltazasync HTTP/1.1\r\nContent-Length: 22\r\n\r\nAzimuth=10&Altitude=20",
+        b"GET /management/v1/configureddevices HTTP/1.0\r\n\r\nGET / HTTP/1.1\r\nConnection: close\r\n\r\n",
+    ],
     "rotctld": [b"p\n+p\n", b"P 10.0 20.0\n", b"P 10\n 20\nS\n", b"+\\dump_state\n_\nM 8 50\nK\n"],
     "indi": [
         b"<getProperties version='1.7'/>",
@@ -123,6 +146,23 @@ def rotator_replies(family: str) -> Callable[[], Feed]:
     return made
 
 
+def alpaca_reply() -> Feed:
+    """A telescope's rates as an Alpaca server tells them, on a connection of its own each time."""
+    clock = Lockstep(Timeline())
+    wire = FedWire(clock)
+    server = Server(wire, clock, lambda: wire)
+
+    def feed(data: bytes) -> None:
+        wire.says, wire.waiting = data, b""
+        wire._pending.clear()
+        server._transaction, server._http._connection = 6, None
+        told = server.get("axisrates", "its rates", Axis=0)
+        if ranges_of(told) is None:
+            raise server.nonsense(told, "its rates")
+
+    return feed
+
+
 def emulated(family: str) -> Callable[[], Feed]:
     """An emulator of rotators.FAMILIES, for which a little time passes after each input."""
 
@@ -140,10 +180,11 @@ def emulated(family: str) -> Callable[[], Feed]:
     return made
 
 
-SLOW = {"skywatcher": 5, "flir_ptu": 5, "indi": 10}
+SLOW = {"skywatcher": 5, "flir_ptu": 5, "indi": 10, "alpaca": 5}
 
 ROTATORS = (
     Target("indi messages", lambda: lambda data: Messages().feed(data), [INDI_INFO, INDI_SETS + INDI_ANGLES[:40]]),
+    Target("alpaca replies", alpaca_reply, ALPACA_REPLIES, (HalError,), slow=SLOW["alpaca"]),
     *(
         Target(f"{name} replies", rotator_replies(name), seeds, (HalError,), slow=SLOW.get(name, 1))
         for name, seeds in ROTATOR_REPLIES.items()

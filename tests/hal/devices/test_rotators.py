@@ -34,7 +34,7 @@ class Bench:
         self.timeline = Timeline()
         self.axes = IdealAxes(self.timeline, azimuth_deg=180.0, elevation_deg=45.0)
         self.rotator = family.emulator(self.timeline, self.axes)
-        self.line = SerialLine(self.timeline, self.rotator, family.baud)
+        self.line = SerialLine(self.timeline, self.rotator, family.baud, connects=family.connects)
         self.clock = Lockstep(self.timeline)
         reach = Reach(self.line, self.line.hang_up, self.line.plug_in, self.rotator.conditions())
         self.faults = Faults(self.timeline, np.random.default_rng(1), {"gimbal": reach})

@@ -1,0 +1,200 @@
+"""A telescope behind an ASCOM Alpaca server, by ITelescopeV3.
+
+An alt-azimuth mount whose axes can be moved is tracked by rates (MoveAxis), at the speeds that it names (AxisRates);
+any other is sent to directions (SlewToAltAzAsync). Positive rates are taken to raise azimuth and altitude, which the
+standard leaves open: `boresight rig verify gimbal` shows it. Alpaca has no watchdog: a telescope whose client has gone
+keeps its rate, or goes on to where it was sent.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import partial
+
+from hal.clock import Clock
+from hal.devices.alpaca.rates import as_told, at_most, gaps_of, in_both, ranges_of
+from hal.devices.alpaca.server import NOT_IMPLEMENTED, PARKED, Server
+from hal.devices.rate_rotator import RateRotator
+from hal.devices.rotator import Rotator, Travel
+from hal.errors import DeviceError, HalError
+from hal.traits import GimbalCapabilities, Identity, Pair
+from hal.wires.opening import open_stream
+from hal.wires.stream import StreamWire
+
+AXES = AZIMUTH, ALTITUDE = 0, 1
+OPENING_TIMEOUT_S = 5.0  # of an answer while the server begins to talk to its telescope
+ALT_AZIMUTH = 0  # of AlignmentMode
+TURN_DEG = 360.0
+
+
+def stop_axes(wire: StreamWire, clock: Clock) -> None:
+    """Bring both axes to rest, knowing nothing of the telescope. Raises HalError unless it is acknowledged."""
+    _stop(Server(wire, clock), AXES)
+
+
+def _stop(server: Server, axes: Iterable[int]) -> None:
+    """End a slew, and the motion of `axes`: all of it, whatever is refused or lost. Raises the first error."""
+    errors: list[HalError] = []
+    acknowledged = False
+    orders: list[tuple[str, dict[str, object]]] = [("abortslew", {})]
+    orders += [("moveaxis", {"Axis": axis, "Rate": 0}) for axis in axes]
+    for member, parameters in orders:
+        try:
+            server.put(member, **parameters)
+            acknowledged = True
+        except DeviceError as error:
+            acknowledged |= error.code == PARKED  # so it stands
+            if error.code not in (NOT_IMPLEMENTED, PARKED):  # what cannot move so does not move so
+                errors.append(error)
+        except HalError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+    if not acknowledged:
+        raise DeviceError(f"{server.name}: the Alpaca server stops nothing of its telescope; use the motion cut-off.")
+
+
+class Alpaca(RateRotator):
+    """Opening it connects the server to its telescope, ends a parking and its own tracking, and brings it to rest.
+
+    Azimuth has no stops that Alpaca tells. Soft limits of less than a turn hold; else it is taken to turn for ever.
+    """
+
+    model = "Alpaca"
+    step_deg = 1.0 / 3600  # what the protocol does not tell
+    reach_deg = ((-TURN_DEG, TURN_DEG), (-90.0, 90.0))
+    leg_deg = 90.0  # sent there by hand it would go the other way round
+
+    def _begin(self) -> None:
+        self._server = Server(self._wire, self._clock, self._renewed)
+        patience_s, self._server.reply_timeout_s = self._server.reply_timeout_s, OPENING_TIMEOUT_S
+        self._server.put("connected", Connected="true")
+        if self._server.flag("atpark"):
+            self._server.put("unpark")
+        if self._server.flag("tracking"):
+            self._server.put("tracking", Tracking="false")
+        self._slews = self._server.flag("canslewaltazasync")
+        self._slewing = False
+        self._turns = self._alignment() == ALT_AZIMUTH and all(
+            self._server.flag("canmoveaxis", Axis=axis) for axis in AXES
+        )
+        self._ranges_deg_s = [self._axis_rates(axis) for axis in AXES] if self._turns else []
+        self._server.reply_timeout_s = patience_s
+
+    def _identify(self) -> Identity:
+        told = ("name", "description", "driverinfo", "driverversion")
+        version = self._server.number("interfaceversion", "its interfaceversion", 1, 100)
+        return {"model": self.model, "interface": round(version)} | {key: self._server.text(key) for key in told}
+
+    def set_rate(self, azimuth_rad_s: float, elevation_rad_s: float) -> None:
+        """As RateRotator's; as Rotator's, where its axes cannot be moved."""
+        turn = super().set_rate if self._turns else partial(Rotator.set_rate, self)
+        turn(azimuth_rad_s, elevation_rad_s)
+
+    def _read(self) -> tuple[float, float, int, int]:
+        azimuth_deg = self._server.number("azimuth", "its angles", -TURN_DEG, TURN_DEG)
+        altitude_deg = self._server.number("altitude", "its angles", -90.0, 90.0)
+        return self._shown(azimuth_deg), altitude_deg, self._server.asked_ns, 0
+
+    def _read_ns(self, asked_ns: int, line_bytes: int) -> int:
+        return asked_ns  # between the answers: half a round trip from either
+
+    def _shown(self, azimuth_deg: float) -> float:
+        """With its turn, where there are limits."""
+        if not self._limited:
+            return azimuth_deg % TURN_DEG
+        middle = (self._low_deg[AZIMUTH] + self._high_deg[AZIMUTH]) / 2
+        return middle + math.remainder(azimuth_deg - middle, TURN_DEG)
+
+    def _send_to(self, azimuth_deg: float, elevation_deg: float) -> None:
+        azimuth, elevation = (
+            min(high, max(low, angle))
+            for low, angle, high in zip(self._low_deg, (azimuth_deg, elevation_deg), self._high_deg, strict=True)
+        )
+        self._go(azimuth, elevation)
+
+    def _go(self, azimuth_deg: float, elevation_deg: float) -> None:
+        if not self._slews:
+            raise DeviceError(f"{self._name}: its telescope takes rates only; it cannot be sent to directions.")
+        if any(self._rates):
+            self._turn(0.0, 0.0)
+        self._slewing = True
+        azimuth = round(azimuth_deg, 6) % TURN_DEG
+        self._server.put("slewtoaltazasync", Azimuth=f"{azimuth:.6f}", Altitude=f"{elevation_deg:.6f}")
+
+    def _turn(self, azimuth_rad_s: float, elevation_rad_s: float) -> None:
+        if self._slewing:
+            self._server.put("abortslew")
+            self._slewing = False
+        for axis, rate_rad_s in enumerate((azimuth_rad_s, elevation_rad_s)):
+            rate = as_told(self._speeds_deg_s, math.degrees(rate_rad_s))
+            self._server.put("moveaxis", Axis=axis, Rate=rate)
+
+    def _halt(self) -> None:
+        self._slewing = False
+        _stop(self._server, AXES if self._turns else ())
+
+    def _inside(self, rate_rad_s: float, angle_rad: float, ends: tuple[float, float]) -> float:
+        """A speed that it has, so slow that it stops before the end of its travel."""
+        rate = super()._inside(self.capabilities.possible(rate_rad_s), angle_rad, ends)
+        speed = math.radians(at_most(self._speeds_deg_s, math.degrees(abs(rate))))
+        return math.copysign(speed, rate)
+
+    def _soft(self, travel_deg: Travel) -> tuple[Pair, Pair]:
+        low, high = super()._soft(travel_deg)
+        self._limited = high[AZIMUTH] - low[AZIMUTH] < TURN_DEG
+        if self._limited:
+            return low, high
+        return (-math.inf, low[ALTITUDE]), (math.inf, high[ALTITUDE])
+
+    def _able(self, rate_max_rad_s: float, acceleration_max_rad_s2: float, latency_s: float) -> GimbalCapabilities:
+        highest = math.degrees(rate_max_rad_s)
+        self._speeds_deg_s = in_both(self._ranges_deg_s[0], self._ranges_deg_s[1], highest) if self._turns else []
+        self._turns = bool(self._speeds_deg_s)
+        if not (self._turns or self._slews):
+            raise DeviceError(
+                f"{self._name}: its telescope can neither be sent to directions nor turned by rates up to "
+                f"{highest:g} deg/s; choose a telescope that can, or raise rate_max_deg_s."
+            )
+        able = super()._able(rate_max_rad_s, acceleration_max_rad_s2, latency_s)
+        able = replace(
+            able,
+            takes=frozenset(("rate", "position") if self._slews else ("rate",)),
+            travel_rad=able.travel_rad if self._limited else None,
+        )
+        if not self._turns:
+            return replace(able, rates_rad_s=(rate_max_rad_s,))
+        rates = [(math.radians(low), math.radians(high)) for low, high in self._speeds_deg_s]
+        steps = all(low == high for low, high in rates)
+        return replace(
+            able,
+            rate_max_rad_s=rates[-1][1],
+            rates_rad_s=tuple(high for _, high in rates) if steps else (),
+            rate_gaps_rad_s=() if steps else tuple(gaps_of(rates)),
+            rate_resolution_rad_s=0.0,
+        )
+
+    def _alignment(self) -> int | None:
+        """Of AlignmentMode; None where it does not say."""
+        try:
+            return round(self._server.number("alignmentmode", "its alignment mode", 0, 2))
+        except DeviceError as error:
+            if error.code != NOT_IMPLEMENTED:
+                raise
+            return None
+
+    def _axis_rates(self, axis: int) -> list[Pair]:
+        told = self._server.get("axisrates", "the rates of its axes", Axis=axis)
+        ranges = ranges_of(told)
+        if ranges is None:
+            raise self._server.nonsense(told, "the rates of its axes")
+        return ranges
+
+    def _renewed(self) -> StreamWire:
+        """A new connection for the one that ended."""
+        resource = self._wire.resource
+        self._wire.close()
+        self._wire = open_stream(resource, self._clock, self._name)
+        return self._wire
