@@ -93,7 +93,8 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
         failures = [report.longreprtext.rstrip() for report in reports if report.failed]
         if play == PLAYS_MAX or not kept_s or not failures or "pytest-timeout" in failures[0]:
             break  # what hung once has no alarm left to end it again
-        why = failures[0].rpartition("\n")[2]
+        lines = failures[0].splitlines()
+        why = next((line for line in reversed(lines) if line.startswith("E ")), lines[-1])
         item.user_properties.append((PLAYED_AGAIN, f"{item.nodeid}: stood still for {kept_s:.2f} s; {why}"))
         item.session._setupstate.teardown_exact(None)
         item._initrequest()  # type: ignore[attr-defined]
