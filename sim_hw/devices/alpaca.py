@@ -58,7 +58,7 @@ class Telescope:
 
     def __init__(
         self, timeline: Timeline, mount: Mount, *, rate_max_rad_s: float, acceleration_max_rad_s2: float,
-        rates_deg_s: Sequence[tuple[float, float]] = (), alignment: int = 0,
+        rates_deg_s: Sequence[tuple[float, float]] = (), alignment: int = 0, signs: tuple[int, int] = (1, 1),
     ) -> None:  # fmt: skip
         self._encoders = Encoders(mount)
         self.conditions = self._encoders.conditions
@@ -70,7 +70,7 @@ class Telescope:
             for axis in AXES
         ]  # fmt: skip
         self.rates_deg_s = tuple(rates_deg_s) or ((0.0, math.degrees(rate_max_rad_s)),)
-        self.alignment = alignment
+        self.alignment, self._signs = alignment, signs
         self.connected = self.tracking = self.parked = False
         self.park_deg = (0.0, 0.0)
         self._going = False  # to where it was sent
@@ -119,7 +119,7 @@ class Telescope:
             raise Refused(INVALID_VALUE)
         if self._going:
             raise Refused(INVALID_OPERATION)
-        drive.turn(math.radians(rate_deg_s))
+        drive.turn(self._signs[axis] * math.radians(rate_deg_s))
 
     def abort(self) -> None:
         """Stand still. Raises Refused."""
