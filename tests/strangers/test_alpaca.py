@@ -152,7 +152,8 @@ def simulators(package: Package, tmp_path_factory: pytest.TempPathFactory) -> It
     telescopes = config["devices"]["telescope"]
     telescopes[0]["slew_rate"] = 3.0  # so slow that a long slew lasts until it is stopped
     telescopes[1] = deepcopy(telescopes[0]) | {
-        "name": "At the South Pole", "alignmentmode": 0, "sitelatitude": -90.0, "declination": -45.0,
+        "name": "At the South Pole", "interfaceversion": 4, "alignmentmode": 0,
+        "sitelatitude": -90.0, "declination": -45.0,
     }  # fmt: skip
     config["devices"] = {"telescope": telescopes}
     (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")

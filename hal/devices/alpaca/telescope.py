@@ -1,4 +1,4 @@
-"""A telescope behind an ASCOM Alpaca server, by ITelescopeV3.
+"""A telescope behind an ASCOM Alpaca server, by ITelescopeV3, or V4, which tells both angles in one answer.
 
 An alt-azimuth mount whose axes can be moved is tracked by rates (MoveAxis), at the speeds that it names (AxisRates);
 any other is sent to directions (SlewToAltAzAsync). Positive rates are taken to raise azimuth and altitude, but for the
@@ -14,9 +14,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from hal.clock import Clock
+from hal.clock import Clock, Deadline
 from hal.devices.alpaca.rates import as_told, at_most, gaps_of, in_both, ranges_of
-from hal.devices.alpaca.server import NOT_IMPLEMENTED, PARKED, Server
+from hal.devices.alpaca.server import NOT_IMPLEMENTED, PARKED, Server, state_of
 from hal.devices.alpaca.ways import Way
 from hal.devices.rate_rotator import RateRotator
 from hal.devices.rotator import Rotator, Travel
@@ -28,6 +28,8 @@ from hal.wires.stream import StreamWire
 AXES = AZIMUTH, ALTITUDE = 0, 1
 NAMES = "azimuth", "elevation"  # in the rig file
 OPENING_TIMEOUT_S = 5.0  # of an answer while the server begins to talk to its telescope
+WITH_STATE = 4  # InterfaceVersion
+STOPPING_S = 2.0
 ALT_AZIMUTH = 0  # of AlignmentMode
 TURN_DEG = 360.0
 
@@ -38,12 +40,18 @@ def stop_axes(wire: StreamWire, clock: Clock) -> None:
 
 
 def _stop(server: Server, axes: Iterable[int]) -> None:
-    """End a slew, and the motion of `axes`: all of it, whatever is refused or lost. Raises the first error."""
+    """End a slew, and the motion of `axes`: all of it, whatever is refused or lost. Raises the first error.
+
+    A server that cannot be reached is not tried for ever: whoever stops has more to do.
+    """
     errors: list[HalError] = []
+    deadline = Deadline(server.clock, STOPPING_S)
     acknowledged = False
     orders: list[tuple[str, dict[str, object]]] = [("abortslew", {})]
     orders += [("moveaxis", {"Axis": axis, "Rate": 0}) for axis in axes]
     for member, parameters in orders:
+        if errors and deadline.expired:
+            break
         try:
             server.put(member, **parameters)
             acknowledged = True
@@ -83,6 +91,7 @@ class Alpaca(RateRotator):
             self._server.put("unpark")
         if self._server.flag("tracking"):
             self._server.put("tracking", Tracking="false")
+        self._interface = round(self._server.number("interfaceversion", "its interfaceversion", 1, 100))
         self._slews = self._server.flag("canslewaltazasync")
         self._slewing = False
         self._turns = self._alignment() == ALT_AZIMUTH and all(
@@ -93,8 +102,7 @@ class Alpaca(RateRotator):
 
     def _identify(self) -> Identity:
         told = ("name", "description", "driverinfo", "driverversion")
-        version = self._server.number("interfaceversion", "its interfaceversion", 1, 100)
-        return {"model": self.model, "interface": round(version)} | {key: self._server.text(key) for key in told}
+        return {"model": self.model, "interface": self._interface} | {key: self._server.text(key) for key in told}
 
     def set_rate(self, azimuth_rad_s: float, elevation_rad_s: float) -> None:
         """As RateRotator's; as Rotator's, where its axes cannot be moved."""
@@ -115,12 +123,18 @@ class Alpaca(RateRotator):
         return here
 
     def _read(self) -> tuple[float, float, int, int]:
-        azimuth_deg = self._server.number("azimuth", "its angles", -TURN_DEG, TURN_DEG)
-        altitude_deg = self._server.number("altitude", "its angles", -90.0, 90.0)
-        return self._shown(azimuth_deg), altitude_deg, self._server.asked_ns, 0
+        server = self._server
+        if self._interface >= WITH_STATE:
+            state = state_of(server.get("devicestate", "its angles"))
+            azimuth_deg = server.as_number(state.get("Azimuth"), "its angles", -TURN_DEG, TURN_DEG)
+            altitude_deg = server.as_number(state.get("Altitude"), "its angles", -90.0, 90.0)
+            return self._shown(azimuth_deg), altitude_deg, (server.asked_ns + self._clock.now_ns()) // 2, 0
+        azimuth_deg = server.number("azimuth", "its angles", -TURN_DEG, TURN_DEG)
+        altitude_deg = server.number("altitude", "its angles", -90.0, 90.0)
+        return self._shown(azimuth_deg), altitude_deg, server.asked_ns, 0  # between the answers
 
     def _read_ns(self, asked_ns: int, line_bytes: int) -> int:
-        return asked_ns  # between the answers: half a round trip from either
+        return asked_ns
 
     def _shown(self, azimuth_deg: float) -> float:
         """With its turn, where there are limits."""

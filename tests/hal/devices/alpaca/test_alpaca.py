@@ -42,6 +42,25 @@ def test_these_bytes_go_to_the_server(bench: Bench) -> None:
     assert sent[2:] == [put % (len(form), form) for form in forms]
 
 
+def test_a_telescope_of_the_fourth_interface_is_asked_once_for_both_angles(make: Callable[..., Bench]) -> None:
+    bench = make(interface=4)
+    telescope = bench.open()
+    bench.asked.clear()
+    before_ns = bench.timeline.now_ns
+    here = telescope.position()
+    assert bench.asked == ["GET devicestate"]
+    assert (here.azimuth_rad, here.elevation_rad) == pytest.approx((180 * DEG, 45 * DEG))
+    assert here.t_ns == (before_ns + bench.timeline.now_ns) // 2
+    for wrong in (
+        b'{"Value": {}}',
+        b'{"Value": [{"Name": "Altitude", "Value": 1.0}, 7]}',
+        b'{"Value": [{"Name": [], "Value": 1}]}',
+    ):
+        bench.answering(wrong)
+        with pytest.raises(ProtocolError, match="instead of its angles"):
+            telescope.position()
+
+
 def test_opening_connects_unparks_ends_tracking_and_stops(bench: Bench) -> None:
     bench.telescope.parked = bench.telescope.tracking = True
     telescope = bench.open()
@@ -323,6 +342,28 @@ def test_an_order_that_is_not_answered_is_not_sent_twice_and_one_on_a_dead_conne
     bench.line.plug_in()
     telescope.go_to(190 * DEG, 50 * DEG)
     assert bench.orders() == ["PUT slewtoaltazasync Azimuth=190.000000&Altitude=50.000000"]
+
+
+def test_every_order_of_a_stop_is_sent_when_no_answer_comes_and_a_host_that_is_gone_is_tried_once(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    telescope = bench.open()
+    bench.orders()
+    bench.line.fault = lambda data, put: None
+    with pytest.raises(WireTimeout):
+        telescope.stop()
+    assert bench.orders() == ["PUT abortslew", "PUT moveaxis Axis=0&Rate=0", "PUT moveaxis Axis=1&Rate=0"]
+    tried: list[int] = []
+
+    def unreachable(*_: object, **__: object) -> Any:
+        tried.append(bench.timeline.now_ns)
+        bench.wait(2.0)  # as long as the kernel knocks
+        raise ResourceError("gimbal: nobody answers there.")
+
+    monkeypatch.setattr("hal.devices.alpaca.telescope.open_stream", unreachable)
+    with pytest.raises(WireError, match="nobody answers there"):
+        telescope.stop()
+    assert len(tried) == 1
 
 
 def test_a_server_that_is_gone_is_an_error_of_the_wire(bench: Bench) -> None:
