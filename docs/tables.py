@@ -48,6 +48,7 @@ RIG_KEYS = {
     "gimbal.command_latency_s": "last byte of a rate command to motion; the loops predict ahead by it",
     "gimbal.park_azimuth_deg": "where it stows, from north through east",
     "gimbal.park_elevation_deg": "where it stows",
+    "gimbal.reversed_axes": "of a telescope behind Alpaca: those whose positive rates lower the angle",
     "gimbal.position_step_deg": "of a rotator behind rotctld, which does not tell it",
     "gimbal.azimuth_min_deg": "soft limit of a rotator, inside its stops",
     "gimbal.azimuth_max_deg": "soft limit of a rotator, inside its stops",
@@ -247,6 +248,8 @@ def _allowed(section: str, key: str, field: Any) -> str:
         return ", ".join(f"`{name}`" for name in drivers_of(section))
     if key == "reads_back":
         return "list of " + ", ".join(f"`{name}`" for name in READ_BACKS) + ", as the driver reads them"
+    if key == "reversed_axes":
+        return "list of `azimuth`, `elevation`"
     if (section, key) == ("aircraft", "resource"):
         return ", ".join(f"`{r}`" for r in AIRCRAFT_FEEDS)
     if key == "resource":

@@ -246,7 +246,9 @@ DRIVERS: dict[str, Driver] = {
             KEEPS_ITS_RATE,
             StopAxes("skywatcher"),
         ),
-        Driver("alpaca", "gimbal", HTTP, _rotator("alpaca", "Alpaca"), KEEPS_ITS_RATE, StopAxes("alpaca")),
+        Driver(
+            "alpaca", "gimbal", HTTP, _rotator("alpaca", "Alpaca", "reversed_axes"), KEEPS_ITS_RATE, StopAxes("alpaca")
+        ),
         Driver("lx200", "gimbal", SERIAL, _rotator("lx200", "Lx200"), GOES_ON, StopAxes("lx200")),
         Driver("ioptron", "gimbal", SERIAL, _rotator("ioptron", "IOptron"), GOES_ON, StopAxes("ioptron")),
         Driver("flir_ptu", "gimbal", SERIAL, _rotator("flir_ptu", "FlirPtu"), KEEPS_ITS_RATE, StopAxes("flir_ptu")),

@@ -1,4 +1,4 @@
-"""An ASCOM Alpaca server with one alt-azimuth telescope, ITelescopeV3.
+"""An ASCOM Alpaca server with one alt-azimuth telescope, ITelescopeV3 (or V4, as far as its state goes).
 
 Sources: ASCOM Initiative, "Alpaca API Reference" (paths, transactions, statuses), and its description of ITelescopeV3
 (members, which error when). It refuses what it may: a slew while it is moved by rates or tracks, rates that it has not
@@ -39,9 +39,9 @@ SAID: Final = {
     "description": "An alt-azimuth mount",
     "driverinfo": "Boresight, sim_hw",
     "driverversion": "1.0",
-    "interfaceversion": 3,
     "supportedactions": [],
 }
+WITH_STATE = 4  # InterfaceVersion
 LARGEST_NUMBER = 0xFFFF_FFFF
 DEGREES_TURN = 360.0
 _MEMBER = re.compile(r"/api/v1/telescope/(\d+)/([a-z]+)")
@@ -58,7 +58,8 @@ class Telescope:
 
     def __init__(
         self, timeline: Timeline, mount: Mount, *, rate_max_rad_s: float, acceleration_max_rad_s2: float,
-        rates_deg_s: Sequence[tuple[float, float]] = (), alignment: int = 0,
+        rates_deg_s: Sequence[tuple[float, float]] = (), alignment: int = 0, signs: tuple[int, int] = (1, 1),
+        interface: int = 3,
     ) -> None:  # fmt: skip
         self._encoders = Encoders(mount)
         self.conditions = self._encoders.conditions
@@ -70,7 +71,7 @@ class Telescope:
             for axis in AXES
         ]  # fmt: skip
         self.rates_deg_s = tuple(rates_deg_s) or ((0.0, math.degrees(rate_max_rad_s)),)
-        self.alignment = alignment
+        self.alignment, self.interface, self._signs = alignment, interface, signs
         self.connected = self.tracking = self.parked = False
         self.park_deg = (0.0, 0.0)
         self._going = False  # to where it was sent
@@ -119,7 +120,7 @@ class Telescope:
             raise Refused(INVALID_VALUE)
         if self._going:
             raise Refused(INVALID_OPERATION)
-        drive.turn(math.radians(rate_deg_s))
+        drive.turn(self._signs[axis] * math.radians(rate_deg_s))
 
     def abort(self) -> None:
         """Stand still. Raises Refused."""
@@ -171,6 +172,7 @@ class Alpaca(HttpDevice):
             "slewing": lambda told: telescope.slewing,
             "tracking": lambda told: telescope.tracking,
             "axisrates": self._axis_rates,
+            "devicestate": self._state,
             "canmoveaxis": lambda told: self._axis(told, "axis") in AXES,
         }
         self._does: dict[str, Callable[[Told], None]] = {
@@ -229,6 +231,8 @@ class Alpaca(HttpDevice):
             return SAID[member]
         if member == "connected":
             return self.telescope.connected
+        if member == "interfaceversion":
+            return self.telescope.interface
         self._need_connection()
         if member in ABILITIES:
             return ABILITIES[member]
@@ -260,6 +264,13 @@ class Alpaca(HttpDevice):
         if axis not in (0, 1, 2):
             raise Refused(INVALID_VALUE)
         return int(axis)
+
+    def _state(self, told: Told) -> object:
+        """What ITelescopeV4 tells at once, as far as this one has it."""
+        if self.telescope.interface < WITH_STATE:
+            raise Refused(NOT_IMPLEMENTED)
+        names = ("Altitude", "AtPark", "Azimuth", "Declination", "RightAscension", "Slewing", "Tracking")
+        return [{"Name": name, "Value": self._reads[name.lower()](told)} for name in names]
 
     def _axis_rates(self, told: Told) -> object:
         if self._axis(told, "axis") not in AXES:

@@ -111,13 +111,13 @@ def test_the_elements_of_the_pass_are_said_at_once_and_again_and_after_a_restart
     first = Run(memory)
     assert first.port.orders == []
     first.tell("station.track", PASS)
-    said = PassOrder(10**12, "ISS", "1 25544U", "2 25544", 1, 2 * 10**18)
+    said, later = (PassOrder(t, "ISS", "1 25544U", "2 25544", 1, 2 * 10**18) for t in (10**12, 10**12 + 50 * 10**9))
     assert first.port.orders == [said]
     first.station.cycle()
     assert first.port.orders == [said]
     first.clock.t_ns += 50 * 10**9  # each file of a recording has it
     first.station.cycle()
-    assert first.port.orders == [said, said]
+    assert first.port.orders == [said, later]
     assert Run(memory).port.orders == [said]
     first.tell("station.park")
     first.clock.t_ns += 50 * 10**9

@@ -152,7 +152,8 @@ def simulators(package: Package, tmp_path_factory: pytest.TempPathFactory) -> It
     telescopes = config["devices"]["telescope"]
     telescopes[0]["slew_rate"] = 3.0  # so slow that a long slew lasts until it is stopped
     telescopes[1] = deepcopy(telescopes[0]) | {
-        "name": "At the South Pole", "alignmentmode": 0, "sitelatitude": -90.0, "declination": -45.0,
+        "name": "At the South Pole", "interfaceversion": 4, "alignmentmode": 0,
+        "sitelatitude": -90.0, "declination": -45.0,
     }  # fmt: skip
     config["devices"] = {"telescope": telescopes}
     (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
@@ -179,8 +180,9 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(telescope, "OPENING_TIMEOUT_S", 30.0)
 
 
-def opened(resource: str) -> Alpaca:
-    return Alpaca(resource, 0, CLOCK, command_latency_s=0.2, rate_max_rad_s=12 * DEG, acceleration_max_rad_s2=90 * DEG)
+def opened(resource: str, **more: Any) -> Alpaca:
+    limits = {"rate_max_rad_s": 12 * DEG, "acceleration_max_rad_s2": 90 * DEG, "command_latency_s": 0.2}
+    return Alpaca(resource, 0, CLOCK, **limits, **more)
 
 
 def stands(mount: Alpaca) -> bool:
@@ -230,7 +232,7 @@ def test_our_driver_tells_what_somebody_else_s_telescope_refuses(simulators: str
 
 
 def test_our_driver_turns_somebody_else_s_axes_by_rates_that_it_names(simulators: str) -> None:
-    mount = opened(simulators + "1")
+    mount = opened(simulators + "1", reversed_axes=["elevation"])
     able = mount.capabilities
     assert (able.best, math.degrees(able.rate_max_rad_s)) == ("rate", pytest.approx(10.0))
     start = mount.position()
@@ -241,8 +243,17 @@ def test_our_driver_turns_somebody_else_s_axes_by_rates_that_it_names(simulators
         return math.remainder(getattr(mount.position(), axis) - getattr(start, axis), math.tau)
 
     assert until(lambda: turned("azimuth_rad") > 1 * DEG)
-    assert until(lambda: turned("elevation_rad") > 1 * DEG)  # upside down
+    assert until(lambda: turned("elevation_rad") < -1 * DEG)
     mount.stop()
+    assert until(lambda: stands(mount))
+    mount.close()
+
+
+def test_our_driver_stops_somebody_else_s_axis_that_turns_the_other_way(simulators: str) -> None:
+    mount = opened(simulators + "1")
+    mount.set_rate(1 * DEG, 1 * DEG)
+    with pytest.raises(DeviceError, match="its elevation turns the other way than it was told, so it was stopped"):
+        until(lambda: mount.position() is None)
     assert until(lambda: stands(mount))
     mount.close()
 

@@ -13,7 +13,7 @@ from rotators import FAMILIES
 
 from controller.services.lockstep import Lockstep
 from hal.devices.alpaca.rates import ranges_of
-from hal.devices.alpaca.server import Server
+from hal.devices.alpaca.server import Server, state_of
 from hal.devices.indi.messages import Messages
 from hal.devices.pelco_d import ASK_PAN, STOP
 from hal.devices.skywatcher import Axis
@@ -64,6 +64,7 @@ def http(body: bytes, *headers: bytes) -> bytes:
 
 ALPACA_REPLIES = [
     http(b'{"Value":[{"Minimum":0.0,"Maximum":3.5}],"ErrorNumber":0,"ErrorMessage":"","ClientTransactionID":7}'),
+    http(b'{"Value":[{"Name":"Azimuth","Value":180.25},{"Name":"Slewing","Value":true}],"ClientTransactionID":7}'),
     http(b'{"ErrorNumber":1025,"ErrorMessage":"no","ClientTransactionID":0}', b"Connection: close"),
     http(b'{"Value":[],"ClientTransactionID":6}') + http(b'{"Value":[],"ClientTransactionID":7}'),
     b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{"Value":\r\n3\r\n[]}\r\n0\r\n\r\n',
@@ -157,6 +158,7 @@ def alpaca_reply() -> Feed:
         wire._pending.clear()
         server._transaction, server._http._connection = 6, None
         told = server.get("axisrates", "its rates", Axis=0)
+        server.as_number(state_of(told).get("Azimuth", 0), "its azimuth", 0, 360)
         if ranges_of(told) is None:
             raise server.nonsense(told, "its rates")
 

@@ -55,13 +55,17 @@ class Server:
                 f"[{wire.name}] resource."
             )
         self.asked_ns = 0  # when the latest question went out
-        self.name, self._clock = wire.name, clock
+        self.name, self.clock = wire.name, clock
         self._http = Http(wire, clock, renew)
         self._transaction = 0
 
     def number(self, member: str, wanted: str, lowest: float, highest: float) -> float:
         """A number inside its range. Raises WireError, ProtocolError, DeviceError, as all that asks."""
-        value = as_number(told := self.get(member, wanted))
+        return self.as_number(self.get(member, wanted), wanted, lowest, highest)
+
+    def as_number(self, told: object, wanted: str, lowest: float, highest: float) -> float:
+        """The same of what was told already. Raises ProtocolError."""
+        value = as_number(told)
         if value is None or not lowest <= value <= highest:
             raise self.nonsense(told, wanted)
         return value
@@ -92,8 +96,8 @@ class Server:
 
     def _exchange(self, method: str, member: str, wanted: str, parameters: dict[str, object]) -> dict[str, Any]:
         mine = self._transaction = self._transaction % LAST_TRANSACTION + 1
-        deadline = Deadline(self._clock, self.reply_timeout_s)
-        self.asked_ns = self._clock.now_ns()
+        deadline = Deadline(self.clock, self.reply_timeout_s)
+        self.asked_ns = self.clock.now_ns()
         status, body = self._http.ask(self._request(method, member, mine, parameters), deadline, wanted)
         while True:
             if status != 200:
@@ -153,6 +157,12 @@ def as_number(told: object) -> float | None:
     except OverflowError:
         return None
     return value if math.isfinite(value) else None
+
+
+def state_of(told: object) -> dict[str, object]:
+    """The values of the member DeviceState by their names; what is none of them is left out."""
+    rows = [row for row in told if isinstance(row, dict)] if isinstance(told, list) else []
+    return {row["Name"]: row.get("Value") for row in rows if isinstance(row.get("Name"), str)}
 
 
 def _quoted(words: object) -> str:

@@ -4,96 +4,21 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ideal_axes import IdealAxes
+from alpaca_bench import Bench
 from rotators import LIMITS
 
-from controller.services.lockstep import Lockstep
 from hal.devices.alpaca import Alpaca, stop_axes
 from hal.devices.alpaca.rates import as_told, at_most, gaps_of, in_both, ranges_of
 from hal.errors import DeviceError, HalError, ProtocolError, ResourceError, WireError, WireTimeout
 from hal.wires import wirelog
 from hal.wires.opening import open_stream
 from sim_hw.devices import alpaca as emulated
-from sim_hw.timeline import NS, Timeline
-from sim_hw.wires.line import SerialLine
-from sim_hw.wires.memory_serial import serving
 
 DEG = math.radians(1.0)
-
-
-class Bench:
-    def __init__(self, **telescope: Any) -> None:
-        self.timeline = Timeline()
-        self.axes = IdealAxes(self.timeline, azimuth_deg=180.0, elevation_deg=45.0)
-        self.server = emulated.Alpaca(self.timeline, self.axes, **LIMITS, **telescope)
-        self.telescope = self.server.telescope
-        self.line = SerialLine(self.timeline, self.server, 1_000_000, connects=True)
-        self.clock = Lockstep(self.timeline)
-        self.asked: list[str] = []  # method, member and form of what reached the server
-        respond = self.server.respond
-
-        def noted(request: Any) -> Any:
-            form = "&".join(f"{k}={v}" for k, v in request.form.items() if not k.startswith("Client"))
-            self.asked.append(f"{request.method} {request.path.rpartition('/')[2]} {form}".strip())
-            return respond(request)
-
-        self.server.respond = noted  # type: ignore[method-assign]
-
-    def open(self, **more: Any) -> Alpaca:
-        return Alpaca("simhw://telescope", 0, self.clock, command_latency_s=0.05, **(LIMITS | more))
-
-    def wait(self, seconds: float) -> None:
-        self.clock.sleep_until(self.timeline.now_ns + round(seconds * NS))
-
-    @property
-    def deg(self) -> list[float]:
-        return [math.degrees(angle) for angle in self.axes.encoder_rad()]
-
-    @property
-    def rates_deg_s(self) -> list[float]:
-        return [math.degrees(rate) for rate in self.axes.rate]
-
-    def orders(self) -> list[str]:
-        """What was told since the last time."""
-        told, self.asked = [one for one in self.asked if one.startswith("PUT")], []
-        return told
-
-    def answering(self, body: bytes, status: bytes = b"200 OK") -> None:
-        """Whatever is asked, this is the answer."""
-        head = b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n" % (status, len(body))
-        self.line.spoil = lambda data: head + body
-
-    def refusing(self, error: object, member: str = "", words: str = "no") -> None:
-        """`member` is refused, or everything."""
-        answer = {"ErrorNumber": error, "ErrorMessage": words, "ClientTransactionID": 0}
-        body = json.dumps(answer).encode()
-        head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body)
-        self.line.spoil = lambda data: head + body if member in self.asked[-1] else data
-
-
-@pytest.fixture
-def make() -> Iterator[Callable[..., Bench]]:
-    stack = []
-
-    def made(**telescope: Any) -> Bench:
-        bench = Bench(**telescope)
-        serves = serving({"telescope": bench.line}, bench.clock)
-        serves.__enter__()
-        stack.append(serves)
-        return bench
-
-    yield made
-    for serves in stack:
-        serves.__exit__(None, None, None)
-
-
-@pytest.fixture
-def bench(make: Callable[..., Bench]) -> Bench:
-    return make()
 
 
 def test_these_bytes_go_to_the_server(bench: Bench) -> None:
@@ -115,6 +40,25 @@ def test_these_bytes_go_to_the_server(bench: Bench) -> None:
         b"Axis=1&Rate=-0.25&ClientID=1&ClientTransactionID=10",
     ]
     assert sent[2:] == [put % (len(form), form) for form in forms]
+
+
+def test_a_telescope_of_the_fourth_interface_is_asked_once_for_both_angles(make: Callable[..., Bench]) -> None:
+    bench = make(interface=4)
+    telescope = bench.open()
+    bench.asked.clear()
+    before_ns = bench.timeline.now_ns
+    here = telescope.position()
+    assert bench.asked == ["GET devicestate"]
+    assert (here.azimuth_rad, here.elevation_rad) == pytest.approx((180 * DEG, 45 * DEG))
+    assert here.t_ns == (before_ns + bench.timeline.now_ns) // 2
+    for wrong in (
+        b'{"Value": {}}',
+        b'{"Value": [{"Name": "Altitude", "Value": 1.0}, 7]}',
+        b'{"Value": [{"Name": [], "Value": 1}]}',
+    ):
+        bench.answering(wrong)
+        with pytest.raises(ProtocolError, match="instead of its angles"):
+            telescope.position()
 
 
 def test_opening_connects_unparks_ends_tracking_and_stops(bench: Bench) -> None:
@@ -398,6 +342,28 @@ def test_an_order_that_is_not_answered_is_not_sent_twice_and_one_on_a_dead_conne
     bench.line.plug_in()
     telescope.go_to(190 * DEG, 50 * DEG)
     assert bench.orders() == ["PUT slewtoaltazasync Azimuth=190.000000&Altitude=50.000000"]
+
+
+def test_every_order_of_a_stop_is_sent_when_no_answer_comes_and_a_host_that_is_gone_is_tried_once(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    telescope = bench.open()
+    bench.orders()
+    bench.line.fault = lambda data, put: None
+    with pytest.raises(WireTimeout):
+        telescope.stop()
+    assert bench.orders() == ["PUT abortslew", "PUT moveaxis Axis=0&Rate=0", "PUT moveaxis Axis=1&Rate=0"]
+    tried: list[int] = []
+
+    def unreachable(*_: object, **__: object) -> Any:
+        tried.append(bench.timeline.now_ns)
+        bench.wait(2.0)  # as long as the kernel knocks
+        raise ResourceError("gimbal: nobody answers there.")
+
+    monkeypatch.setattr("hal.devices.alpaca.telescope.open_stream", unreachable)
+    with pytest.raises(WireError, match="nobody answers there"):
+        telescope.stop()
+    assert len(tried) == 1
 
 
 def test_a_server_that_is_gone_is_an_error_of_the_wire(bench: Bench) -> None:
