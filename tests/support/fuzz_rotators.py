@@ -108,6 +108,8 @@ def rotator_replies(family: str) -> Callable[[], Feed]:
             read = rotator._azimuth_deg
         if family == "pelco_d":
             read = partial(rotator._frames.ask, ASK_PAN)
+        if family == "indi":
+            rotator._low_deg, rotator._high_deg = rotator._soft(rotator.reach_deg)
         if family == "flir_ptu":
             rotator._steps_deg = [0.0129, 0.0129]
             read = partial(rotator._angle_deg, 0)
@@ -143,7 +145,9 @@ def emulated(family: str) -> Callable[[], Feed]:
 SLOW = {"skywatcher": 5, "flir_ptu": 5, "indi": 10}
 
 ROTATORS = (
-    Target("indi messages", lambda: lambda data: Messages().feed(data), [INDI_INFO, INDI_SETS + INDI_ANGLES[:40]]),
+    Target(
+        "indi messages", lambda: lambda data: Messages().feed(data), [INDI_INFO, INDI_SETS + INDI_ANGLES[:40]], slow=2
+    ),
     *(
         Target(f"{name} replies", rotator_replies(name), seeds, (HalError,), slow=SLOW.get(name, 1))
         for name, seeds in ROTATOR_REPLIES.items()
