@@ -63,6 +63,8 @@ GOES_ON = StoppedBy(
     cable=f"nothing: it goes to where it was sent and stops there; {CUT_OFF} before",
     host=f"nothing: it goes to where it was sent and stops there; {CUT_OFF} before",
 )
+_THERE_OR_ON = f"nothing: it goes to where it was sent and stops there, or follows the stars; {CUT_OFF}"
+GOES_ON_OR_FOLLOWS = StoppedBy(GOES_ON.process, _THERE_OR_ON, _THERE_OR_ON)
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +239,7 @@ DRIVERS: dict[str, Driver] = {
             GOES_ON,
             StopAxes("rotctld"),
         ),
-        Driver("indi", "gimbal", SOCKETS, _indi, GOES_ON, StopAxes("indi")),
+        Driver("indi", "gimbal", SOCKETS, _indi, GOES_ON_OR_FOLLOWS, StopAxes("indi")),
         Driver(
             "skywatcher",
             "gimbal",

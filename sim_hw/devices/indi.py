@@ -23,9 +23,9 @@ class Indi:
 
     def __init__(
         self, timeline: Timeline, mount: Mount, *, rate_max_rad_s: float, acceleration_max_rad_s2: float,
-        equatorial: bool = False,
+        equatorial: bool = False, follows: bool = False,
     ) -> None:  # fmt: skip
-        axes = IndiMount(timeline, mount, rate_max_rad_s, acceleration_max_rad_s2, equatorial)
+        axes = IndiMount(timeline, mount, rate_max_rad_s, acceleration_max_rad_s2, equatorial, follows)
         self.conditions = axes.conditions
         self._begin(timeline, IndiServer(timeline, axes))
 

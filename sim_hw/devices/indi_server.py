@@ -104,7 +104,8 @@ class IndiServer:
                 self._read(always=True)
             case "TELESCOPE_TRACK_STATE", word:
                 self._mount.track(word == "TRACK_ON")
-                each.state = "Busy" if word == "TRACK_ON" else "Idle"
+                each.switch("TRACK_ON" if self._mount.tracks else "TRACK_OFF")
+                each.state = "Busy" if self._mount.tracks else "Idle"
             case "TELESCOPE_PARK", word:
                 self._parked = word == "PARK"
                 if self._parked:
@@ -162,6 +163,11 @@ class IndiServer:
 
     def _read(self, always: bool = False) -> None:
         """Ask the telescope where it is, and tell what has changed."""
+        tracks = self._all["TELESCOPE_TRACK_STATE"]
+        if (tracks.values["TRACK_ON"] == "On") != self._mount.tracks:
+            tracks.switch("TRACK_ON" if self._mount.tracks else "TRACK_OFF")
+            tracks.state = "Busy" if self._mount.tracks else "Idle"
+            self._tell(tracks)
         each = self._all[self._mount.coordinates]
         before = each.values, each.state
         here = self._mount.angles()

@@ -14,7 +14,7 @@ from indi_server import Indi as Server
 from reactor_loop import Loop
 from rotators import FAMILIES, LIMITS
 
-from hal.clock import RealClock
+from hal.clock import NS, RealClock
 from hal.conformance import SUITES, Terms, run_suite
 from hal.devices import indi
 from hal.devices.indi.equatorial import horizontal_of, sidereal_deg
@@ -77,6 +77,20 @@ def test_our_client_connects_sends_and_stops_indis_telescope_simulator(server: S
     # Its declination there, by spherical trigonometry: sin d = sin h sin f + cos h cos f cos A.
     sine = math.sin(47 * DEG) * math.sin(48 * DEG) + math.cos(47 * DEG) * math.cos(48 * DEG) * math.cos(15 * DEG)
     assert float(server.get("EQUATORIAL_EOD_COORD.DEC")) == pytest.approx(math.degrees(math.asin(sine)), abs=HERE_DEG)
+    telescope.close()
+
+
+def test_the_simulator_that_follows_the_stars_once_it_is_there_stands_still_when_it_is_read(server: Server) -> None:
+    telescope, clock = opened(server), RealClock()
+    telescope.go_to(15 * DEG, 47 * DEG)
+    assert arrives(telescope, 15, 47)
+    assert wait_until(lambda: server.get("EQUATORIAL_EOD_COORD._STATE") == "Idle" and bool(telescope.position()), 60)
+    first = telescope.position()
+    clock.sleep_until(clock.now_ns() + 6 * NS)
+    last = telescope.position()
+    stars_deg = 6 * 15 / 3600
+    turned_deg = math.hypot(last.azimuth_rad - first.azimuth_rad, last.elevation_rad - first.elevation_rad) / DEG
+    assert turned_deg < stars_deg / 3
     telescope.close()
 
 

@@ -132,6 +132,8 @@ def rotator_replies(family: str) -> Callable[[], Feed]:
             read = rotator._azimuth_deg
         if family == "pelco_d":
             read = partial(rotator._frames.ask, ASK_PAN)
+        if family == "indi":
+            rotator._low_deg, rotator._high_deg = rotator._soft(rotator.reach_deg)
         if family == "flir_ptu":
             rotator._steps_deg = [0.0129, 0.0129]
             read = partial(rotator._angle_deg, 0)

@@ -1,12 +1,15 @@
 """The telescope of an INDI server as a gimbal.
 
-It is sent to directions with ON_COORD_SET = SLEW, after which it stands still, and stopped by TELESCOPE_ABORT_MOTION.
-A telescope with a HORIZONTAL_COORD that can be set is used in azimuth and elevation; any other in EQUATORIAL_EOD_COORD,
-turned with the station's place and our UTC, so the server's clock must be right, too. Its soft limits say where it may
-be sent; the way there is its own. TELESCOPE_MOTION has speeds without a unit, and axes that may be the polar ones: no
-rate is made of it.
+It is sent to directions with ON_COORD_SET = SLEW and stopped by TELESCOPE_ABORT_MOTION. A telescope with a
+HORIZONTAL_COORD that can be set is used in azimuth and elevation; any other in EQUATORIAL_EOD_COORD, turned with the
+station's place and our UTC, so the server's clock must be right, too. Its soft limits say where it may be sent; the way
+there is its own. TELESCOPE_MOTION has speeds without a unit, and axes that may be polar: no rate is made of it.
 
-Nothing stops it when this client falls silent: INDI has no heartbeat. It goes to where it was sent and stands there.
+A right ascension is a place of the sky, and is sent as it will be after the way there: each second that this is wrong
+costs 15 seconds of arc. Drivers of libindi follow the stars then, also after SLEW: each reading ends that.
+
+Nothing stops it when this client falls silent: INDI has no heartbeat. It goes to where it was sent and stands there, or
+follows the stars.
 """
 
 from __future__ import annotations
@@ -17,7 +20,14 @@ from typing import Any
 
 from hal.clock import Clock
 from hal.devices.indi.client import CONNECTION, INFO, Client, Vector, command
-from hal.devices.indi.equatorial import Direction, equatorial_of, horizontal_of, sidereal_deg
+from hal.devices.indi.equatorial import (
+    SIDEREAL_HOURS_S,
+    Direction,
+    apart_deg,
+    equatorial_of,
+    horizontal_of,
+    sidereal_deg,
+)
 from hal.devices.rotator import Rotator
 from hal.errors import DeviceError, ProtocolError
 from hal.traits import GimbalCapabilities, Identity
@@ -59,9 +69,9 @@ class Indi(Rotator):
     """
 
     model = "INDI telescope"
-    step_deg = 1.0 / 3600
+    step_deg = 0.01  # to which such mounts come, and come again
     reach_deg = (AZIMUTH_DEG, (0.0, 90.0))
-    leg_deg = 90.0  # turned by hand it is sent no further at once, since it would go the other way round
+    leg_deg = 30.0  # turned by hand it is sent no further at once: round the other way, or to where the sky has gone
 
     def __init__(self, *where: Any, site: Site | None = None, **limits: Any) -> None:
         self._site = site
@@ -113,6 +123,8 @@ class Indi(Rotator):
     def _read(self) -> tuple[float, float, int, int]:
         name = self._coordinates
         told = self._client.ask(self._device, name, "its angles")
+        if (tracks := self._client.known(self._device, TRACK)) and tracks.values.get("TRACK_ON") == "On":
+            self._client.shout(command(self._device, "Switch", TRACK, {"TRACK_OFF": "On"}))
         here = self._number(told, name, AXES[name][0]), self._number(told, name, AXES[name][1])
         connection = self._client.known(self._device, CONNECTION)
         if connection is None or connection.values.get("CONNECT") != "On":
@@ -129,7 +141,10 @@ class Indi(Rotator):
 
     def _able(self, rate_max_rad_s: float, acceleration_max_rad_s2: float, latency_s: float) -> GimbalCapabilities:
         able = super()._able(rate_max_rad_s, acceleration_max_rad_s2, latency_s)
-        return replace(able, travel_rad=None) if self._turns_freely else able
+        if self._turns_freely:
+            able = replace(able, travel_rad=None)
+        # A mount of polar axes keeps neither azimuth nor elevation on its way: by hand it can be turned, at no rate.
+        return replace(able, takes=frozenset({"position"}), rates_rad_s=()) if self._coordinates == EQUATORIAL else able
 
     def _shown_deg(self, azimuth_deg: float) -> float:
         """By the turn that is nearest to the middle of its travel."""
@@ -145,11 +160,19 @@ class Indi(Rotator):
     def _go(self, azimuth_deg: float, elevation_deg: float) -> None:
         to: Direction = azimuth_deg % 360.0, elevation_deg
         if self._coordinates == EQUATORIAL:
-            to = equatorial_of(to, self._latitude_deg, self._lst_deg())
+            to = self._when_it_is_there(equatorial_of(to, self._latitude_deg, self._lst_deg()))
         words = {axis: f"{value:.8f}" for axis, value in zip(AXES[self._coordinates], to, strict=True)}
         told = self._order("Number", self._coordinates, words)
         if told.state == "Idle":  # as libindi refuses, often without a word
             raise self._client.refused(self._device, self._coordinates)
+
+    def _when_it_is_there(self, to: Direction) -> Direction:
+        """The right ascension that a direction of now will have after the way there."""
+        told = self._client.ask(self._device, EQUATORIAL, "its angles")
+        here = self._number(told, EQUATORIAL, "RA"), self._number(told, EQUATORIAL, "DEC")
+        able = self.capabilities
+        way_s = able.command_latency_s + math.radians(apart_deg(here, to)) / able.rate_max_rad_s
+        return (to[0] + way_s * SIDEREAL_HOURS_S) % 24.0, to[1]
 
     def _halt(self) -> None:
         self._client.shout(_stop(self._device))

@@ -45,10 +45,10 @@ timestamp="2026-11-26T16:45:04">
 class Bench:
     """A server whose telescope stands at 180, 45 degrees, our driver on it, and whatever client comes beside it."""
 
-    def __init__(self, equatorial: bool) -> None:
+    def __init__(self, equatorial: bool, follows: bool = False) -> None:
         self.timeline = Timeline(UTC0_NS)
         self.axes = IdealAxes(self.timeline, azimuth_deg=180.0, elevation_deg=45.0)
-        self.server = Indi(self.timeline, self.axes, equatorial=equatorial, **LIMITS)
+        self.server = Indi(self.timeline, self.axes, equatorial=equatorial, follows=follows, **LIMITS)
         self.line = SerialLine(self.timeline, self.server, UNPACED_BAUD)
         self.clock = Lockstep(self.timeline, UTC0_NS)
         self.other = self.server.another()
@@ -76,8 +76,8 @@ class Bench:
         return math.degrees(azimuth), math.degrees(elevation)
 
 
-def bench_of(equatorial: bool) -> Iterator[Bench]:
-    bench = Bench(equatorial)
+def bench_of(equatorial: bool, follows: bool = False) -> Iterator[Bench]:
+    bench = Bench(equatorial, follows)
     with serving({"rotator": bench.line}, bench.clock):
         yield bench
 
@@ -97,6 +97,12 @@ def horizontal() -> Iterator[Bench]:
     yield from bench_of(False)
 
 
+@pytest.fixture(params=[False, True], ids=["horizontal", "equatorial"])
+def follower(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    """One that follows the stars once it is there, whatever it was told."""
+    yield from bench_of(request.param, follows=True)
+
+
 def test_the_emulator_writes_as_libindi_does() -> None:
     values = {"RA": "15.126568978692182199", "DEC": "90"}
     each = Property("Number", "EQUATORIAL_EOD_COORD", "Main Control", values)
@@ -114,16 +120,35 @@ def test_the_telescope_is_connected_named_and_read(bench: Bench) -> None:
 def test_a_telescope_of_right_ascension_does_what_the_trait_of_a_gimbal_says(equatorial: Bench) -> None:
     report = run_suite("gimbal", SUITES["gimbal"], equatorial.open, equatorial.clock, Terms(speed=1.0))
     assert [f"{f.sentence}: {f.detail}" for f in report.findings if f.verdict == "fail"] == []
+    assert {f.detail for f in report.findings if f.verdict == "skipped"} == {"it takes directions only"}
 
 
-def test_it_stands_still_where_it_was_sent_while_the_sky_turns(equatorial: Bench) -> None:
-    telescope = equatorial.open()
+def test_it_stands_still_where_it_was_sent_while_the_sky_turns(bench: Bench) -> None:
+    telescope = bench.open()
     telescope.go_to(200 * DEG, 60 * DEG)
-    equatorial.wait(10)
-    there = equatorial.deg
+    bench.wait(10)
+    there = bench.deg
+    assert there == pytest.approx((200, 60), abs=0.05)  # 5 s of way
+    telescope.go_to(200 * DEG, 60 * DEG)
+    bench.wait(3)
+    there = bench.deg
     assert there == pytest.approx((200, 60), abs=0.01)
-    equatorial.wait(60)
-    assert equatorial.deg == pytest.approx(there, abs=1e-6)
+    bench.wait(60)
+    assert bench.deg == pytest.approx(there, abs=1e-6)
+
+
+def test_one_that_follows_the_stars_from_there_stands_still_once_it_is_read(follower: Bench) -> None:
+    telescope = follower.open()
+    telescope.go_to(200 * DEG, 60 * DEG)
+    follower.wait(10)
+    there = follower.deg
+    follower.wait(20)
+    assert follower.deg[0] - there[0] > 0.05, "it follows"
+    telescope.position()
+    follower.wait(1)
+    there = follower.deg
+    follower.wait(60)
+    assert follower.deg == pytest.approx(there, abs=1e-6)
 
 
 def test_the_server_is_told_where_the_station_stands(equatorial: Bench) -> None:

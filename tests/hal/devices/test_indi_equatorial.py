@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hal.devices.indi.equatorial import J2000_NS, equatorial_of, horizontal_of, sidereal_deg
+from hal.devices.indi.equatorial import J2000_NS, apart_deg, equatorial_of, horizontal_of, sidereal_deg
 
 ARCSEC_DEG = 1 / 3600
 AZIMUTHS, ELEVATIONS, LATITUDES = st.floats(0, 359.9), st.floats(0, 89), st.floats(-89, 89)
@@ -36,3 +36,10 @@ def test_there_and_back_is_the_same_direction(az: float, el: float, latitude: fl
     azimuth, elevation = horizontal_of(equatorial_of((az, el), latitude, lst), latitude, lst)
     assert elevation == pytest.approx(el, abs=1e-6)
     assert abs(np.cos(np.radians(el)) * ((azimuth - az + 180) % 360 - 180)) < 1e-6
+
+
+@given(st.floats(0, 23.9), st.floats(-90, 90), st.floats(0, 23.9), st.floats(-90, 90))
+def test_the_way_between_two_directions_is_erfas(ra: float, dec: float, other_ra: float, other_dec: float) -> None:
+    hours = np.radians(15)
+    apart_rad = erfa.seps(ra * hours, np.radians(dec), other_ra * hours, np.radians(other_dec))
+    assert apart_deg((ra, dec), (other_ra, other_dec)) == pytest.approx(np.degrees(apart_rad), abs=1e-5)
