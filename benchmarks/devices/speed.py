@@ -54,13 +54,12 @@ def measure(name: str) -> dict[str, Any]:
     family = FAMILIES[name]
     found = {"ours": {"reads": 0.0, "moves": 0.0}, "hamlib": {"reads": 0.0, "moves": 0.0}}
     slept_ns = 0
-    with served(name) as where:
-        for _ in range(ROUNDS):
-            with _ours(family, where) as (calls, clock):
-                _better(found["ours"], calls)
-                slept_ns += clock.slept_ns
-            with _hamlibs(family, where) as calls:
-                _better(found["hamlib"], calls)
+    for _ in range(ROUNDS):
+        with served(name) as where, _ours(family, where) as (calls, clock):
+            _better(found["ours"], calls)
+            slept_ns += clock.slept_ns
+        with served(name) as where, _hamlibs(family, where) as calls:
+            _better(found["hamlib"], calls)
     ratio = {what: found["ours"][what] / found["hamlib"][what] for what in ("reads", "moves")}
     return {**found, "ratio": ratio, "ours_slept_s": slept_ns / NS}
 
