@@ -74,6 +74,11 @@ class GimbalSection(Section):
         return (self.azimuth_min_deg, self.azimuth_max_deg), (self.elevation_min_deg, self.elevation_max_deg)
 
     @property
+    def elevation_rad(self) -> tuple[float, float]:
+        """Soft limits (lowest, highest) of elevation."""
+        return math.radians(self.elevation_min_deg), math.radians(self.elevation_max_deg)
+
+    @property
     def rate_max_rad_s(self) -> float:
         """Fastest rate of an axis."""
         return math.radians(self.rate_max_deg_s)
