@@ -20,6 +20,8 @@ STRANGERS = {
     "gs232a": {"Hamlib rotctl": "strangers/test_hamlib_rotators.py"},
     "gs232b": {"Hamlib rotctl": "strangers/test_hamlib_rotators.py"},
     "rotctld": {"Hamlib rotctld, rotctl": "strangers/test_hamlib_rotctld.py"},
+    "indi": {"indiserver, its telescope simulator": "strangers/test_indiserver.py"},
+    "alpaca": {"ASCOM's alpyca, alpaca-simulators": "strangers/test_alpaca.py"},
     "skywatcher": {"INDI's EQMod (serial) and AZ-GTi (UDP)": "strangers/test_indi_skywatcher.py"},
     "lx200": {"Hamlib rotctl": "strangers/test_hamlib_lx200.py", "INDI": "strangers/test_indi_lx200.py"},
     "ioptron": {"INDI": "strangers/test_indi_ioptron.py"},

@@ -48,11 +48,12 @@ RIG_KEYS = {
     "gimbal.command_latency_s": "last byte of a rate command to motion; the loops predict ahead by it",
     "gimbal.park_azimuth_deg": "where it stows, from north through east",
     "gimbal.park_elevation_deg": "where it stows",
+    "gimbal.reversed_axes": "of a telescope behind Alpaca: those whose positive rates lower the angle",
     "gimbal.position_step_deg": "of a rotator behind rotctld, which does not tell it",
     "gimbal.azimuth_min_deg": "soft limit of a rotator, inside its stops",
     "gimbal.azimuth_max_deg": "soft limit of a rotator, inside its stops",
-    "gimbal.elevation_min_deg": "how far down it is jogged, and a rotator is sent",
-    "gimbal.elevation_max_deg": "how far up it is jogged",
+    "gimbal.elevation_min_deg": "soft limit: how far down any command turns it",
+    "gimbal.elevation_max_deg": "soft limit: how far up any command turns it",
     "gimbal.motion_cut_off": "what a person uses to stop the mount when host or cable is dead",
     "camera.driver": "",
     "camera.resource": "where it is, or `emulated`",
@@ -247,6 +248,8 @@ def _allowed(section: str, key: str, field: Any) -> str:
         return ", ".join(f"`{name}`" for name in drivers_of(section))
     if key == "reads_back":
         return "list of " + ", ".join(f"`{name}`" for name in READ_BACKS) + ", as the driver reads them"
+    if key == "reversed_axes":
+        return "list of `azimuth`, `elevation`"
     if (section, key) == ("aircraft", "resource"):
         return ", ".join(f"`{r}`" for r in AIRCRAFT_FEEDS)
     if key == "resource":

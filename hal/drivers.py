@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 SERIAL = ("serial:///dev/...", "socket://HOST:PORT", "rfc2217://HOST:PORT", "tcp://HOST:PORT")
 DATAGRAMS = ("udp://HOST:PORT",)
 SOCKETS = ("tcp://HOST:PORT", "socket://HOST:PORT")
+HTTP = ("http://HOST:PORT/api/v1/telescope/0", "tcp://HOST:PORT")
 USB = ("usb://VID:PID/SERIAL", "usbip://HOST:PORT/BUSID")
 VISA = (
     "visa://USB0::VID::PID::SERIAL::INSTR",
@@ -62,6 +63,8 @@ GOES_ON = StoppedBy(
     cable=f"nothing: it goes to where it was sent and stops there; {CUT_OFF} before",
     host=f"nothing: it goes to where it was sent and stops there; {CUT_OFF} before",
 )
+_THERE_OR_ON = f"nothing: it goes to where it was sent and stops there, or follows the stars; {CUT_OFF}"
+GOES_ON_OR_FOLLOWS = StoppedBy(GOES_ON.process, _THERE_OR_ON, _THERE_OR_ON)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,11 @@ class Driver:
     def schemes(self) -> tuple[str, ...]:
         """The part before `://` of every resource that it opens."""
         return tuple(resource.partition("://")[0] for resource in self.resources)
+
+    @property
+    def networked(self) -> bool:
+        """Only a network reaches it."""
+        return set(self.schemes) <= {"http", "tcp", "socket"}
 
 
 def _mount(module: str, name: str) -> Callable[[Rig, Clock], Any]:
@@ -137,6 +145,21 @@ def _rotator(module: str, name: str, *keys: str) -> Callable[[Rig, Clock], Any]:
         )
 
     return opened
+
+
+def _indi(rig: Rig, clock: Clock) -> Any:
+    """As a rotator, which is told where the rig stands."""
+    gimbal, place = rig.gimbal, rig.station
+    return import_module("hal.devices.indi").Indi(
+        gimbal.resource,
+        gimbal.baud,
+        clock,
+        rate_max_rad_s=gimbal.rate_max_rad_s,
+        acceleration_max_rad_s2=gimbal.acceleration_max_rad_s2,
+        command_latency_s=gimbal.command_latency_s,
+        travel_deg=gimbal.travel_deg,
+        site=(place.latitude_deg, place.longitude_deg, place.height_m),
+    )
 
 
 def _u3v(rig: Terminal, clock: Clock) -> Any:
@@ -217,6 +240,7 @@ DRIVERS: dict[str, Driver] = {
             GOES_ON,
             StopAxes("rotctld"),
         ),
+        Driver("indi", "gimbal", SOCKETS, _indi, GOES_ON_OR_FOLLOWS, StopAxes("indi")),
         Driver(
             "skywatcher",
             "gimbal",
@@ -224,6 +248,9 @@ DRIVERS: dict[str, Driver] = {
             _rotator("skywatcher", "SkyWatcher"),
             KEEPS_ITS_RATE,
             StopAxes("skywatcher"),
+        ),
+        Driver(
+            "alpaca", "gimbal", HTTP, _rotator("alpaca", "Alpaca", "reversed_axes"), KEEPS_ITS_RATE, StopAxes("alpaca")
         ),
         Driver("lx200", "gimbal", SERIAL, _rotator("lx200", "Lx200"), GOES_ON, StopAxes("lx200")),
         Driver("ioptron", "gimbal", SERIAL, _rotator("ioptron", "IOptron"), GOES_ON, StopAxes("ioptron")),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from difflib import get_close_matches
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -62,8 +62,9 @@ class GimbalSection(Section):
     position_step_deg: Annotated[float, Field(gt=0, le=10)] = 1.0  # of a rotator whose protocol does not tell it
     azimuth_min_deg: Annotated[float, Field(ge=-720, le=720)] = -720.0  # soft limits of rotators, inside their stops
     azimuth_max_deg: Annotated[float, Field(ge=-720, le=720)] = 720.0
-    elevation_min_deg: Annotated[float, Field(ge=-90, le=90)] = -2.0  # how far it is moved by hand
+    elevation_min_deg: Annotated[float, Field(ge=-90, le=90)] = -2.0  # soft limits, on every way into the device
     elevation_max_deg: Annotated[float, Field(ge=0, le=180)] = 92.0
+    reversed_axes: list[Literal["azimuth", "elevation"]] = Field(default=[])  # of Alpaca, which leaves signs open
     motion_cut_off: Annotated[
         str, Field(min_length=3, description="say what a person uses to stop the mount when host or cable is dead")
     ]

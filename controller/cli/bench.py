@@ -253,7 +253,7 @@ def _in_memory(rig_path: Path, wanted: list[str], world: World, devices: Devices
     from hal.wires.usb import register_backend
     from sim_hw.faults.wires import FaultyUsb
     from sim_hw.wires import memory_serial
-    from sim_hw.wires.line import SerialLine
+    from sim_hw.wires.line import UNPACED_BAUD, SerialLine
     from sim_hw.wires.memory_usb import MemoryUsbBackend, as_default_backend
 
     number = next(_numbers)
@@ -267,11 +267,17 @@ def _in_memory(rig_path: Path, wanted: list[str], world: World, devices: Devices
     for name, device in plugged.items():
         usb.plug(name, device)
     by_device: dict[str, SerialLine] = {
-        device: SerialLine(world.timeline, getattr(devices, device), getattr(checked, device).baud)
+        device: SerialLine(
+            world.timeline,
+            getattr(devices, device),
+            UNPACED_BAUD if checked.driver(device).networked else getattr(checked, device).baud,
+            connects=checked.driver(device).networked,
+        )
         for device in _on_lines(checked)
     }
-    if hasattr(devices.stage, "another"):  # a unit of several connections
-        by_device["stage"].add(devices.stage.another())
+    for device, line in by_device.items():
+        if hasattr(emulator := getattr(devices, device), "another"):  # a unit of several connections
+            line.add(emulator.another())
     lines = {f"{device}-{number}": line for device, line in by_device.items()}
     stack = ExitStack()
     resources = stack.enter_context(memory_serial.serving(lines, lockstep))

@@ -93,12 +93,20 @@ def observer_of(rig: Rig) -> Observer:
     return Observer(site_of(rig), load_earth_orientation(), receive_um, transmit_um)
 
 
+def slow_line_s(rig: Rig) -> float:
+    """How much longer than half a second station and pointing may wait for each other's word, which the line delays.
+
+    A terminal's gimbal has a line that is fast enough; its beam ends by others' votes.
+    """
+    return 0.0 if isinstance(rig, Terminal) else 10 * ROTATOR_LINE_BYTES / rig.gimbal.baud
+
+
 def station(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
     """The mode machine; the pass under way is remembered in the run directory."""
     mask_deg, memory = rig.station.elevation_mask_deg, run_dir / PLAN_FILE
     if isinstance(rig, Terminal):
         return StationService(clock, port, mask_deg, rig.optics.quad_half_field_urad * 1e-6, memory)
-    return StationService(clock, port, mask_deg, None, memory, 10 * ROTATOR_LINE_BYTES / rig.gimbal.baud)
+    return StationService(clock, port, mask_deg, None, memory, slow_line_s(rig))
 
 
 def pointing(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
@@ -109,7 +117,8 @@ def pointing(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
     gimbal, sun_cone_rad = partial(open_gimbal, rig, clock), math.radians(rig.safety.sun_cone_deg)
     wrap = WrapMemory(run_dir / WRAP_FILE)
     offsets = OffsetBook(run_dir / OFFSETS_FILE)
-    return PointingService(clock, port, gimbal, observer_of(rig), park, model, sun_cone_rad, wrap, offsets)
+    slow_s = slow_line_s(rig)
+    return PointingService(clock, port, gimbal, observer_of(rig), park, model, sun_cone_rad, wrap, offsets, slow_s)
 
 
 def recorder(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:

@@ -53,7 +53,10 @@ SUN_PERIOD_NS = NS // 2  # 1.5 degrees of the fastest slew
 
 
 class PointingService(Service):
-    """The gimbal loop in its shell. `open_gimbal` is called on the service's own thread."""
+    """The gimbal loop in its shell. `open_gimbal` is called on the service's own thread.
+
+    `slow_line_s` is how much longer the station may say nothing, as it waits for a gimbal whose line takes so long.
+    """
 
     name = "pointing"
 
@@ -68,8 +71,10 @@ class PointingService(Service):
         sun_cone_rad: float = 0.0,
         wrap: WrapMemory | None = None,
         offsets: OffsetBook | None = None,
+        slow_line_s: float = 0.0,
     ) -> None:
         super().__init__(clock, port)
+        self._mode_stale_s = MODE_STALE_S + slow_line_s
         self._open_gimbal = open_gimbal
         self._observer = observer
         self._park = park
@@ -225,8 +230,8 @@ class PointingService(Service):
         mode = self.port.latest(STATION_MODE)
         now_ns = self.clock.now_ns()
         waited_s = (self.clock.utc_ns() - self._accepted_utc_ns) * 1e-9
-        if mode is None or mode.age_s(now_ns) > MODE_STALE_S:
-            if waited_s > MODE_STALE_S:
+        if mode is None or mode.age_s(now_ns) > self._mode_stale_s:
+            if waited_s > self._mode_stale_s:
                 self._tell("error", "STATION", "the station says nothing: the axes are held; track again")
                 loop.follow(None)
         elif mode.body.mode in STILL_MODES and mode.sent_utc_ns > self._accepted_utc_ns:

@@ -85,6 +85,11 @@ class Pass:
     fine_rad: Array | None = None  # (n, 2), 10 kHz
     target: str = ""
 
+    @property
+    def optical(self) -> bool:
+        """False for the open loop of an antenna: nothing was heard of a camera, a mirror or a power meter."""
+        return any(topic in self.series for topic in ("tracking/coarse", "tracking/fine", "link/state"))
+
     def get(self, topic: str) -> Series | None:
         """A topic that has at least two samples."""
         found = self.series.get(topic)

@@ -30,6 +30,11 @@ SECTIONS: tuple[tuple[str, str, Plot], ...] = (
         plots.takeover,
     ),
     (
+        "Off the target",
+        "Distance on the sky, truth, in an antenna's open loop. The coloured band above is the mode.",
+        plots.off_target,
+    ),
+    (
         "Coarse loop",
         "Camera to gimbal. The camera also sees line-of-sight jitter, which the gimbal must not follow.",
         plots.coarse,

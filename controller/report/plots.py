@@ -113,7 +113,7 @@ def mode_ribbon(flown: Pass) -> Figure | None:
 def takeover(flown: Pass) -> Figure | None:
     """How each loop takes over from the one before: magnitudes of the true errors on a logarithmic axis."""
     truth = flown.get(TRUTH)
-    if truth is None:
+    if truth is None or not flown.optical:
         return None
     span = limits(flown)
     made, (axes,) = figure(1, 3.1)
@@ -129,6 +129,27 @@ def takeover(flown: Pass) -> Figure | None:
     axes.set_yscale("log")
     axes.set_ylabel("error (µrad)")
     legend(axes, 4)
+    ribbon(axes, flown.modes, span)
+    _time_axis(axes)
+    return made
+
+
+def off_target(flown: Pass) -> Figure | None:
+    """How far an antenna's axis is off the target, beside half of its beam."""
+    truth = flown.get(TRUTH)
+    if truth is None or flown.optical:
+        return None
+    span = limits(flown)
+    made, (axes,) = figure(1, 3.1)
+    off_deg = np.degrees(np.hypot(truth["coarse_error_rad"][:, 0], truth["coarse_error_rad"][:, 1]))
+    axes.plot(*thinned(truth.t_s, off_deg, span), color=FIRST, lw=0.8, label="axis to target")
+    half_deg = np.degrees(flown.summary.get("beamwidth_rad", np.nan)) / 2
+    axes.axhline(half_deg, color="#d64545", lw=0.9, ls=(0, (5, 3)), label="half of the beam at half power")
+    followed = off_deg[within(truth, flown, ("POINT",)) & (truth.t_s >= 0)]
+    largest = float(followed.max()) if len(followed) else 0.0
+    axes.set_ylim(0, 1.1 * max(largest, half_deg if np.isfinite(half_deg) else 0.0, 1e-3))
+    axes.set_ylabel("off the target (deg)")
+    legend(axes, 2)
     ribbon(axes, flown.modes, span)
     _time_axis(axes)
     return made
@@ -210,7 +231,7 @@ def mirror(flown: Pass) -> Figure | None:
 def power(flown: Pass) -> Figure | None:
     """Received power as metered, true where known, and the threshold of the link."""
     meter, truth = flown.get("link/state"), flown.get(TRUTH)
-    if meter is None and truth is None:
+    if (meter is None and truth is None) or not flown.optical:
         return None
     span = limits(flown)
     made, (axes,) = figure(1, 2.6)

@@ -31,7 +31,7 @@ def density(samples: Array, rate_hz: float, length: int = 8192) -> tuple[Array, 
 def residual_spectrum(flown: Pass) -> Figure | None:
     """Density of the fine error at 10 kHz, its sum from above, and the jitter that it started from."""
     samples = flown.fine_rad
-    if samples is None or len(samples) < 2048:
+    if samples is None or len(samples) < 2048 or not flown.optical:
         return None
     made, (axes,) = figure(1, 3.1)
     right = axes.twinx()

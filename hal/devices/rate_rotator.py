@@ -9,7 +9,7 @@ from functools import cached_property
 
 from hal.devices.rotator import Rotator
 from hal.devices.soft_travel import SoftTravel
-from hal.traits import AxisPosition, GimbalCapabilities
+from hal.traits import AxisPosition, GimbalCapabilities, Pair
 
 
 class RateRotator(Rotator):
@@ -34,7 +34,7 @@ class RateRotator(Rotator):
     def set_rate(self, azimuth_rad_s: float, elevation_rad_s: float) -> None:
         """Turn at these rates, not out of its travel. Raises ValueError, and sends nothing, when one is not finite."""
         self._finite("rates", azimuth_rad_s, elevation_rad_s)
-        rates = self._soft_travel.allowed(azimuth_rad_s, elevation_rad_s, self.capabilities, self.position)
+        rates = self._within(azimuth_rad_s, elevation_rad_s)
         self._turn(*rates)
         self._soft_travel.sent(*rates)
 
@@ -42,6 +42,10 @@ class RateRotator(Rotator):
         """Both axes at rest: says so, then sees that the rotator answers."""
         self._soft_travel.rests()
         super().stop()
+
+    def _within(self, azimuth_rad_s: float, elevation_rad_s: float) -> Pair:
+        """The rates, or slower ones from which the axes stop before the end of their travel."""
+        return self._soft_travel.allowed(azimuth_rad_s, elevation_rad_s, self.capabilities, self.position)
 
     @abstractmethod
     def _turn(self, azimuth_rad_s: float, elevation_rad_s: float) -> None:

@@ -78,8 +78,11 @@ class Rotator(ABC):
         here = self.position()
         here_deg = math.degrees(here.azimuth_rad), math.degrees(here.elevation_rad)
         ends = (self._low_deg, here_deg, self._high_deg)
-        azimuth_deg = min(here_deg[0] + self.leg_deg, max(here_deg[0] - self.leg_deg, ends[1 + azimuth][0]))
-        self._send_to(azimuth_deg, ends[1 + elevation][1])
+        leg = self.leg_deg
+        self._send_to(
+            min(here_deg[0] + leg, max(here_deg[0] - leg, ends[1 + azimuth][0])),
+            min(here_deg[1] + leg, max(here_deg[1] - leg, ends[1 + elevation][1])),
+        )
         self._turning = (azimuth, elevation)
         if self.leg_deg < math.inf:  # half-way there it is sent on
             half_s = math.radians(self.leg_deg) / 2 / self.capabilities.rate_max_rad_s

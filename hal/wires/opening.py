@@ -19,7 +19,7 @@ from hal.wires.udp import UdpWire
 from hal.wires.usb import UsbWire, find, release
 from hal.wires.wirelog import is_replay, log_of
 
-STREAMS = ("serial://", "socket://", "rfc2217://", "tcp://", "udp://", "replay://")
+STREAMS = ("serial://", "socket://", "rfc2217://", "tcp://", "http://", "udp://", "replay://")
 
 
 def open_stream(resource: str, clock: Clock, name: str, *, baud: int = 0, framing: str = "8N1") -> StreamWire:
@@ -39,7 +39,7 @@ def open_stream(resource: str, clock: Clock, name: str, *, baud: int = 0, framin
     log = log_of(name, clock, resource=resource, kind="stream", baud=baud, framing=framing)
     try:
         wire: StreamWire
-        if resource.startswith("tcp://"):
+        if resource.startswith(("tcp://", "http://")):
             wire = TcpWire(resource, clock, name)
         elif resource.startswith("udp://"):
             wire = UdpWire(resource, clock, name)

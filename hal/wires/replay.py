@@ -139,6 +139,11 @@ class ReplayStream(StreamWire):
         self._coming: list[tuple[int, Entry]] = []  # when, what
         self._follow(0, self._session.opened.t_ns)
 
+    @property
+    def address(self) -> str:
+        """The resource that was opened then."""
+        return str(self._session.opened.more.get("resource", self.resource))
+
     def write(self, data: bytes) -> None:
         """Send bytes. Raises WireError where a strict replay parts from its log."""
         for index in self._script.send(data):

@@ -49,6 +49,11 @@ class StreamWire(ABC):
         """What the operator should check when nothing comes."""
 
     @property
+    def address(self) -> str:
+        """The resource as the rig file has it; of a replay, as it had it then."""
+        return self.resource
+
+    @property
     def where(self) -> str:
         """The resource as it is written in messages."""
         return self.resource

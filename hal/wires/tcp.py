@@ -1,4 +1,4 @@
-"""A byte stream over TCP, for devices that speak it themselves: `tcp://HOST:PORT`."""
+"""A byte stream over TCP, for devices that speak it themselves: `tcp://HOST:PORT`, `http://HOST:PORT/PATH`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ CONNECT_TIMEOUT_S = 2.0
 WRITE_TIMEOUT_S = 2.0
 KEEPALIVE_S = 5  # after which a silent peer is asked whether it is there, and three times as long until it is lost
 READ_BYTES = 65_536
+WAITING_BYTES = 1 << 20  # more is left where it is: a peer that never ends would keep us for ever
 
 
 class TcpWire(StreamWire):
@@ -26,7 +27,7 @@ class TcpWire(StreamWire):
 
     def __init__(self, resource: str, clock: Clock, name: str) -> None:
         super().__init__(resource, clock, name)
-        host, port = host_and_port(resource, name, "tcp://HOST:PORT")
+        host, port = host_and_port(resource, name, f"{resource.partition('://')[0]}://HOST:PORT")
         try:
             self._socket = socket.create_connection((host, port), CONNECT_TIMEOUT_S)
         except OSError as error:
@@ -70,7 +71,7 @@ class TcpWire(StreamWire):
         return data
 
     def _waiting(self) -> int:
-        while self._receive(0.0):
+        while len(self._come) < WAITING_BYTES and self._receive(0.0):
             pass
         return len(self._come)
 

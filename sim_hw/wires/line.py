@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from sim_hw.timeline import NS, Timeline
 from sim_hw.wires.contract import SerialDevice
 
 BITS_PER_BYTE = 10  # start, eight data, stop
+UNPACED_BAUD = 10**13  # of a network: a thousand bytes in a nanosecond
 HOST_BUFFER_BYTES = 1 << 20  # what a host that does not read may leave lying; later bytes are lost, as on a tty
 
 
@@ -29,8 +31,11 @@ class _Burst:
 class SerialLine:
     """One device on one line of `baud` bits a second."""
 
-    def __init__(self, timeline: Timeline, device: SerialDevice, baud: int) -> None:
+    def __init__(self, timeline: Timeline, device: SerialDevice, baud: int, *, connects: bool = False) -> None:
         self.timeline = timeline
+        # It stands for a network: bytes arrive as they were sent, and what was on the way is lost with the connection.
+        self._connects = connects
+        self._connection = 0
         self.baud = baud
         self.hung_up = False
         self.taken = False  # a host has it open
@@ -54,7 +59,7 @@ class SerialLine:
         line = self
         while line.beside is not None:
             line = line.beside
-        line.beside = SerialLine(self.timeline, device, self.baud)
+        line.beside = SerialLine(self.timeline, device, self.baud, connects=self._connects)
         line.beside._first = self._first
 
     def free(self) -> SerialLine | None:
@@ -64,9 +69,16 @@ class SerialLine:
             line = line.beside
         return line
 
+    def leave(self) -> None:
+        """The host closes its end."""
+        self.taken = False
+        if self._connects:
+            self._connection += 1
+            self._drop()
+
     def host_write(self, data: bytes) -> None:
         """Put bytes on the line; the device gets them when the last has arrived."""
-        if self.hung_up or not data:
+        if self.hung_up or not data or (self._connects and not self.taken):
             return
         self._first.heard()
         end_ns = max(self.timeline.now_ns, self._device_free_ns) + self._duration_ns(len(data))
@@ -93,6 +105,7 @@ class SerialLine:
         count = 0
         for burst in self._bursts:
             arrived = max(0, (now_ns - burst.start_ns) * self.baud // (BITS_PER_BYTE * NS))
+            arrived = len(burst.data) if self._connects else arrived
             if arrived < len(burst.data):
                 return count + max(0, arrived - burst.taken)
             count += len(burst.data) - burst.taken
@@ -127,8 +140,7 @@ class SerialLine:
     def hang_up(self) -> None:
         """The cable is pulled: what is on the line is lost, and so is what either side sends from now on."""
         self.hung_up = True
-        self._bursts.clear()
-        self._pending = 0
+        self._drop()
         self.changed()
         if self.beside is not None:
             self.beside.hang_up()
@@ -140,11 +152,20 @@ class SerialLine:
         if self.beside is not None:
             self.beside.plug_in()
 
+    def _drop(self) -> None:
+        self._bursts.clear()
+        self._pending = 0
+
     def _send(self, data: bytes) -> None:
         if self._first.fault is not None:
-            self._first.fault(data, self._put)
+            self._first.fault(data, partial(self._put_on, self._connection))
         else:
             self._put(data if self.spoil is None else self.spoil(data))
+
+    def _put_on(self, connection: int, data: bytes) -> None:
+        """What a fault has held back arrives, unless its connection is over."""
+        if connection == self._connection:
+            self._put(data)
 
     def _put(self, data: bytes) -> None:
         if self.hung_up or not data:
@@ -164,4 +185,6 @@ class SerialLine:
 
     def _duration_ns(self, n_bytes: int) -> int:
         """Time of `n_bytes` on the line, rounded up, so that a byte never arrives early."""
+        if self._connects:
+            return 0
         return -(-n_bytes * BITS_PER_BYTE * NS // self.baud)

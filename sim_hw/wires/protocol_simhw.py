@@ -44,7 +44,7 @@ class Serial(SerialBase):
     def close(self) -> None:
         """Close; a line may be opened again."""
         if self.is_open:
-            self._line.taken = False
+            self._line.leave()
             self.is_open = False
 
     def read(self, size: int = 1, /) -> bytes:

@@ -48,6 +48,8 @@ WIRES = {  # what carries the device of each driver; docs/devices.py reads it
     "gs232a": ("pty", "socket", "rfc2217", "tcp"),
     "gs232b": ("pty", "socket", "rfc2217", "tcp"),
     "rotctld": ("socket", "tcp"),
+    "indi": ("socket", "tcp"),
+    "alpaca": ("http", "tcp"),
     "skywatcher": ("pty", "tcp", "udp"),
     "lx200": ("pty", "tcp"),
     "ioptron": ("pty", "tcp"),
@@ -161,6 +163,9 @@ def served(driver: str, wire: str, world: World, loop: Loop) -> tuple[Any, str]:
             return stream(wire, nexstar.NexStar(timeline, axes, np.random.default_rng(1)), world, loop, BAUD[driver])
         case "easycomm":
             return stream(wire, easycomm.EasyComm(timeline, axes, **LIMITS), world, loop, BAUD[driver])
+        case "alpaca":  # a connection for everybody who comes
+            sessions = TcpSessions(loop.reactor, FAMILIES[driver].emulator(timeline, axes).another)
+            return sessions, sessions.resource.replace("tcp", wire)
         case _ if driver in FAMILIES:
             return stream(wire, FAMILIES[driver].emulator(timeline, axes), world, loop, BAUD[driver])
         case "xps":  # two connections to one unit

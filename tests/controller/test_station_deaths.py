@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hand_clock import HandClock
 
 from controller.bus.port import Reply, Request, Sample
 from controller.bus.topics import (
@@ -22,21 +23,6 @@ from controller.bus.topics import (
 from controller.station_service import StationService
 
 PASS = {"name": "ISS", "line1": "", "line2": "", "start_utc_ns": 1, "end_utc_ns": 2 * 10**18}
-
-
-class Clock:
-    realtime = False
-
-    def __init__(self) -> None:
-        self.t_ns = 10**12
-
-    def now_ns(self) -> int:
-        return self.t_ns
-
-    def utc_ns(self) -> int:
-        return 1_390_000_000_000_000_000
-
-    def sleep_until(self, t_ns: int) -> None: ...
 
 
 class Port:
@@ -86,7 +72,7 @@ def died(name: str) -> Sample[Any]:
 
 @pytest.mark.parametrize(("name", "mode"), [("safety", "SAFE"), ("tracking", "FAULT"), ("recorder", "SLEW")])
 def test_a_death_is_acted_on_in_the_same_cycle(name: str, mode: str) -> None:
-    clock, port = Clock(), Port()
+    clock, port = HandClock(), Port()
     station = StationService(clock, port, 20.0, 1e-4)  # type: ignore[arg-type]
     station.cycle()
     assert port.modes[-1].mode == "SLEW"
@@ -97,7 +83,7 @@ def test_a_death_is_acted_on_in_the_same_cycle(name: str, mode: str) -> None:
 
 
 def test_whose_heart_beats_again_after_a_death_is_alive() -> None:
-    clock, port = Clock(), Port()
+    clock, port = HandClock(), Port()
     station = StationService(clock, port, 20.0, 1e-4)  # type: ignore[arg-type]
     port.events.append(died("safety"))
     port.queue, asked = [], port.queue
@@ -110,7 +96,7 @@ def test_whose_heart_beats_again_after_a_death_is_alive() -> None:
 
 
 def test_a_parking_that_pointing_died_before_is_not_begun_by_its_restart() -> None:
-    clock, port = Clock(), Port()
+    clock, port = HandClock(), Port()
     station = StationService(clock, port, 20.0, 1e-4)  # type: ignore[arg-type]
     port.queue = [Request(b"2", "operator", "station.park", {}, False)]
     port.reply = Reply("TRANSPORT", "no pointing answers")
@@ -125,7 +111,7 @@ def test_a_parking_that_pointing_died_before_is_not_begun_by_its_restart() -> No
 
 
 def test_park_parks_again_where_the_station_is_stowed_already() -> None:
-    clock, port = Clock(), Port()
+    clock, port = HandClock(), Port()
     station = StationService(clock, port, 20.0, 1e-4)  # type: ignore[arg-type]
     port.queue = [Request(b"2", "operator", "station.park", {}, False)]
     station.cycle()
@@ -136,7 +122,7 @@ def test_park_parks_again_where_the_station_is_stowed_already() -> None:
 
 @pytest.mark.parametrize(("said_after_ns", "mode"), [(-1, "SLEW"), (1, "FAULT")])
 def test_a_lost_gimbal_faults_the_pass_and_one_that_was_lost_before_it_does_not(said_after_ns: int, mode: str) -> None:
-    clock = Clock()
+    clock = HandClock()
     zero = (0.0, 0.0)
     lost = PointingState(1, "fault", *[0.0] * 8, 1e6, zero, zero, zero, zero, 0.1, settled=False)
 
@@ -158,7 +144,7 @@ def test_a_lost_gimbal_faults_the_pass_and_one_that_was_lost_before_it_does_not(
 @pytest.mark.parametrize(("silent_s", "mode"), [(0.6, "SLEW"), (2.1, "SLEW"), (2.3, "FAULT")])
 def test_pointing_on_a_slow_line_may_be_silent_for_as_long_as_its_line_takes(silent_s: float, mode: str) -> None:
     """Half a second and 100 bytes at 600 baud; a station of a terminal waits for half a second alone."""
-    clock = Clock()
+    clock = HandClock()
 
     class Silent(Port):
         def fresh(self, topic: Topic, source: str = "") -> Any:
@@ -181,7 +167,7 @@ def test_pointing_on_a_slow_line_may_be_silent_for_as_long_as_its_line_takes(sil
 
 
 def test_a_station_without_a_laser_needs_no_safety_service() -> None:
-    clock, port = Clock(), Port()
+    clock, port = HandClock(), Port()
     station = StationService(clock, port, 5.0, None)  # type: ignore[arg-type]
     station.cycle()
     port.events.append(died("safety"))

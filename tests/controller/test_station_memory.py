@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hand_clock import HandClock
 
 from controller.bus.port import Reply, Request
 from controller.bus.topics import (
@@ -22,21 +23,6 @@ from controller.bus.topics import (
 from controller.station_service import StationService
 
 PASS = {"name": "ISS", "line1": "1 25544U", "line2": "2 25544", "start_utc_ns": 1, "end_utc_ns": 2 * 10**18}
-
-
-class Clock:
-    realtime = False
-
-    def __init__(self) -> None:
-        self.t_ns = 10**12
-
-    def now_ns(self) -> int:
-        return self.t_ns
-
-    def utc_ns(self) -> int:
-        return 1_390_000_000_000_000_000
-
-    def sleep_until(self, t_ns: int) -> None: ...
 
 
 class Port:
@@ -80,7 +66,7 @@ class Run:
 
     def __init__(self, memory: Path) -> None:
         self.port = Port()
-        self.clock = Clock()
+        self.clock = HandClock()
         self.station = StationService(self.clock, self.port, 20.0, 1e-4, memory)  # type: ignore[arg-type]
         self.station.open()
         self.station.cycle()
@@ -125,13 +111,13 @@ def test_the_elements_of_the_pass_are_said_at_once_and_again_and_after_a_restart
     first = Run(memory)
     assert first.port.orders == []
     first.tell("station.track", PASS)
-    said = PassOrder(1_390_000_000_000_000_000, "ISS", "1 25544U", "2 25544", 1, 2 * 10**18)
+    said, later = (PassOrder(t, "ISS", "1 25544U", "2 25544", 1, 2 * 10**18) for t in (10**12, 10**12 + 50 * 10**9))
     assert first.port.orders == [said]
     first.station.cycle()
     assert first.port.orders == [said]
     first.clock.t_ns += 50 * 10**9  # each file of a recording has it
     first.station.cycle()
-    assert first.port.orders == [said, said]
+    assert first.port.orders == [said, later]
     assert Run(memory).port.orders == [said]
     first.tell("station.park")
     first.clock.t_ns += 50 * 10**9

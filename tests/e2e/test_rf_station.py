@@ -44,3 +44,6 @@ def test_the_demo_flies_a_shipped_rig_by_name_and_shows_degrees(
     assert "dB lost" in shown
     report = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "tracking error, rms" in report
+    assert "Off the target" in report
+    for foreign in ("<h2>How each loop", "<h2>Received power", "<h2>Residual spectrum", "says nothing"):
+        assert foreign not in report

@@ -1,26 +1,12 @@
 from __future__ import annotations
 
+from hand_clock import HandClock
+
 from hal.clock import NS, Deadline, RealClock, ShiftedClock
 
 
-class StandingClock:
-    realtime = False
-
-    def __init__(self) -> None:
-        self.t_ns = 5 * NS
-
-    def now_ns(self) -> int:
-        return self.t_ns
-
-    def utc_ns(self) -> int:
-        return self.t_ns
-
-    def sleep_until(self, t_ns: int) -> None:
-        self.t_ns = max(self.t_ns, t_ns)
-
-
 def test_a_deadline_counts_down_on_its_clock_and_never_below_zero() -> None:
-    clock = StandingClock()
+    clock = HandClock(5 * NS)
     deadline = Deadline(clock, 2.0)
     assert (deadline.remaining_s, deadline.expired) == (2.0, False)
     clock.sleep_until(6 * NS)

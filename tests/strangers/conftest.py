@@ -26,12 +26,12 @@ def program() -> Callable[[str, str], str]:
 
 @pytest.fixture(scope="session")
 def package() -> Callable[[str], ModuleType]:
-    """A module of somebody's package, or a failure that names the extra: imported here, for most runs do without."""
+    """A module of somebody's package, or a failure that says what installs it: imported here, most runs do without."""
 
     def find(module: str) -> ModuleType:
         try:
             return import_module(module)
         except ModuleNotFoundError as error:
-            pytest.fail(f"{error.name} is not installed: pip install '.[strangers]'")
+            pytest.fail(f"{error.name} is not installed: make strangers")
 
     return find

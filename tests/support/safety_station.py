@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from hand_clock import HandClock
+
 from controller.bus.envelope import Lease
 from controller.bus.port import Reply, Request, Sample
 from controller.bus.topics import (
@@ -32,27 +34,11 @@ STEP_NS = 20_000_000
 DEG = 3.141592653589793 / 180
 
 
-class ManualClock:
-    realtime = False
-
-    def __init__(self) -> None:
-        self.t_ns = 10**12
-
-    def now_ns(self) -> int:
-        return self.t_ns
-
-    def utc_ns(self) -> int:
-        return 1_760_000_000_000_000_000 + self.t_ns - 10**12
-
-    def sleep_until(self, t_ns: int) -> None:
-        self.t_ns = max(self.t_ns, t_ns)
-
-
 class RecordingPort:
     service = "safety"
     stopped = False
 
-    def __init__(self, clock: ManualClock) -> None:
+    def __init__(self, clock: HandClock) -> None:
         self.clock = clock
         self.samples: dict[tuple[str, str], Sample[Any]] = {}
         self.log: list[tuple[str, Any]] = []
@@ -92,7 +78,7 @@ class MockLaser:
 
     identity = {"model": "mock"}  # noqa: RUF012
 
-    def __init__(self, log: list[tuple[str, Any]], clock: ManualClock) -> None:
+    def __init__(self, log: list[tuple[str, Any]], clock: HandClock) -> None:
         self.log = log
         self.clock = clock
         self.on = False
@@ -125,7 +111,7 @@ class MockShutter:
 
     identity = {"model": "mock"}  # noqa: RUF012
 
-    def __init__(self, log: list[tuple[str, Any]], clock: ManualClock) -> None:
+    def __init__(self, log: list[tuple[str, Any]], clock: HandClock) -> None:
         self.log = log
         self.clock = clock
         self.wanted = False
@@ -158,7 +144,7 @@ class Station:
         self, good: Any, locks: tuple[str, ...] = (), trips: TripLog | None = None, shuttered: bool = False
     ) -> None:
         self.good = good
-        self.clock = ManualClock()
+        self.clock = HandClock(utc_offset_ns=1_759_999_000_000_000_000)
         self.port = RecordingPort(self.clock)
         self.laser = MockLaser(self.port.log, self.clock)
         self.shutter = MockShutter(self.port.log, self.clock)

@@ -9,6 +9,7 @@ from typing import get_args
 
 import msgspec
 import pytest
+from hand_clock import HandClock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -58,22 +59,6 @@ ENVELOPES = st.builds(
     sim=st.booleans(),
     b=BODIES.map(pack),
 )
-
-
-class FixedClock:
-    realtime = False
-
-    def __init__(self, t_ns: int = 1_700_000_000_123_000_000) -> None:
-        self.t_ns = t_ns
-
-    def now_ns(self) -> int:
-        return self.t_ns
-
-    def utc_ns(self) -> int:
-        return self.t_ns
-
-    def sleep_until(self, t_ns: int) -> None:
-        self.t_ns = max(self.t_ns, t_ns)
 
 
 @settings(deadline=None, max_examples=60)  # wall time is not what these are about
@@ -148,7 +133,7 @@ def test_an_unknown_topic_is_named() -> None:
 
 
 def test_ids_are_uuid7_in_order_of_time_and_the_same_for_a_seed() -> None:
-    clock = FixedClock()
+    clock = HandClock(1_700_000_000_123_000_000)
     ids, again = Ids(clock, 3), Ids(clock, 3)
     first, second = ids.message(), again.message()
     assert first == second
@@ -160,7 +145,7 @@ def test_ids_are_uuid7_in_order_of_time_and_the_same_for_a_seed() -> None:
 
 
 def test_ids_without_a_seed_are_unique() -> None:
-    clock = FixedClock()
+    clock = HandClock(1_700_000_000_123_000_000)
     assert Ids(clock).message() != Ids(clock).message()
 
 

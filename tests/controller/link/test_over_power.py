@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hand_clock import HandClock
 
 from controller.bus.port import Reply
 from controller.bus.topics import LINK_STATE, STATION_EVENT
@@ -43,20 +44,10 @@ class MockPort:
         return Reply("", "")
 
 
-class Clock:
-    realtime = False
-
-    def now_ns(self) -> int:
-        return 0
-
-    def utc_ns(self) -> int:
-        return 0
-
-
 @pytest.fixture
 def link() -> tuple[LinkService, MockMeter, MockPort]:
     meter, port = MockMeter(), MockPort()
-    return LinkService(Clock(), port, meter, 1550e-9, 1e-7, 1e-3), meter, port  # type: ignore[arg-type]
+    return LinkService(HandClock(), port, meter, 1550e-9, 1e-7, 1e-3), meter, port  # type: ignore[arg-type]
 
 
 def test_power_above_the_limit_sends_laser_and_station_to_safe_and_is_told_once(
@@ -77,7 +68,7 @@ def test_power_above_the_limit_sends_laser_and_station_to_safe_and_is_told_once(
 
 def test_a_rig_without_a_limit_is_never_sent_to_safe_by_its_power() -> None:
     meter, port = MockMeter(), MockPort()
-    service = LinkService(Clock(), port, meter, 1550e-9, 1e-7)  # type: ignore[arg-type]
+    service = LinkService(HandClock(), port, meter, 1550e-9, 1e-7)  # type: ignore[arg-type]
     meter.now_w = 10.0
     service.cycle()
     assert port.called == []

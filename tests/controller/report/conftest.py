@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hand_clock import HandClock
 
 from controller.bus.local import LocalBus
 from controller.bus.topics import (
@@ -33,22 +34,6 @@ END_S = 60
 URAD = 1e-6
 
 
-class HandClock:
-    realtime = False
-
-    def __init__(self) -> None:
-        self.t_ns = 0
-
-    def now_ns(self) -> int:
-        return self.t_ns
-
-    def utc_ns(self) -> int:
-        return START_UTC_NS - 20 * NS + self.t_ns
-
-    def sleep_until(self, t_ns: int) -> None:
-        self.t_ns = max(self.t_ns, t_ns)
-
-
 def mode_at(t_s: float) -> str:
     return [mode for mode, start in MODES if start <= t_s][-1]
 
@@ -56,7 +41,7 @@ def mode_at(t_s: float) -> str:
 def record(folder: Path, with_truth: bool = True, simulated: bool = True) -> None:
     """A made-up pass of a minute: errors shrink from mode to mode."""
     rng = np.random.default_rng(4)
-    clock = HandClock()
+    clock = HandClock(0, START_UTC_NS - 20 * NS)
     bus = LocalBus(clock, 1, simulated)
     station, pointing, tracking = bus.port("station"), bus.port("pointing"), bus.port("tracking")
     link, bench = bus.port("link"), bus.port("bench")

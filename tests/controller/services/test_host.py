@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hand_clock import HandClock
 from msgspec.structs import replace
 
 from controller.bus.client import Client
@@ -253,18 +254,7 @@ def test_an_orphan_is_told_to_stop() -> None:
 
 
 def test_an_announcement_holds_for_three_seconds() -> None:
-    class Clock:
-        realtime, t_ns = False, 0
-
-        def now_ns(self) -> int:
-            return self.t_ns
-
-        utc_ns = now_ns
-
-        def sleep_until(self, t_ns: int) -> None:
-            self.t_ns = t_ns
-
-    clock = Clock()
+    clock = HandClock(0)
     registry = Registry(clock)
     item = Announcement("link", "a", "b", "c", b"boot", schema_hash())
     registry.announce(item)

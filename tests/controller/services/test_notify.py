@@ -8,24 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hand_clock import HandClock
 
 from controller.services.notify import ServiceManager
 from hal.clock import NS
-
-
-class Clock:
-    realtime = False
-
-    def __init__(self) -> None:
-        self.t_ns = 10**12
-
-    def now_ns(self) -> int:
-        return self.t_ns
-
-    utc_ns = now_ns
-
-    def sleep_until(self, t_ns: int) -> None:
-        self.t_ns = t_ns
 
 
 @pytest.fixture(params=["a path", "an abstract name"])
@@ -49,7 +35,7 @@ def received(listening: socket.socket) -> list[str]:
 def test_a_manager_is_told_ready_alive_status_and_stopping(manager: tuple[socket.socket, str]) -> None:
     listening, name = manager
     environment = {"NOTIFY_SOCKET": name, "WATCHDOG_USEC": "9000000", "WATCHDOG_PID": str(os.getpid())}
-    clock = Clock()
+    clock = HandClock()
     told = ServiceManager.of_this_process(clock, environment)
     assert environment == {}, "what this process starts does not speak for it"
 
@@ -72,7 +58,7 @@ def test_a_manager_is_told_ready_alive_status_and_stopping(manager: tuple[socket
 def test_a_watchdog_that_is_another_process_s_is_not_fed(manager: tuple[socket.socket, str]) -> None:
     listening, name = manager
     told = ServiceManager.of_this_process(
-        Clock(), {"NOTIFY_SOCKET": name, "WATCHDOG_USEC": "9000000", "WATCHDOG_PID": "1"}
+        HandClock(), {"NOTIFY_SOCKET": name, "WATCHDOG_USEC": "9000000", "WATCHDOG_PID": "1"}
     )
     told.alive()
     told.ready()
@@ -82,12 +68,12 @@ def test_a_watchdog_that_is_another_process_s_is_not_fed(manager: tuple[socket.s
 
 @pytest.mark.parametrize("environment", [{}, {"NOTIFY_SOCKET": ""}, {"NOTIFY_SOCKET": "vsock:2:1234"}])
 def test_without_a_manager_nothing_is_sent(environment: dict[str, str]) -> None:
-    told = ServiceManager.of_this_process(Clock(), environment)
+    told = ServiceManager.of_this_process(HandClock(), environment)
     for say in (told.ready, told.alive, told.stopping, told.close):
         say()
 
 
 def test_a_manager_that_is_gone_stops_nobody(tmp_path: Path) -> None:
-    told = ServiceManager(Clock(), str(tmp_path / "nobody"), 9.0)
+    told = ServiceManager(HandClock(), str(tmp_path / "nobody"), 9.0)
     for say in (told.ready, told.alive, told.stopping, told.close):
         say()

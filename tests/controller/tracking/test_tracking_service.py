@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+from hand_clock import HandClock
 
 from controller.bus.local import LocalBus
 from controller.bus.topics import (
@@ -32,20 +33,6 @@ NS = 1_000_000_000
 UTC0_NS = 1_760_000_000 * NS
 SCALE = 17e-6
 URAD = 1e-6
-
-
-class HandClock:
-    realtime = False
-    t_ns = 0
-
-    def now_ns(self) -> int:
-        return self.t_ns
-
-    def utc_ns(self) -> int:
-        return UTC0_NS + self.t_ns
-
-    def sleep_until(self, t_ns: int) -> None:
-        self.t_ns = max(self.t_ns, t_ns)
 
 
 @dataclass
@@ -145,7 +132,7 @@ class Bench:
     """The service on a real in-process bus, with everybody else played by the test."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.clock = HandClock()
+        self.clock = HandClock(0, UTC0_NS)
         self.bus = LocalBus(self.clock, 1)
         self.camera, self.board = FakeCamera(self.clock), FakeBoard(self.clock)
         self.plans: list[tuple] = []

@@ -51,6 +51,16 @@ def spoilt(data: bytes, how: tuple[str, int, bytes]) -> bytes:
             return data
 
 
+DIGITS = b"0123456789ABCDEFabcdef"
+
+
+def without_new_digits(hows: list[tuple[str, int, bytes]]) -> list[tuple[str, int, bytes]]:
+    """Where digits are lost, none comes from elsewhere: both make a well-formed angle, and the line has no checksum."""
+    if not any(kind == "lose" for kind, _, _ in hows):
+        return hows
+    return [(kind, where, bytes(byte for byte in junk if byte not in DIGITS)) for kind, where, junk in hows]
+
+
 spoils = st.lists(
     st.tuples(
         st.sampled_from(["right", "cut", "lose", "insert", "replace", "twice"]),
@@ -59,7 +69,7 @@ spoils = st.lists(
     ),
     min_size=1,
     max_size=12,
-)
+).map(without_new_digits)
 
 
 @settings(max_examples=60, deadline=None)

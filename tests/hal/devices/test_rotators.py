@@ -15,6 +15,7 @@ from hal.conformance import SUITES, Terms, run_suite
 from hal.devices.rate_rotator import RateRotator
 from hal.errors import DeviceError, HalError, ProtocolError
 from hal.wires.opening import open_stream
+from sim_hw.devices.slew import TOLERANCE_RAD
 from sim_hw.faults.panel import Faults, Reach
 from sim_hw.faults.table import TABLE
 from sim_hw.timeline import NS, Timeline
@@ -33,7 +34,7 @@ class Bench:
         self.timeline = Timeline()
         self.axes = IdealAxes(self.timeline, azimuth_deg=180.0, elevation_deg=45.0)
         self.rotator = family.emulator(self.timeline, self.axes)
-        self.line = SerialLine(self.timeline, self.rotator, family.baud)
+        self.line = SerialLine(self.timeline, self.rotator, family.baud, connects=family.connects)
         self.clock = Lockstep(self.timeline)
         reach = Reach(self.line, self.line.hang_up, self.line.plug_in, self.rotator.conditions())
         self.faults = Faults(self.timeline, np.random.default_rng(1), {"gimbal": reach})
@@ -98,7 +99,7 @@ def test_no_path_leads_beyond_the_soft_limits(bench: Bench) -> None:
             command(*numbers)  # as a loop repeats it
             bench.wait(0.1)
         bench.wait(20 if command == rotator.go_to else 0.1)
-        step = rotator.step_deg if rotator.capabilities.rates_rad_s else 0.3
+        step = max(rotator.step_deg, math.degrees(TOLERANCE_RAD)) if rotator.capabilities.rates_rad_s else 0.3
         assert bench.deg == pytest.approx(ends[: bench.axes_turned], abs=0.02 if command == rotator.go_to else step)
 
 
