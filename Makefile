@@ -72,7 +72,7 @@ kernel-test: venv  ## a Debian kernel in QEMU meets the emulated devices (instal
 	@$(BIN)/pytest -m kernel tests/kernel
 
 bench: venv  ## benchmarks, with ratios to what a user would pick instead
-	@for b in bus bus.inside bus.load; do echo "== benchmarks.$$b"; $(BIN)/python -m "benchmarks.$$b" || exit 1; done
+	@for b in bus bus.inside bus.load devices; do echo "== benchmarks.$$b"; $(BIN)/python -m "benchmarks.$$b" || exit 1; done
 	@for b in $(filter-out benchmarks/campaign.py benchmarks/fuzz.py,$(wildcard benchmarks/*.py)); do echo "== $$b"; $(BIN)/python -m "benchmarks.$$(basename $$b .py)" || exit 1; done
 
 campaign: venv  ## the runs that are too long for CI; the dated result is committed

@@ -119,6 +119,7 @@ def _mount(module: str, name: str) -> Callable[[Rig, Clock], Any]:
             rate_max_rad_s=gimbal.rate_max_rad_s,
             acceleration_max_rad_s2=gimbal.acceleration_max_rad_s2,
             command_latency_s=gimbal.command_latency_s,
+            elevation_rad=gimbal.elevation_rad,
         )
 
     return opened

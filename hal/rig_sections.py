@@ -62,7 +62,7 @@ class GimbalSection(Section):
     position_step_deg: Annotated[float, Field(gt=0, le=10)] = 1.0  # of a rotator whose protocol does not tell it
     azimuth_min_deg: Annotated[float, Field(ge=-720, le=720)] = -720.0  # soft limits of rotators, inside their stops
     azimuth_max_deg: Annotated[float, Field(ge=-720, le=720)] = 720.0
-    elevation_min_deg: Annotated[float, Field(ge=-90, le=90)] = -2.0  # how far it is moved by hand
+    elevation_min_deg: Annotated[float, Field(ge=-90, le=90)] = -2.0  # soft limits, on every way into the device
     elevation_max_deg: Annotated[float, Field(ge=0, le=180)] = 92.0
     reversed_axes: list[Literal["azimuth", "elevation"]] = Field(default=[])  # of Alpaca, which leaves signs open
     motion_cut_off: Annotated[
@@ -73,6 +73,11 @@ class GimbalSection(Section):
     def travel_deg(self) -> tuple[tuple[float, float], tuple[float, float]]:
         """Soft limits (lowest, highest) of azimuth and elevation."""
         return (self.azimuth_min_deg, self.azimuth_max_deg), (self.elevation_min_deg, self.elevation_max_deg)
+
+    @property
+    def elevation_rad(self) -> tuple[float, float]:
+        """Soft limits (lowest, highest) of elevation."""
+        return math.radians(self.elevation_min_deg), math.radians(self.elevation_max_deg)
 
     @property
     def rate_max_rad_s(self) -> float:

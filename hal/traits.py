@@ -35,6 +35,7 @@ class GimbalCapabilities:
     position_step_rad: float = 0.0  # to which a direction is rounded that it is sent to
     rates_rad_s: tuple[float, ...] = ()  # the only speeds it has, besides rest; empty: any
     rate_gaps_rad_s: tuple[Pair, ...] = ()  # speeds (from, to) that it does not keep evenly
+    command_line_s: float = 0.0  # for which a direction is on the line before its last byte is there
     travel_rad: tuple[Pair, Pair] | None = None  # (lowest, highest) of azimuth and of elevation; None: no stops
 
     @property

@@ -81,7 +81,8 @@ def _folded(azimuth: Floats, ends: tuple[float, float] | None) -> Floats:
 def _off(wanted: Floats, capabilities: GimbalCapabilities) -> Floats:
     """How far an axis is from where it should be, each STEP_S, that is sent ahead of it from step to step."""
     step = max(capabilities.position_step_rad, FINEST_STEP_RAD)
-    ahead = round((lead_s(capabilities, step) - capabilities.command_latency_s) / STEP_S)
+    heard_s = capabilities.command_line_s + capabilities.command_latency_s
+    ahead = round((lead_s(capabilities, step) - heard_s) / STEP_S)
     reach = capabilities.rate_max_rad_s * STEP_S
     told = position = round(float(wanted[0]) / step) * step
     forward = 0.0

@@ -43,6 +43,7 @@ HALF_CROSSING_NS = round(CROSSING_S * NS / 2)
 REVERSAL_RAD_S = 2e-6  # slower than this has no direction of its own
 ENDLESS_RAD = (-1.5 * math.pi, 1.5 * math.pi)  # of azimuth, for a mount without stops: its cables
 TURN_S = 0.09  # first guess of a turn; measured from then on
+TURN_MAX_S = 0.3  # what is longer is a pause
 
 
 class GimbalLoop:
@@ -68,7 +69,7 @@ class GimbalLoop:
         self._goal: Fixed | None = None  # the real goal while a way-point is the target
         self._sample: tuple[int, float, float] | None = None
         self._wound_rad = 0.0  # azimuth with its turns before the first sample
-        self._turn_s = TURN_S
+        self._turn_s, self._turn_max_s = TURN_S, TURN_MAX_S
         self._last_step_ns = 0
         self._path_azimuth: float | None = None
         self._near_since_ns: int | None = None
@@ -108,7 +109,7 @@ class GimbalLoop:
         """
         if self._last_step_ns:
             turn_s = (now_ns - self._last_step_ns) / NS
-            self._turn_s += 0.2 * (min(0.3, max(0.01, turn_s)) - self._turn_s)
+            self._turn_s += 0.2 * (min(self._turn_max_s, max(0.01, turn_s)) - self._turn_s)
         self._last_step_ns = now_ns
         encoder = self._unwrapped(sample)
         motion = self._motion(encoder)

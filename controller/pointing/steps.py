@@ -19,6 +19,10 @@ from hal.traits import GimbalCapabilities
 
 DEAD_BAND = 0.15  # of a step, beyond the half
 AGAIN_S = 2.0  # an axis that does not move for so long, and is not there, is sent again
+TURN_MAX_S = 1.0  # of the loop, on the slowest line
+LATE_MAX_S = 1.0  # that an axis may be beyond what is known; more is a swing, or a rotator too slow
+LEARNS_PER_S = 0.2  # of what it was late, each second
+SLOW_STEP_S = 2.0  # where a step takes longer than this, one look says little about lateness
 FINEST_STEP_RAD = 1e-6  # where the gimbal names none
 
 
@@ -30,8 +34,9 @@ def next_step(wanted: float, now: float, forward: float, step: float) -> float:
 
 
 def lead_s(capabilities: GimbalCapabilities, step: float) -> float:
-    """From the command to half-way of a step."""
-    return capabilities.command_latency_s + 0.5 * step / capabilities.rate_max_rad_s
+    """From when a command is given to half-way of a step: it is on its line, heard, and turned for."""
+    heard_s = capabilities.command_line_s + capabilities.command_latency_s
+    return heard_s + 0.5 * step / capabilities.rate_max_rad_s
 
 
 class StepLoop(GimbalLoop):
@@ -43,7 +48,9 @@ class StepLoop(GimbalLoop):
         self._step_rad = max(capabilities.position_step_rad, FINEST_STEP_RAD)
         self._lead_s = lead_s(capabilities, self._step_rad)
         self._settled_rad = max(self._settled_rad, 1.2 * self._step_rad)
+        self._turn_max_s = TURN_MAX_S
         self._still_rad = -1.0  # an axis that has arrived rests by itself
+        self._late_s = [0.0, 0.0]  # each axis, beyond what is known of it
         self._told: Pair | None = None  # where both axes were sent last
         self._forward = [0.0, 0.0]
         self._moved: tuple[int, Pair] = (0, (math.inf, math.inf))  # when the axes were last seen to move, and where
@@ -77,8 +84,18 @@ class StepLoop(GimbalLoop):
         correction: Correction | None,
         age_s: float,
     ) -> Pair:
-        wanted = self._wanted(target, now_ns + round(self._lead_s * NS), utc_offset_ns, correction, age_s)
+        def at(t_ns: int) -> Pair:
+            return self._wanted(target, t_ns, utc_offset_ns, correction, age_s)
+
         step = self._step_rad
+        lead_s = self._lead_s + 0.5 * self._turn_s  # what is not due now waits for a whole turn of the loop
+        then = at(sample_ns)
+        ahead_ns = [now_ns + round((lead_s + late_s) * NS) for late_s in self._late_s]
+        wanted = at(ahead_ns[0])[0], at(ahead_ns[1])[1]
+        if self._arrived:
+            for axis in (0, 1):
+                speed = (wanted[axis] - then[axis]) * NS / (ahead_ns[axis] - sample_ns)
+                self._learn(axis, then[axis] - encoder[axis], speed)
         if self._told is None:
             self.due = True
             elevation = round(wanted[1] / step) * step if self.capabilities.has_elevation else encoder[1]
@@ -92,3 +109,11 @@ class StepLoop(GimbalLoop):
         lost = not there and now_ns - self._moved[0] > AGAIN_S * NS
         self.due = (azimuth, elevation) != self._told or lost
         return azimuth, elevation
+
+    def _learn(self, axis: int, behind_rad: float, speed_rad_s: float) -> None:
+        """How late the axis is on average, for which nobody states a figure: how it speeds up, brakes and creeps in."""
+        step = self._step_rad
+        known = abs(speed_rad_s) * SLOW_STEP_S > step and abs(behind_rad) < 2 * step + abs(speed_rad_s) * LATE_MAX_S
+        if known:
+            late_s = self._late_s[axis] + LEARNS_PER_S * self._turn_s * behind_rad / speed_rad_s
+            self._late_s[axis] = min(LATE_MAX_S, max(0.0, late_s))

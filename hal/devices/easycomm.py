@@ -10,8 +10,9 @@ import math
 import re
 
 from hal.clock import NS, Clock
+from hal.devices.soft_travel import ENDLESS, SoftTravel
 from hal.errors import HalError
-from hal.traits import AxisPosition, GimbalCapabilities, Identity
+from hal.traits import AxisPosition, GimbalCapabilities, Identity, Pair
 from hal.wires.lines import Lines
 from hal.wires.opening import open_stream
 from hal.wires.stream import StreamWire
@@ -33,16 +34,20 @@ def stop_axes(wire: StreamWire, clock: Clock) -> None:
 
 
 class EasyComm:
-    """A rotator; implements Gimbal. Opening it brings both axes to rest. Raises ResourceError, WireTimeout."""
+    """A rotator; implements Gimbal. Opening it brings both axes to rest. Raises ResourceError, WireTimeout.
+
+    No rate carries elevation out of `elevation_rad`, its soft limits; azimuth is told without its turns.
+    """
 
     def __init__(
         self, resource: str, baud: int, clock: Clock, name: str = "gimbal", *,
-        rate_max_rad_s: float, acceleration_max_rad_s2: float, command_latency_s: float,
+        rate_max_rad_s: float, acceleration_max_rad_s2: float, command_latency_s: float, elevation_rad: Pair = ENDLESS,
     ) -> None:  # fmt: skip
         self.capabilities = GimbalCapabilities(
             rate_max_rad_s, acceleration_max_rad_s2, math.radians(0.1), math.radians(1e-3), command_latency_s, True
         )
         self._clock, self._name = clock, name
+        self._soft_travel = SoftTravel(clock, (ENDLESS, elevation_rad))
         self._wire = open_stream(resource, clock, name, baud=baud)
         self._lines = _lines(self._wire, clock)
         try:
@@ -57,16 +62,17 @@ class EasyComm:
         return self._read(b"AZ EL")
 
     def set_rate(self, azimuth_rad_s: float, elevation_rad_s: float) -> None:
-        """Turn at these rates. Raises ValueError when one is not finite: nothing is sent then."""
+        """Turn at these rates, elevation not out of its travel. Raises ValueError, and sends nothing, unless finite."""
         if not (math.isfinite(azimuth_rad_s) and math.isfinite(elevation_rad_s)):
             raise ValueError(f"{self._name}: the rates {azimuth_rad_s}, {elevation_rad_s} rad/s are not finite.")
-        for rate, up, down in ((azimuth_rad_s, b"VL", b"VR"), (elevation_rad_s, b"VU", b"VD")):
-            limit = self.capabilities.rate_max_rad_s
-            millidegrees_s = round(math.degrees(min(limit, max(-limit, rate))) * 1e3)
-            self._lines.tell((up if rate >= 0 else down) + b"%d" % abs(millidegrees_s))
+        rates = self._soft_travel.allowed(azimuth_rad_s, elevation_rad_s, self.capabilities, self.position)
+        for rate, up, down in zip(rates, (b"VL", b"VU"), (b"VR", b"VD"), strict=True):
+            self._lines.tell((up if rate >= 0 else down) + b"%d" % round(math.degrees(abs(rate)) * 1e3))
+        self._soft_travel.sent(*rates)
 
     def stop(self) -> None:
         """Both axes at rest; the rotator acknowledges with its position."""
+        self._soft_travel.rests()
         try:
             self._read(STOP)
         except HalError:
@@ -84,4 +90,6 @@ class EasyComm:
             raise self._lines.nonsense("its angles", reply)
         azimuth_rad, elevation_rad = (math.radians(float(digits)) for digits in match.groups())
         line_ns = round(10 * (len(reply) + 1) / self._wire.baud * NS) if self._wire.baud else 0
-        return AxisPosition(max(asked_ns, self._clock.now_ns() - line_ns), azimuth_rad, elevation_rad)
+        return self._soft_travel.saw(
+            AxisPosition(max(asked_ns, self._clock.now_ns() - line_ns), azimuth_rad, elevation_rad)
+        )

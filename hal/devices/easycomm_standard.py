@@ -1,8 +1,8 @@
 """Rotators that speak EasyComm II or III as the standard has them; the SatNOGS firmware's dialect is easycomm.py.
 
 Hamlib's easycomm.txt (C. Jackson's standard, A. Schultze's third part): words with a number, an answer echoes its word.
-What differs from SatNOGS: each axis is asked alone, "stop" is not answered, no version need be known, and `VL` turns
-azimuth down. EasyComm I has no driver: it never says where it is.
+What differs from SatNOGS: each axis is asked in a line of its own, "stop" is not answered, no version need be known,
+and `VL` turns azimuth down. EasyComm I has no driver: it never says where it is.
 """
 
 from __future__ import annotations
@@ -45,16 +45,16 @@ class EasyComm2(Rotator):
         self._lines = _lines(self._wire, self._clock)
 
     def _read(self) -> tuple[float, float, int, int]:
-        azimuth, asked_ns, first = self._angle(b"AZ")
-        elevation, _, second = self._angle(b"EL")
-        return azimuth, elevation, asked_ns, first + second + len(b"EL\n")
+        first = self._lines.ask(b"AZ\nEL")  # two questions at once: words may follow each other
+        azimuth = self._angle(b"AZ", first)
+        second = self._lines.more()
+        return azimuth, self._angle(b"EL", second), self._lines.asked_ns, len(first) + len(second) + 2
 
-    def _angle(self, axis: bytes) -> tuple[float, int, int]:
-        reply = self._lines.ask(axis)
+    def _angle(self, axis: bytes, reply: bytes) -> float:
         match = _ANGLE[axis].fullmatch(reply)
         if match is None:
             raise self._lines.nonsense("its angles", reply)
-        return float(match[1]), self._lines.asked_ns, len(reply) + 1
+        return float(match[1])
 
     def _go(self, azimuth_deg: float, elevation_deg: float) -> None:
         self._lines.tell(b"AZ%.1f EL%.1f" % (azimuth_deg, elevation_deg))

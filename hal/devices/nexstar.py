@@ -11,8 +11,9 @@ import math
 import re
 
 from hal.clock import NS, Clock, Deadline
+from hal.devices.soft_travel import ENDLESS, SoftTravel
 from hal.errors import DeviceError, HalError, ProtocolError, WireTimeout
-from hal.traits import AxisPosition, GimbalCapabilities, Identity
+from hal.traits import AxisPosition, GimbalCapabilities, Identity, Pair
 from hal.wires.opening import open_stream
 from hal.wires.stream import StreamWire
 
@@ -135,7 +136,8 @@ class NexStar:
 
     Opening checks that a hand controller answers, ends its own tracking and any goto, and brings both axes to rest.
     `rate_max_rad_s`, `acceleration_max_rad_s2` and `command_latency_s` (last byte of a rate command to motion) are the
-    mount's data; the protocol cannot be asked for them.
+    mount's data; the protocol cannot be asked for them. No rate carries elevation out of `elevation_rad`, its soft
+    limits; azimuth has no stops, and the turns of its cables are counted by whoever gives rates for hours.
 
     Raises ResourceError (port), WireTimeout (nobody answers) or DeviceError (firmware too old).
     """
@@ -150,6 +152,7 @@ class NexStar:
         rate_max_rad_s: float,
         acceleration_max_rad_s2: float,
         command_latency_s: float,
+        elevation_rad: Pair = ENDLESS,
     ) -> None:
         self.capabilities = GimbalCapabilities(
             rate_max_rad_s=rate_max_rad_s,
@@ -160,6 +163,7 @@ class NexStar:
             keeps_moving_when_silent=True,
         )
         self._name = name
+        self._soft_travel = SoftTravel(clock, (ENDLESS, elevation_rad))
         self._byte_ns = 10 * NS // baud
         self._wire = open_stream(resource, clock, name, baud=baud)
         self._controller = HandController(self._wire, clock)
@@ -181,18 +185,20 @@ class NexStar:
         azimuth_rad, elevation_rad = (int(digits, 16) / (1 << 32) * math.tau for digits in match.groups())
         if elevation_rad >= math.pi:
             elevation_rad -= math.tau
-        return AxisPosition(self._controller.asked_ns + self._byte_ns, azimuth_rad, elevation_rad)
+        here = AxisPosition(self._controller.asked_ns + self._byte_ns, azimuth_rad, elevation_rad)
+        return self._soft_travel.saw(here)
 
     def set_rate(self, azimuth_rad_s: float, elevation_rad_s: float) -> None:
         """Give both axes a rate, azimuth first; a rate above `rate_max_rad_s` becomes that rate.
 
-        Raises ValueError when a rate is not finite: nothing is sent then.
+        Raises ValueError when a rate is not finite: nothing is sent then. Elevation stops at the end of its travel.
         """
         if not (math.isfinite(azimuth_rad_s) and math.isfinite(elevation_rad_s)):
             raise ValueError(f"{self._name}: the rates {azimuth_rad_s}, {elevation_rad_s} rad/s are not finite.")
-        limit = self.capabilities.rate_max_rad_s
-        for axis, rate_rad_s in (("azimuth", azimuth_rad_s), ("elevation", elevation_rad_s)):
-            self._controller.set_rate(axis, min(limit, max(-limit, rate_rad_s)))
+        rates = self._soft_travel.allowed(azimuth_rad_s, elevation_rad_s, self.capabilities, self.position)
+        for axis, rate_rad_s in zip(("azimuth", "elevation"), rates, strict=True):
+            self._controller.set_rate(axis, rate_rad_s)
+        self._soft_travel.sent(*rates)
 
     def stop(self) -> None:
         """Bring both axes to rest. Raises HalError when the mount has not acknowledged both stops.
@@ -200,6 +206,7 @@ class NexStar:
         Both are told at once before anything is waited for: a mount whose answers are lost or slow may still hear, and
         this process may have its next turn late.
         """
+        self._soft_travel.rests()
         self._controller.say(BLIND_STOP)
         for axis in MOTORS:
             self._controller.set_rate(axis, 0.0)

@@ -30,6 +30,7 @@ class Rotator(ABC):
     model: ClassVar[str]
     step_deg: float  # of a commanded direction; `_begin` may learn it
     reach_deg: Travel  # what the protocol can say; an axis that it has not has no width
+    go_bytes: ClassVar[int] = 16  # of the command that sends it somewhere, more or less
     leg_deg: ClassVar[float] = math.inf  # how far it is sent at once when it is turned by hand
 
     def __init__(
@@ -151,6 +152,7 @@ class Rotator(ABC):
             takes=frozenset({"rate", "position"}),
             position_step_rad=math.radians(self.step_deg),
             rates_rad_s=(rate_max_rad_s,),
+            command_line_s=self._line_ns(self.go_bytes) / NS,
             travel_rad=((low_az, high_az), (low_el, high_el)),
         )
 

@@ -115,13 +115,13 @@ class SkyWatcher(RateRotator):
 
     def _read(self) -> tuple[float, float, int, int]:
         azimuth_deg, asked_ns = self._angle_deg(self._axes[0])
-        if self._here is None:
+        if self._soft_travel.here is None:
             self._ask(b":f1", 3)
         elevation_deg, later_ns = self._angle_deg(self._axes[1])
         # Asked a little later: as the axis was when the other was read.
-        elevation_deg -= math.degrees(self._rates[1]) * (later_ns - asked_ns) / NS
-        if self._here is not None:
-            here, self._here = self._here, None
+        elevation_deg -= math.degrees(self._soft_travel.rates[1]) * (later_ns - asked_ns) / NS
+        if self._soft_travel.here is not None:
+            here, self._soft_travel.here = self._soft_travel.here, None
             away_rad = self.capabilities.rate_max_rad_s * (later_ns - here.t_ns) / NS + JUMP_RAD
             if (
                 max(
@@ -155,7 +155,7 @@ class SkyWatcher(RateRotator):
         """Both angles, of one moment. An axis that has come to rest to turn round is started."""
         here = super().position()
         if any(axis.late for axis in self._axes):
-            self._turn(*self._rates)
+            self._turn(*self._soft_travel.rates)
         return here
 
     def _turn(self, azimuth_rad_s: float, elevation_rad_s: float) -> None:
@@ -196,7 +196,7 @@ class SkyWatcher(RateRotator):
         axis.late = False
         if axis.way == 0:
             return False
-        axis.way = axis.mode = self._here = None
+        axis.way = axis.mode = self._soft_travel.here = None
         self._ask(b":K" + axis.number)
         axis.way = 0
         return True

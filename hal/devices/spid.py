@@ -115,6 +115,7 @@ class Rot2Prog(Rotator):
     step_deg = 1.0  # until it has said its own
     reach_deg = ((-180.0, 540.0), (-20.0, 210.0))
     reply_bytes = 12
+    go_bytes = COMMAND_BYTES
     answers_set = False
     pulses = 1  # a degree
 

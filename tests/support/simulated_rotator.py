@@ -24,14 +24,17 @@ CAPABILITIES = GimbalCapabilities(
 
 
 class SimulatedRotator:
-    """Goes to whole degrees at 6 deg/s, 0.1 s after it was told; shows whole degrees; `history` is the truth."""
+    """Goes to whole degrees at 6 deg/s, 0.1 s after it was told; shows whole degrees; `history` is the truth.
 
-    def __init__(self, clock, start_deg=(0.0, 0.0), capabilities=CAPABILITIES):
+    `late_s` is how much later it goes than anybody says.
+    """
+
+    def __init__(self, clock, start_deg=(0.0, 0.0), capabilities=CAPABILITIES, late_s=0.0):
+        self.late_ns = round((0.1 + late_s) * NS)
         self.capabilities = capabilities
         self.clock = clock
         self.angle = [angle * DEG for angle in start_deg]
         self.goal, self.told = list(self.angle), []
-        self.due_ns = 0
         self.t_ns = clock.now_ns()
         self.history, self.sent, self.stops, self.deaf = [], [], 0, False
         self.identity = {"model": "simulated"}
@@ -39,8 +42,8 @@ class SimulatedRotator:
     def _advance(self):
         while self.t_ns < self.clock.now_ns():
             self.t_ns += 10 * MS
-            if self.told and self.t_ns >= self.due_ns:
-                self.goal, self.told = self.told, []
+            while self.told and self.t_ns >= self.told[0][0]:
+                self.goal = self.told.pop(0)[1]
             reach = self.capabilities.rate_max_rad_s * 0.01
             self.angle = [a + min(reach, max(-reach, g - a)) for a, g in zip(self.angle, self.goal, strict=True)]
             self.history.append((self.t_ns, *self.angle))
@@ -55,7 +58,8 @@ class SimulatedRotator:
         self._advance()
         self.sent.append((azimuth_rad / DEG, elevation_rad / DEG))
         if not self.deaf:
-            self.told, self.due_ns = [round(a / DEG) * DEG for a in (azimuth_rad, elevation_rad)], self.t_ns + 100 * MS
+            goal = [round(a / DEG) * DEG for a in (azimuth_rad, elevation_rad)]
+            self.told.append((self.t_ns + self.late_ns, goal))
 
     def stop(self):
         self._advance()

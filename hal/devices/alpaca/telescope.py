@@ -153,7 +153,7 @@ class Alpaca(RateRotator):
     def _go(self, azimuth_deg: float, elevation_deg: float) -> None:
         if not self._slews:
             raise DeviceError(f"{self._name}: its telescope takes rates only; it cannot be sent to directions.")
-        if any(self._rates):
+        if any(self._soft_travel.rates):
             self._turn(0.0, 0.0)  # which ends the watch of their ways, too
         self._slewing = True
         azimuth = round(azimuth_deg, 6) % TURN_DEG
@@ -170,16 +170,19 @@ class Alpaca(RateRotator):
 
     def _halt(self) -> None:
         self._slewing = False
-        self._rates = (0.0, 0.0)
+        self._soft_travel.rests()
         for way in self._ways:
             way.told(0.0, self._clock.now_ns())
         _stop(self._server, AXES if self._turns else ())
 
-    def _inside(self, rate_rad_s: float, angle_rad: float, ends: tuple[float, float]) -> float:
-        """A speed that it has, so slow that it stops before the end of its travel."""
-        rate = super()._inside(self.capabilities.possible(rate_rad_s), angle_rad, ends)
-        speed = math.radians(at_most(self._speeds_deg_s, math.degrees(abs(rate))))
-        return math.copysign(speed, rate)
+    def _within(self, azimuth_rad_s: float, elevation_rad_s: float) -> Pair:
+        """Speeds that it has, so slow that it stops before the end of its travel."""
+        able = self.capabilities
+        azimuth, elevation = (
+            math.copysign(math.radians(at_most(self._speeds_deg_s, math.degrees(abs(rate)))), rate)
+            for rate in super()._within(able.possible(azimuth_rad_s), able.possible(elevation_rad_s))
+        )
+        return azimuth, elevation
 
     def _soft(self, travel_deg: Travel) -> tuple[Pair, Pair]:
         low, high = super()._soft(travel_deg)

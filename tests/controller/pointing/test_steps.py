@@ -85,6 +85,18 @@ def test_whole_degrees_follow_a_pass_to_within_the_half_step_that_was_told(pass_
     assert states[-1].activity == "track"
 
 
+def test_an_axis_that_is_later_than_anybody_says_is_sent_earlier(pass_70, fake_clock):
+    """At up to 2 deg/s of azimuth, a second late is two steps."""
+    path = pass_70.trajectory
+    clock = fake_clock(path.start_utc_ns - 120 * NS)
+    rotator = SimulatedRotator(clock, late_s=0.5)
+    loop = StepLoop(CAPABILITIES)
+    loop.follow(path)
+    fly(clock, rotator, loop, 120 + (path.end_utc_ns - path.start_utc_ns) / NS)
+    errors = sky_errors(rotator, path, clock, path.start_utc_ns)
+    assert np.sqrt(np.mean(errors**2)) < 1.15 * implied_error(path, CAPABILITIES).rms_rad
+
+
 def test_each_step_is_sent_once_and_nothing_between(pass_70, fake_clock):
     path = pass_70.trajectory
     clock = fake_clock(path.start_utc_ns - 120 * NS)

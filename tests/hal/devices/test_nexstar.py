@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,7 +47,7 @@ class Bench:
         self.line = SerialLine(self.timeline, self.mount, 9600)
         self.clock = Lockstep(self.timeline)
 
-    def driver(self) -> NexStar:
+    def driver(self, **more: Any) -> NexStar:
         return NexStar(
             "simhw://gimbal",
             9600,
@@ -54,6 +55,7 @@ class Bench:
             rate_max_rad_s=math.radians(3),
             acceleration_max_rad_s2=math.radians(2),
             command_latency_s=0.075,
+            **more,
         )
 
     def pass_s(self, seconds: float) -> None:
@@ -344,3 +346,20 @@ def test_a_stop_that_no_board_takes_is_told(bench: Bench) -> None:
     with pytest.raises(DeviceError, match="did not take the azimuth rate"):
         stop_axes(wire, bench.clock)
     wire.close()
+
+
+@pytest.mark.parametrize(("rate_deg_s", "end_deg"), [(3.0, 60.0), (-3.0, 20.0)])
+def test_no_rate_carries_elevation_out_of_its_soft_travel(rate_deg_s: float, end_deg: float) -> None:
+    bench = Bench()
+    with serving({"gimbal": bench.line}, bench.clock):
+        mount = bench.driver(elevation_rad=(math.radians(20), math.radians(60)))
+        for _ in range(300):  # as a loop repeats it
+            mount.set_rate(0.01, math.radians(rate_deg_s))
+            bench.pass_s(0.1)
+        azimuth_rad, elevation_rad = bench.axes.encoder_rad()
+        assert math.degrees(elevation_rad) == pytest.approx(end_deg, abs=0.1)
+        assert azimuth_rad > math.radians(123.4) + 0.2, "azimuth has no stops"
+        mount.set_rate(0.0, math.radians(-rate_deg_s))
+        bench.pass_s(1.0)
+        assert abs(math.degrees(bench.axes.encoder_rad()[1]) - end_deg) > 1.0, "and it comes back"
+        mount.close()

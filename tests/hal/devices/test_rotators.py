@@ -118,6 +118,19 @@ def test_the_same_rate_again_is_not_sent_again(bench: Bench) -> None:
     assert heard == []
 
 
+def test_no_driver_sleeps_where_its_protocol_does_not_say_so(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It waits for what it reads alone; Hamlib sleeps 50 to 300 ms after a write."""
+    slept: list[int] = []
+    monkeypatch.setattr(bench.clock, "sleep_until", slept.append)
+    rotator = bench.open()
+    for azimuth_deg in (181, 182):
+        rotator.go_to(azimuth_deg * DEG, 46 * DEG)
+        rotator.position()
+    rotator.set_rate(0.1, 0.0)
+    rotator.stop()
+    assert slept == []
+
+
 def test_a_late_answer_is_never_that_of_the_next_question(bench: Bench) -> None:
     rotator = bench.open()
     late = []

@@ -1,0 +1,1 @@
+"""What our drivers of gimbals cost and can do: `python -m benchmarks.devices`."""
