@@ -77,8 +77,10 @@ class Rotator(ABC):
             return
         here = self.position()
         here_deg = math.degrees(here.azimuth_rad), math.degrees(here.elevation_rad)
-        ends = (self._low_deg, here_deg, self._high_deg)
-        leg = self.leg_deg
+        low_deg, high_deg = self._low_deg, self._high_deg
+        if self._turns_freely:
+            low_deg, high_deg = (-math.inf, low_deg[1]), (math.inf, high_deg[1])
+        ends, leg = (low_deg, here_deg, high_deg), self.leg_deg
         self._send_to(
             min(here_deg[0] + leg, max(here_deg[0] - leg, ends[1 + azimuth][0])),
             min(here_deg[1] + leg, max(here_deg[1] - leg, ends[1 + elevation][1])),
@@ -113,6 +115,11 @@ class Rotator(ABC):
     @abstractmethod
     def _halt(self) -> None:
         """Tell both axes to stop, even if the line is in no known state."""
+
+    @property
+    def _turns_freely(self) -> bool:
+        """By hand it turns on beyond the ends of its azimuth, which are no stops; it has a `leg_deg` then."""
+        return False
 
     def _read_ns(self, asked_ns: int, line_bytes: int) -> int:
         """When the angles were read of which the last byte has just come: as the answer left, unless it is known."""

@@ -28,9 +28,9 @@ from hal.devices.indi.equatorial import (
     horizontal_of,
     sidereal_deg,
 )
-from hal.devices.rotator import Rotator
+from hal.devices.rotator import Rotator, Travel
 from hal.errors import DeviceError, ProtocolError
-from hal.traits import GimbalCapabilities, Identity
+from hal.traits import GimbalCapabilities, Identity, Pair
 from hal.wires.stream import StreamWire
 
 HORIZONTAL, EQUATORIAL = "HORIZONTAL_COORD", "EQUATORIAL_EOD_COORD"
@@ -41,7 +41,8 @@ AXES = {HORIZONTAL: ("AZ", "ALT"), EQUATORIAL: ("RA", "DEC")}
 RANGES = {"AZ": (0.0, 360.0), "ALT": (-90.0, 90.0), "RA": (0.0, 24.0), "DEC": (-90.0, 90.0)}
 RANGES |= {"LAT": (-90.0, 90.0), "LONG": (-180.0, 360.0)}
 SPLIT = str.maketrans(":;", "  ")  # sexagesimal numbers are allowed
-AZIMUTH_DEG = -450.0, 450.0  # a turn and a leg: it has no turns, and limits that leave a whole one are none
+AZIMUTH_DEG = -360.0, 360.0
+SEAM_DEG = 1.0  # so near to where it was sent it is shown beside it, also across the end of its travel
 ZENITH_DEG = 89.9  # at 90, azimuth has no right ascension
 POLLING_MS = 50.0  # how often the server's driver asks its telescope: an angle is that old at most, and a read
 CONNECT_TIMEOUT_S = 10.0  # the server's driver opens a port of its own, and may search it
@@ -70,6 +71,7 @@ class Indi(Rotator):
 
     model = "INDI telescope"
     step_deg = 0.01  # to which such mounts come, and come again
+    go_bytes = 0  # nothing paces it
     reach_deg = (AZIMUTH_DEG, (0.0, 90.0))
     leg_deg = 30.0  # turned by hand it is sent no further at once: round the other way, or to where the sky has gone
 
@@ -139,20 +141,33 @@ class Indi(Rotator):
     def _turns_freely(self) -> bool:
         return self._high_deg[0] - self._low_deg[0] >= 360.0
 
+    def _soft(self, travel_deg: Travel) -> tuple[Pair, Pair]:
+        low_deg, high_deg = super()._soft(travel_deg)
+        if high_deg[0] - low_deg[0] > 360.0:  # it tells no turns: one is left, from north to north
+            low_deg, high_deg = (0.0, low_deg[1]), (360.0, high_deg[1])
+        self._sent_deg = (low_deg[0] + high_deg[0]) / 2
+        return low_deg, high_deg
+
     def _able(self, rate_max_rad_s: float, acceleration_max_rad_s2: float, latency_s: float) -> GimbalCapabilities:
         able = super()._able(rate_max_rad_s, acceleration_max_rad_s2, latency_s)
-        if self._turns_freely:
-            able = replace(able, travel_rad=None)
         # A mount of polar axes keeps neither azimuth nor elevation on its way: by hand it can be turned, at no rate.
         return replace(able, takes=frozenset({"position"}), rates_rad_s=()) if self._coordinates == EQUATORIAL else able
 
     def _shown_deg(self, azimuth_deg: float) -> float:
+        """By the turn of its travel, or of where it was sent at the very end of it."""
+        off_deg = math.remainder(azimuth_deg - self._sent_deg, 360.0)
+        return self._sent_deg + off_deg if abs(off_deg) < SEAM_DEG else self._inside_deg(azimuth_deg)
+
+    def _inside_deg(self, azimuth_deg: float) -> float:
         """By the turn that is nearest to the middle of its travel."""
-        middle_deg = 180.0 if self._turns_freely else (self._low_deg[0] + self._high_deg[0]) / 2
+        middle_deg = (self._low_deg[0] + self._high_deg[0]) / 2
         return middle_deg + math.remainder(azimuth_deg - middle_deg, 360.0)
 
     def _send_to(self, azimuth_deg: float, elevation_deg: float) -> None:
-        super()._send_to(azimuth_deg % 360.0 if self._turns_freely else azimuth_deg, elevation_deg)
+        if self._turns_freely and not self._low_deg[0] <= azimuth_deg <= self._high_deg[0]:
+            azimuth_deg = self._inside_deg(azimuth_deg)
+        super()._send_to(azimuth_deg, elevation_deg)
+        self._sent_deg = min(self._high_deg[0], max(self._low_deg[0], azimuth_deg))
 
     def _read_ns(self, asked_ns: int, line_bytes: int) -> int:
         return asked_ns

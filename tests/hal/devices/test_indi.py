@@ -174,7 +174,7 @@ def test_the_server_is_told_where_the_station_stands(equatorial: Bench) -> None:
 
 def test_it_turns_freely_through_north_unless_its_limits_say_otherwise(horizontal: Bench) -> None:
     telescope = horizontal.open()
-    assert telescope.capabilities.travel_rad is None
+    assert telescope.capabilities.travel_rad[0] == pytest.approx((0, math.tau))
     telescope.go_to(380 * DEG, 45 * DEG)
     horizontal.wait(35)
     assert horizontal.deg[0] % 360 == pytest.approx(20, abs=0.01)
@@ -184,11 +184,25 @@ def test_it_turns_freely_through_north_unless_its_limits_say_otherwise(horizonta
     assert 330 < math.degrees(telescope.position().azimuth_rad) < 355
     telescope.close()
     telescope = horizontal.open(travel_deg=((-100.0, 100.0), (0.0, 90.0)))
-    assert telescope.capabilities.travel_rad is not None
+    assert telescope.capabilities.travel_rad[0] == pytest.approx((-100 * DEG, 100 * DEG))
     assert -30 < math.degrees(telescope.position().azimuth_rad) < -5
     telescope.go_to(-120 * DEG, 45 * DEG)
     horizontal.wait(20)
     assert horizontal.deg[0] % 360 == pytest.approx(260, abs=0.01)
+
+
+def test_where_it_was_sent_at_the_end_of_its_travel_it_is_shown_beside_it(horizontal: Bench) -> None:
+    telescope = horizontal.open()
+    telescope.go_to(0.0, 45 * DEG)
+    horizontal.wait(35)
+    horizontal.axes.angle[0] = -1e-4
+    horizontal.wait(0.1)
+    assert telescope.position().azimuth_rad == pytest.approx(-1e-4, abs=1e-9)
+    telescope.go_to(math.tau, 45 * DEG)
+    horizontal.wait(1)
+    horizontal.axes.angle[0] = math.tau + 1e-4
+    horizontal.wait(0.1)
+    assert telescope.position().azimuth_rad == pytest.approx(math.tau + 1e-4, abs=1e-9)
 
 
 @pytest.mark.parametrize("stopped_by", ["opening", "stop", "stop_axes"])
