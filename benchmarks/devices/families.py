@@ -23,7 +23,7 @@ from sim_hw.wires.reactor import Reactor
 from sim_hw.wires.tcp import TcpServer
 
 RATE_RAD_S, ACCELERATION_RAD_S2 = 0.1, 0.2
-ON_TCP = frozenset({"rotctld"})
+ON_TCP = frozenset({"rotctld", "indi"})
 UNPACED_BAUD = 100_000_000
 
 
@@ -64,6 +64,7 @@ FAMILIES = {
     "gs232a": Family("gs232:Gs232a", model=601),
     "gs232b": Family("gs232:Gs232b", 1200, model=603),
     "rotctld": Family("rotctld:Rotctld", 115_200, model=2),
+    "indi": Family("indi:Indi"),
 }
 
 
@@ -97,7 +98,7 @@ def emulator(name: str, timeline: Timeline, mount: Mount) -> Any:
 
 @contextmanager
 def served(name: str) -> Iterator[str]:
-    """The pty, or for rotctld HOST:PORT, where a process of its own serves the emulator, without pacing."""
+    """The pty, or on a network HOST:PORT, where a process of its own serves the emulator, without pacing."""
     words = [sys.executable, "-m", "benchmarks.devices.families", name]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         if process.stdin is None or process.stdout is None:
