@@ -107,59 +107,36 @@ class Driver:
         return set(self.schemes) <= {"http", "tcp", "socket"}
 
 
-def _mount(module: str, name: str) -> Callable[[Rig, Clock], Any]:
-    """How a mount of a rig is opened by the class `name` of hal.devices.`module`."""
-
-    def opened(rig: Rig, clock: Clock) -> Any:
-        gimbal = rig.gimbal
-        return getattr(import_module(f"hal.devices.{module}"), name)(
-            gimbal.resource,
-            gimbal.baud,
-            clock,
-            rate_max_rad_s=gimbal.rate_max_rad_s,
-            acceleration_max_rad_s2=gimbal.acceleration_max_rad_s2,
-            command_latency_s=gimbal.command_latency_s,
-            elevation_rad=gimbal.elevation_rad,
-        )
-
-    return opened
-
-
-def _rotator(module: str, name: str, *keys: str) -> Callable[[Rig, Clock], Any]:
-    """How a rotator of a rig is opened, with the soft limits of the rig, by a class of hal.devices.`module`.
-
-    It is told `keys` of the rig's section, too.
-    """
-
-    def opened(rig: Rig, clock: Clock) -> Any:
-        gimbal = rig.gimbal
-        return getattr(import_module(f"hal.devices.{module}"), name)(
-            gimbal.resource,
-            gimbal.baud,
-            clock,
-            rate_max_rad_s=gimbal.rate_max_rad_s,
-            acceleration_max_rad_s2=gimbal.acceleration_max_rad_s2,
-            command_latency_s=gimbal.command_latency_s,
-            travel_deg=gimbal.travel_deg,
-            **{key: getattr(gimbal, key) for key in keys},
-        )
-
-    return opened
-
-
-def _indi(rig: Rig, clock: Clock) -> Any:
-    """As a rotator, which is told where the rig stands."""
-    gimbal, place = rig.gimbal, rig.station
-    return import_module("hal.devices.indi").Indi(
+def _gimbal(rig: Rig, clock: Clock, module: str, name: str, **more: Any) -> Any:
+    """The gimbal of a rig, opened by the class `name` of hal.devices.`module`, which is told `more`."""
+    gimbal = rig.gimbal
+    return getattr(import_module(f"hal.devices.{module}"), name)(
         gimbal.resource,
         gimbal.baud,
         clock,
         rate_max_rad_s=gimbal.rate_max_rad_s,
         acceleration_max_rad_s2=gimbal.acceleration_max_rad_s2,
         command_latency_s=gimbal.command_latency_s,
-        travel_deg=gimbal.travel_deg,
-        site=(place.latitude_deg, place.longitude_deg, place.height_m),
+        **more,
     )
+
+
+def _mount(module: str, name: str) -> Callable[[Rig, Clock], Any]:
+    """How a mount that turns without end in azimuth is opened, with the rig's soft limits of elevation."""
+    return lambda rig, clock: _gimbal(rig, clock, module, name, elevation_rad=rig.gimbal.elevation_rad)
+
+
+def _rotator(module: str, name: str, *keys: str) -> Callable[[Rig, Clock], Any]:
+    """How a rotator is opened, with the soft limits of the rig and `keys` of its section."""
+    told = ("travel_deg", *keys)
+    return lambda rig, clock: _gimbal(rig, clock, module, name, **{key: getattr(rig.gimbal, key) for key in told})
+
+
+def _indi(rig: Rig, clock: Clock) -> Any:
+    """As a rotator, which is told where the rig stands."""
+    place = rig.station
+    site = (place.latitude_deg, place.longitude_deg, place.height_m)
+    return _gimbal(rig, clock, "indi", "Indi", travel_deg=rig.gimbal.travel_deg, site=site)
 
 
 def _u3v(rig: Terminal, clock: Clock) -> Any:
