@@ -19,7 +19,7 @@ from hal.conformance import SUITES, Terms, run_suite
 from hal.devices import indi
 from hal.devices.indi.equatorial import horizontal_of, sidereal_deg
 from hal.errors import DeviceError
-from hal.wires.opening import open_stream
+from hal.guardian import Guardian
 from sim_hw.devices.indi import Indi as Emulated
 from sim_hw.timeline import Timeline
 from sim_hw.wires.tcp import TcpSessions
@@ -84,7 +84,7 @@ def test_the_simulator_that_follows_the_stars_once_it_is_there_stands_still_when
     telescope, clock = opened(server), RealClock()
     telescope.go_to(15 * DEG, 47 * DEG)
     assert arrives(telescope, 15, 47)
-    assert wait_until(lambda: server.get("EQUATORIAL_EOD_COORD._STATE") == "Idle" and bool(telescope.position()), 60)
+    assert wait_until(lambda: bool(telescope.position()) and server.get("EQUATORIAL_EOD_COORD._STATE") == "Idle", 60)
     first = telescope.position()
     clock.sleep_until(clock.now_ns() + 6 * NS)
     last = telescope.position()
@@ -126,14 +126,18 @@ def test_a_parked_simulator_refuses_in_its_own_words_and_is_unparked_by_opening(
     telescope.close()
 
 
-def test_whoever_takes_over_stops_the_simulator_and_a_disconnection_is_named(server: Server) -> None:
-    telescope = opened(server)
-    telescope.go_to(200 * DEG, 30 * DEG)
-    assert server.get("EQUATORIAL_EOD_COORD._STATE") == "Busy"
-    wire = open_stream(f"tcp://127.0.0.1:{server.port}", RealClock(), "gimbal")
-    indi.stop_axes(wire, RealClock())
-    wire.close()
+def test_the_guardian_of_an_owner_that_died_stops_the_simulator(server: Server) -> None:
+    with Guardian.start("indi", f"tcp://127.0.0.1:{server.port}", 9600) as guardian:
+        telescope = opened(server)
+        telescope.go_to(200 * DEG, 30 * DEG)
+        telescope.close()
+        assert server.get("EQUATORIAL_EOD_COORD._STATE") == "Busy"
+        assert guardian.release(wait_s=30)
     assert server.get("EQUATORIAL_EOD_COORD._STATE") == "Idle"
+
+
+def test_angles_of_before_a_disconnection_at_the_server_are_an_error(server: Server) -> None:
+    telescope = opened(server)
     server.set("CONNECTION.DISCONNECT=On")
     assert server.wait_for("CONNECTION.DISCONNECT", "On", seconds=15)
     with pytest.raises(DeviceError, match="was disconnected at the server"):

@@ -184,17 +184,9 @@ def emulated(family: str) -> Callable[[], Feed]:
     return made
 
 
-SLOW = {"skywatcher": 5, "flir_ptu": 5, "indi": 10, "alpaca": 5}
-
 ROTATORS = (
     Target("indi messages", lambda: lambda data: Messages().feed(data), [INDI_INFO, INDI_SETS + INDI_ANGLES[:40]]),
-    Target("alpaca replies", alpaca_reply, ALPACA_REPLIES, (HalError,), slow=SLOW["alpaca"]),
-    *(
-        Target(f"{name} replies", rotator_replies(name), seeds, (HalError,), slow=SLOW.get(name, 1))
-        for name, seeds in ROTATOR_REPLIES.items()
-    ),
-    *(
-        Target(f"emulated {name}", renewed(emulated(name)), seeds, slow=SLOW.get(name, 1))
-        for name, seeds in ROTATOR_COMMANDS.items()
-    ),
+    Target("alpaca replies", alpaca_reply, ALPACA_REPLIES, (HalError,)),
+    *(Target(f"{name} replies", rotator_replies(name), seeds, (HalError,)) for name, seeds in ROTATOR_REPLIES.items()),
+    *(Target(f"emulated {name}", renewed(emulated(name)), seeds) for name, seeds in ROTATOR_COMMANDS.items()),
 )

@@ -17,7 +17,6 @@ from hal.errors import HalError
 from hal.wires.lines import Lines
 from sim_hw.timeline import Timeline
 
-SLOW = 4  # a part of the inputs of CI: they drive whole devices
 APT_STATUS = bytes.fromhex("91040e00 8150 0100 00860000 0000 0000 00240080")
 STAGE_COMMANDS = {
     "apt": [
@@ -147,18 +146,14 @@ STAGES = (
         ],
         (HalError,),
         _checked,
-        slow=SLOW,
     ),
     Target(
         "gcs2 replies",
         gcs2_reply,
         [b"1=12.5000000\n", b"A \n", b"1 \n2 \n3\n", b"1=-1.5E-05\n"],
         (HalError,),
-        slow=SLOW,
     ),
-    Target(
-        "xps replies", xps_reply, [b"0,1.5000000,EndOfAPI", b"0,44,EndOfAPI", b"-22,,EndOfAPI"], (HalError,), slow=SLOW
-    ),
-    Target("apt replies", apt_reply, [APT_STATUS, bytes.fromhex("4404010001 50") + APT_STATUS], (HalError,), slow=SLOW),
-    *(Target(f"emulated {name}", renewed(emulated(name)), seeds, slow=SLOW) for name, seeds in STAGE_COMMANDS.items()),
+    Target("xps replies", xps_reply, [b"0,1.5000000,EndOfAPI", b"0,44,EndOfAPI", b"-22,,EndOfAPI"], (HalError,)),
+    Target("apt replies", apt_reply, [APT_STATUS, bytes.fromhex("4404010001 50") + APT_STATUS], (HalError,)),
+    *(Target(f"emulated {name}", renewed(emulated(name)), seeds) for name, seeds in STAGE_COMMANDS.items()),
 )

@@ -40,6 +40,16 @@ timestamp="2026-11-26T16:45:04">
     </oneNumber>
 </setNumberVector>
 """
+DEFINED = """<defSwitchVector device="Telescope Simulator" name="CONNECTION" label="Connection" group="Main Control" \
+state="Idle" perm="rw" rule="OneOfMany" timeout="60" timestamp="2026-11-26T16:45:04">
+    <defSwitch name="CONNECT" label="Connect">
+Off
+    </defSwitch>
+    <defSwitch name="DISCONNECT" label="Disconnect">
+On
+    </defSwitch>
+</defSwitchVector>
+"""
 
 
 class Bench:
@@ -107,6 +117,8 @@ def test_the_emulator_writes_as_libindi_does() -> None:
     values = {"RA": "15.126568978692182199", "DEC": "90"}
     each = Property("Number", "EQUATORIAL_EOD_COORD", "Main Control", values)
     assert each.update("Telescope Simulator", UTC0_NS) == GOLDEN
+    connection = Property("Switch", "CONNECTION", "Main Control", {"CONNECT": "Off", "DISCONNECT": "On"})
+    assert connection.defined("Telescope Simulator", UTC0_NS) == DEFINED
 
 
 def test_the_telescope_is_connected_named_and_read(bench: Bench) -> None:
