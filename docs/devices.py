@@ -72,6 +72,8 @@ def page() -> str:
         "Made by `python docs/devices.py` from what the tests run: the suite of its trait over each wire",
         "(`tests/conformance`), and in lockstep with motion, on its emulator and on the replay of that; every fault of",
         "[the table](faults.md) that it can have (`tests/faults`); and other people's clients on its emulator.",
+        "Hamlib there is Debian's 4.5.4; what 4.7.2 sends is replayed byte by byte",
+        "(`tests/sim_hw/devices/test_hamlib_4_7.py`).",
         "",
         "| driver | trait's suite over | faults | strangers |",
         "|---|---|---|---|",

@@ -27,10 +27,11 @@ A NexStar is moved by two rates, an answer each, where Hamlib sends one goto: th
 TRACKING = """## Tracking error of one pass, beside the resolution
 
 Simulated: {pass_}, in lockstep, every family as the rotator of
-the shipped RF station, on its line at its baud rate, on the same axes (3 deg/s, 2 deg/s2), the mount calibrated. *Steps
-alone* is what is left of an axis that is always at the nearest multiple of its step, step / sqrt(12) an axis, and *x*
-the error beside it; an axis that turns is between its steps, and may do better. *Told* is what the station says before
-it starts. The emulated mount itself adds 0.001 deg of worm and wind. ROT1PROG: its azimuth alone.
+the shipped RF station, on its line at its baud rate, on the same axes (3 deg/s, 2 deg/s2), the mount calibrated, the
+elements exact. *Steps alone* is what is left of an axis that is always at the nearest multiple of its step, step /
+sqrt(12) an axis, and *ratio* the error beside it; an axis that turns is between its steps, and may do better. *Told* is
+what the station says before it starts. The emulated mount itself adds 0.001 deg of worm and wind. ROT1PROG: its azimuth
+alone.
 """
 
 
@@ -59,7 +60,7 @@ def rows(result: dict[str, Any]) -> list[str]:
         return lines
     lines += [
         "",
-        "| family | follows by | baud | step deg | steps alone, rms deg | told | error, rms deg | largest | x |",
+        "| family | follows by | baud | step deg | steps alone, rms deg | told | error, rms deg | largest | ratio |",
     ]
     lines.append("|---|---|---|---|---|---|---|---|---|")
     for name, found in result["tracking"].items():

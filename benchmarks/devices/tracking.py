@@ -23,7 +23,7 @@ from hal.rig import load_rig, open_device
 
 RF_STATION = DEFAULT_RIG.parent / "rf-station.toml"
 MASK_DEG = 20.0
-LEAD_S = 25.0
+LEAD_S = 150.0  # a turn of azimuth to the turn that the path takes
 SETTLED_NS = 5_000_000_000
 BACKLASH_RAD = 75e-6  # of the emulated mount, as a calibration finds it
 MISALIGNMENT = ("index_azimuth_urad", "index_elevation_urad", "collimation_urad", "axis_north_urad", "axis_west_urad")
@@ -80,6 +80,7 @@ def measure(name: str) -> dict[str, Any]:
         overrides: dict[str, dict[str, object]] = {
             "misalignment": dict.fromkeys(MISALIGNMENT, 0.0),
             "gimbal": {**ready},
+            "ephemeris": {"along_track_m": 0.0, "cross_track_m": 0.0},
         }
         flight = Flight(rig, plan, folder, calibrate=False, lead_s=LEAD_S, overrides=overrides)
         try:

@@ -36,6 +36,7 @@ BRAKING = 0.4  # share of the acceleration limit that the braking curve counts o
 SLEWING_RAD = 1e-3  # further off than this is a slew
 SETTLED_RAD = 150e-6  # about the camera's centroid noise and the worm error together, and well inside its field
 SETTLED_S = 0.5
+SETTLED_GRAINS, STILL_GRAINS = 1.2, 0.8  # steps of coarse encoders: half of one on each axis is 0.7 on the sky
 STILL_RAD = 50e-6  # a fixed direction is reached: the axes stand, so that the play keeps its side
 APPROACH_RAD = 3e-3
 CROSSING_S = 0.35
@@ -60,7 +61,8 @@ class GimbalLoop:
         self.target: Target | None = None
         self._travel_rad = capabilities.travel_rad and capabilities.travel_rad[0]
         self._azimuth_limits_rad = azimuth_limits_rad or self._travel_rad or ENDLESS_RAD
-        self._settled_rad, self._still_rad = SETTLED_RAD, STILL_RAD
+        self._settled_rad = max(SETTLED_RAD, SETTLED_GRAINS * capabilities.resolution_rad)
+        self._still_rad = max(STILL_RAD, STILL_GRAINS * capabilities.resolution_rad)
         self._axes = (Axis(), Axis())
         self._plays = (Play(), Play())
         self._way: Way | None = None  # through a keyhole

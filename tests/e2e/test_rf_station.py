@@ -47,3 +47,20 @@ def test_the_demo_flies_a_shipped_rig_by_name_and_shows_degrees(
     assert "Off the target" in report
     for foreign in ("<h2>How each loop", "<h2>Received power", "<h2>Residual spectrum", "says nothing"):
         assert foreign not in report
+
+
+@pytest.mark.parametrize("driver", ["easycomm", "easycomm3"])
+def test_encoders_of_a_tenth_of_a_degree_are_good_enough_to_be_on_the_path(
+    driver: str, short_pass: Any, tmp_path: Path
+) -> None:
+    """Followed by rates: what they show never comes as near to the path as a telescope's."""
+    text = (
+        RF_STATION.read_text(encoding="utf-8")
+        .replace('"rot2prog"', f'"{driver}"')
+        .replace("baud = 600 ", "baud = 9600 ")
+    )
+    rig = tmp_path / "rig.toml"
+    rig.write_text(text, encoding="utf-8")
+    summary = summary_of(short_pass(ARC_S, rig=rig), 1)
+    assert summary["tracking_s"] == pytest.approx(ARC_S, abs=0.2)
+    assert summary["tracking_error_rms_rad"] <= math.radians(0.1)
