@@ -21,6 +21,7 @@ from hal.devices.beamboard.exchange import encode
 from hal.devices.nexstar import HandController
 from hal.devices.pm100d import Pm100d
 from hal.devices.sc10 import Sc10
+from hal.devices.soft_travel import ENDLESS, SoftTravel
 from hal.devices.u3v.gencp import ControlChannel
 from hal.devices.u3v.stream import parse_leader, parse_trailer
 from hal.errors import HalError
@@ -82,6 +83,7 @@ def rotator_reply() -> Feed:
     rotator = easycomm_driver.EasyComm.__new__(easycomm_driver.EasyComm)
     rotator._clock, rotator._name, rotator._wire = clock, "gimbal", wire
     rotator._lines = easycomm_driver._lines(wire, clock)
+    rotator._soft_travel = SoftTravel(clock, (ENDLESS, ENDLESS))
 
     def feed(data: bytes) -> None:
         rotator._lines._in_step, wire.says, wire.waiting = True, data, b""

@@ -44,7 +44,7 @@ ROTATOR_REPLIES = {
         b'<message device="T" message="[INFO] x &amp; y"/>' + INDI_ANGLES,
         b'<delProperty device="T" name="HORIZONTAL_COORD"/>' + INDI_ANGLES,
     ],
-    "easycomm2": [b"AZ180.5\n", b"AZ-0.1\r\n", b"EL+1\r\nAZ+1\r\n"],
+    "easycomm2": [b"AZ180.5\nEL45.0\n", b"AZ-0.1\r\nEL-0.1\r\n", b"EL+1\r\nAZ+1\r\n"],
     "gs232a": [b"+0180+0045\r\n", b"\r+0045\r\n"],
     "gs232b": [b"\r\rAZ=180  EL=045\r\n", b"?>\r\n", b"EL=045\r\n"],
     "skywatcher": [b"=E0D284\r", b"=000080\r", b"!4\r", b"=01\r=C0E485\r"],
@@ -125,7 +125,7 @@ def rotator_replies(family: str) -> Callable[[], Feed]:
         wire.says = wire.waiting = ROTATOR_REPLIES[family][0]
         with suppress(HalError):
             rotator._begin()  # some ask at once
-        read = partial(rotator._angle, b"AZ") if hasattr(rotator, "_angle") else rotator.position
+        read = rotator.position
         if family == "skywatcher":
             read = partial(rotator._angle_deg, Axis(b"1", 2_073_600, 16_000_000, 1))
         if family == "lx200":
