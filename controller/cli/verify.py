@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import re
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -62,7 +65,7 @@ def verify(
             if device not in resolved.emulated:
                 _confirm(device, resolved, terms, yes)
             report = _run(device, resolved, RealClock(), terms, not json_output)
-    reference = None if ours else _reference(device, terms)
+    reference = None if ours else _reference(device, resolved, terms)
     result = _result(report, resolved, terms, reference)
     if json_output:
         typer.echo(json.dumps(result, indent=2))
@@ -119,15 +122,29 @@ def _emulated(path: Path) -> Iterator[tuple[Rig, Clock]]:
         yield bench.rig, bench.lockstep
 
 
-def _reference(device: str, terms: Terms) -> Report | None:
-    """The same suite on the emulator, to compare with; None where the emulated bench is not installed, or has none."""
-    if device not in load_rig(DEFAULT_RIG, dict.fromkeys(emulated_devices(DEFAULT_RIG), "")).devices:
-        return None
+def _reference(device: str, rig: Rig, terms: Terms) -> Report | None:
+    """The same suite on an emulator of the same driver, to compare with; None where no emulated bench is installed."""
     try:
-        with _emulated(DEFAULT_RIG) as (rig, clock):
-            return _run(device, rig, clock, terms, tell=False)
+        with TemporaryDirectory() as folder, _emulated(_all_emulated(rig, Path(folder))) as (ours, clock):
+            return _run(device, ours, clock, terms, tell=False)
     except (ModuleNotFoundError, BoresightError):
         return None
+
+
+def _all_emulated(rig: Rig, folder: Path) -> Path:
+    """A copy of the rig file in which every device is emulated, with the files that it names."""
+    section, lines = "", []
+    for line in rig.path.read_text(encoding="utf-8").splitlines():
+        header = re.match(r"\s*\[(\w+)\]", line)
+        section = header[1] if header else section
+        is_resource = section in rig.devices and re.match(r"\s*resource\s*=", line)
+        lines.append('resource = "emulated"' if is_resource else line)
+    for companion in rig.companions.values():
+        if companion.is_file():
+            shutil.copy(companion, folder)
+    copy = folder / rig.path.name
+    copy.write_text("\n".join(lines), encoding="utf-8")
+    return copy
 
 
 def _run(device: str, rig: Rig, clock: Clock, terms: Terms, tell: bool) -> Report:

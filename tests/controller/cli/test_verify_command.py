@@ -9,6 +9,9 @@ import pytest
 
 from controller.cli import main
 from controller.cli.connect import DEFAULT_RIG
+from controller.cli.rig import emulated_devices
+from controller.cli.verify import _all_emulated
+from hal.rig import load_rig
 
 
 def boresight(*words: str) -> int:
@@ -68,6 +71,20 @@ def test_a_device_that_does_not_do_what_it_should_ends_with_an_exit_code(
     assert boresight("rig", "verify", "power_meter", "--rig", str(path), "--json") == 1
     result = json.loads(capsys.readouterr().out)
     assert not result["passed"]
+
+
+def test_a_real_device_is_compared_with_an_emulator_of_its_own_driver(tmp_path: Path) -> None:
+    """It was compared with the built-in rig's, a NexStar, whatever it was."""
+    path = rig_with(tmp_path, "gimbal", "serial:///dev/no_such_port")
+    (tmp_path / "horizon.csv").write_text("0,1\n360,1\n")
+    text = path.read_text(encoding="utf-8").replace('driver = "nexstar"', 'driver = "md01"')
+    path.write_text(text.replace("[safety]", '[safety]\nhorizon_mask = "horizon.csv"'), encoding="utf-8")
+    folder = tmp_path / "copy"
+    folder.mkdir()
+    copy = _all_emulated(load_rig(path, dict.fromkeys(emulated_devices(path), "")), folder)
+    ours = load_rig(copy, dict.fromkeys(emulated_devices(copy), ""))
+    assert ours.driver("gimbal").name == "md01"
+    assert ours.emulated == set(ours.devices)
 
 
 def test_a_device_that_no_rig_has_is_refused_with_the_names_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
