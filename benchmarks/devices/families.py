@@ -23,7 +23,7 @@ from sim_hw.wires.reactor import Reactor
 from sim_hw.wires.tcp import TcpServer
 
 RATE_RAD_S, ACCELERATION_RAD_S2 = 0.1, 0.2
-ON_TCP = frozenset({"rotctld", "indi"})
+ON_TCP = frozenset({"rotctld", "indi", "alpaca"})
 UNPACED_BAUD = 100_000_000
 
 
@@ -65,6 +65,7 @@ FAMILIES = {
     "gs232b": Family("gs232:Gs232b", 1200, model=603),
     "rotctld": Family("rotctld:Rotctld", 115_200, model=2),
     "indi": Family("indi:Indi"),
+    "alpaca": Family("alpaca:Alpaca"),
 }
 
 
