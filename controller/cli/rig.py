@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -53,6 +55,22 @@ def emulated_devices(file: Path) -> list[str]:
         return []
     sections = ((device, document.get(device)) for device in (*DEVICES, *OPTIONAL))
     return [device for device, section in sections if isinstance(section, dict) and section.get("resource") == EMULATED]
+
+
+def all_emulated(rig: Rig, folder: Path) -> Path:
+    """A copy of the rig file in which every device is emulated, with the files that it names."""
+    section, lines = "", []
+    for line in rig.path.read_text(encoding="utf-8").splitlines():
+        header = re.match(r"\s*\[(\w+)\]", line)
+        section = header[1] if header else section
+        is_resource = section in rig.devices and re.match(r"\s*resource\s*=", line)
+        lines.append('resource = "emulated"' if is_resource else line)
+    for companion in rig.companions.values():
+        if companion.is_file():
+            shutil.copy(companion, folder)
+    copy = folder / rig.path.name
+    copy.write_text("\n".join(lines), encoding="utf-8")
+    return copy
 
 
 def resolve(file: Path, addresses: Mapping[str, str]) -> Rig:

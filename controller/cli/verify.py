@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -16,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from controller.cli.connect import DEFAULT_RIG, RigOption
-from controller.cli.rig import app, emulated_devices, resolve_in
+from controller.cli.rig import all_emulated, app, emulated_devices, resolve_in
 from controller.errors import BoresightError
 from hal.clock import NS, Clock, RealClock
 from hal.rig import DEVICES, OPTIONAL, Rig, load_rig, open_device
@@ -125,26 +123,10 @@ def _emulated(path: Path) -> Iterator[tuple[Rig, Clock]]:
 def _reference(device: str, rig: Rig, terms: Terms) -> Report | None:
     """The same suite on an emulator of the same driver, to compare with; None where no emulated bench is installed."""
     try:
-        with TemporaryDirectory() as folder, _emulated(_all_emulated(rig, Path(folder))) as (ours, clock):
+        with TemporaryDirectory() as folder, _emulated(all_emulated(rig, Path(folder))) as (ours, clock):
             return _run(device, ours, clock, terms, tell=False)
     except (ModuleNotFoundError, BoresightError):
         return None
-
-
-def _all_emulated(rig: Rig, folder: Path) -> Path:
-    """A copy of the rig file in which every device is emulated, with the files that it names."""
-    section, lines = "", []
-    for line in rig.path.read_text(encoding="utf-8").splitlines():
-        header = re.match(r"\s*\[(\w+)\]", line)
-        section = header[1] if header else section
-        is_resource = section in rig.devices and re.match(r"\s*resource\s*=", line)
-        lines.append('resource = "emulated"' if is_resource else line)
-    for companion in rig.companions.values():
-        if companion.is_file():
-            shutil.copy(companion, folder)
-    copy = folder / rig.path.name
-    copy.write_text("\n".join(lines), encoding="utf-8")
-    return copy
 
 
 def _run(device: str, rig: Rig, clock: Clock, terms: Terms, tell: bool) -> Report:

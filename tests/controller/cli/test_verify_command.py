@@ -9,8 +9,7 @@ import pytest
 
 from controller.cli import main
 from controller.cli.connect import DEFAULT_RIG
-from controller.cli.rig import emulated_devices
-from controller.cli.verify import _all_emulated
+from controller.cli.rig import all_emulated, emulated_devices
 from hal.rig import load_rig
 
 
@@ -81,7 +80,7 @@ def test_a_real_device_is_compared_with_an_emulator_of_its_own_driver(tmp_path: 
     path.write_text(text.replace("[safety]", '[safety]\nhorizon_mask = "horizon.csv"'), encoding="utf-8")
     folder = tmp_path / "copy"
     folder.mkdir()
-    copy = _all_emulated(load_rig(path, dict.fromkeys(emulated_devices(path), "")), folder)
+    copy = all_emulated(load_rig(path, dict.fromkeys(emulated_devices(path), "")), folder)
     ours = load_rig(copy, dict.fromkeys(emulated_devices(copy), ""))
     assert ours.driver("gimbal").name == "md01"
     assert ours.emulated == set(ours.devices)
