@@ -17,6 +17,7 @@ from controller.cli.connect import DEFAULT_RIG, RigOption
 from controller.cli.rig import all_emulated, app, emulated_devices, resolve_in
 from controller.errors import BoresightError
 from hal.clock import NS, Clock, RealClock
+from hal.errors import HalError
 from hal.rig import DEVICES, OPTIONAL, Rig, load_rig, open_device
 from hal.wires import wirelog
 
@@ -125,7 +126,7 @@ def _reference(device: str, rig: Rig, terms: Terms) -> Report | None:
     try:
         with TemporaryDirectory() as folder, _emulated(all_emulated(rig, Path(folder))) as (ours, clock):
             return _run(device, ours, clock, terms, tell=False)
-    except (ModuleNotFoundError, BoresightError):
+    except (ModuleNotFoundError, BoresightError, HalError):  # what was found on the device is told all the same
         return None
 
 
