@@ -7,6 +7,7 @@ from collections import deque
 
 import numpy as np
 import pytest
+from hand_clock import HandClock
 
 from controller.bus.port import Reply, Request, Sample
 from controller.geometry.earth import load_earth_orientation
@@ -20,25 +21,6 @@ from hal.traits import AxisPosition, GimbalCapabilities
 
 MS = NS // 1000
 EXCHANGE_S = {"query": 0.035, "command": 0.0245}
-
-
-class FakeClock:
-    """Time that passes when somebody waits."""
-
-    realtime = False
-
-    def __init__(self, utc0_ns: int = 0) -> None:
-        self.t_ns = 1_000_000_000
-        self.utc0_ns = utc0_ns - self.t_ns
-
-    def now_ns(self) -> int:
-        return self.t_ns
-
-    def utc_ns(self) -> int:
-        return self.utc0_ns + self.t_ns
-
-    def sleep_until(self, t_ns: int) -> None:
-        self.t_ns = max(self.t_ns, t_ns)
 
 
 class SimulatedMount:
@@ -158,7 +140,10 @@ class RecordingPort:
 
 @pytest.fixture(scope="session")
 def fake_clock():
-    return FakeClock
+    def clock(utc0_ns=0):
+        return HandClock(NS, utc0_ns - NS)
+
+    return clock
 
 
 @pytest.fixture(scope="session")

@@ -60,9 +60,9 @@ def flown(clock, mount, path, way, seconds=(-30, 45), travel=None, model=MODEL):
         mount.set_rate(*rates)
         loop.sent(*rates, begin, sending, clock.now_ns())
         states.append(state)
-    rows = np.array([row for row in mount.history if row[0] + clock.utc0_ns > (seconds[0] + 5) * NS])
+    rows = np.array([row for row in mount.history if row[0] + clock.utc_offset_ns > (seconds[0] + 5) * NS])
     sky = np.array([azel_to_enu(*model.direction(a, e)) for a, e in rows[:, 1:]])
-    true = path.sample(rows[:, 0].astype(np.int64) + clock.utc0_ns)
+    true = path.sample(rows[:, 0].astype(np.int64) + clock.utc_offset_ns)
     off = 2 * np.arcsin(np.linalg.norm(sky - azel_to_enu(true[:, 0], true[:, 1]), axis=1) / 2)
     return np.degrees(off), states[-1], rows
 

@@ -41,7 +41,7 @@ def sky_errors(mount, trajectory, clock, model, from_ns, motion_of=None, correct
     rows = []
     bare = model.changed(BA=0.0, BE=0.0)
     for t_ns, azimuth, elevation in mount.history:
-        t_utc = t_ns + clock.utc0_ns
+        t_utc = t_ns + clock.utc_offset_ns
         if t_utc < from_ns:
             continue
         look = trajectory.receive(t_utc)

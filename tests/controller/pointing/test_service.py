@@ -253,7 +253,7 @@ def test_parking_ends_at_the_park_position_and_rests(make_bench):
 
 
 def test_the_path_ends_and_the_axes_stand(tracking, pass_70):
-    tracking.clock.t_ns = pass_70.trajectory.end_utc_ns - tracking.clock.utc0_ns - NS
+    tracking.clock.t_ns = pass_70.trajectory.end_utc_ns - tracking.clock.utc_offset_ns - NS
     tracking.mount._advance(tracking.clock.t_ns)
     tracking.turn(2)
     assert not tracking.moving

@@ -31,8 +31,8 @@ def fly(clock, rotator, loop, seconds, step_s=0.05):
 
 
 def sky_errors(rotator, trajectory, clock, from_utc_ns):
-    rows = np.array([row for row in rotator.history if row[0] + clock.utc0_ns >= from_utc_ns])
-    looks = trajectory.sample(rows[:, 0].astype(np.int64) + clock.utc0_ns)
+    rows = np.array([row for row in rotator.history if row[0] + clock.utc_offset_ns >= from_utc_ns])
+    looks = trajectory.sample(rows[:, 0].astype(np.int64) + clock.utc_offset_ns)
     azimuth = np.remainder(rows[:, 1] - looks[:, 0] + math.pi, math.tau) - math.pi
     return np.hypot(azimuth * np.cos(looks[:, 1]), rows[:, 2] - looks[:, 1])
 
