@@ -191,13 +191,13 @@ BOUNDS = (("gt", "> {:.10g}"), ("ge", "≥ {:.10g}"), ("lt", "< {:.10g}"), ("le"
 
 
 def commands() -> str:
-    """Every verb with its arguments and options."""
+    """Every verb with its arguments and options; those of a group by name, whichever was imported first."""
     group: Any = typer.main.get_command(build())
     parts = []
     for verb in VERBS:
         command = group.get_command(None, verb)
         inner = getattr(command, "commands", None)
-        found = {f"{verb} {name}": sub for name, sub in inner.items()} if inner else {verb: command}
+        found = {f"{verb} {name}": sub for name, sub in sorted(inner.items())} if inner else {verb: command}
         parts += [_command(name, sub) for name, sub in found.items()]
     return "\n\n".join(parts)
 
