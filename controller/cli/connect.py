@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from controller.bus.client import Client
-from controller.bus.endpoints import DEFAULT_HOST, Endpoints, static_table
-from controller.bus.envelope import BusError
-from controller.bus.port import Sample
-from controller.bus.security import Security, client_security, station_security
-from controller.bus.socket_port import SocketPort
-from controller.bus.topics import STATION_MODE, ModeState
 from controller.cli.rig import emulated_devices
-from hal.clock import Clock
 from hal.rig import Rig, load_rig
+
+if TYPE_CHECKING:  # the bus is loaded by those who go there
+    from controller.bus.client import Client
+    from controller.bus.endpoints import Endpoints
+    from controller.bus.port import Sample
+    from controller.bus.security import Security
+    from controller.bus.socket_port import SocketPort
+    from controller.bus.topics import ModeState
+    from hal.clock import Clock
 
 DEFAULT_RIG = Path(__file__).parents[1] / "data" / "rigs" / "ogs.toml"
 DEFAULT_RUN_DIR = Path("runs/emulated")
@@ -45,17 +46,23 @@ def key_folder(rig: Rig) -> Path | None:
 
 def table_of(rig: Rig) -> dict[str, Endpoints]:
     """Where the services of a station with this rig listen. Raises BusError when that is neither loopback nor keyed."""
+    from controller.bus.endpoints import static_table
+
     return static_table(rig.bus.host, rig.bus.base_port, keys=bool(rig.bus.keys))
 
 
 def operator_security(rig: Rig) -> Security | None:
     """The key of whoever types a command; None without keys. Raises KeyFileError."""
+    from controller.bus.security import client_security
+
     folder = key_folder(rig)
     return client_security(folder, rig.bus.key) if folder is not None else None
 
 
 def service_security(rig: Rig) -> Security | None:
     """The key of the station's services; None without keys. Raises KeyFileError."""
+    from controller.bus.security import station_security
+
     folder = key_folder(rig)
     return station_security(folder) if folder is not None else None
 
@@ -66,12 +73,17 @@ def connect(rig: Rig, name: str = "cli") -> Client:
     Raises:
         BusError: [bus] is neither on loopback nor has keys, or a key file is missing, wrong or open to others.
     """
+    from controller.bus.client import Client
+
     return Client(table_of(rig), name, security=operator_security(rig))
 
 
 @contextmanager
 def operating(rig: Rig, clock: Clock, stopped: Callable[[], bool]) -> Iterator[SocketPort]:
     """An operator's port for a procedure of many steps. `clock` has the station's UTC; `stopped` ends what waits."""
+    from controller.bus.endpoints import DEFAULT_HOST, Endpoints
+    from controller.bus.socket_port import SocketPort
+
     anywhere = f"tcp://{DEFAULT_HOST}:0"
     table = {**table_of(rig), OPERATOR: Endpoints(anywhere, anywhere, anywhere)}
     port = SocketPort(OPERATOR, clock, table, bool(rig.emulated), stopped, security=operator_security(rig))
@@ -87,6 +99,9 @@ def station_answers(client: Client, rig: Rig, timeout_s: float | None = None) ->
     Raises:
         BusError: no station sends within `timeout_s` (2 s); names the address and the command that starts one.
     """
+    from controller.bus.envelope import BusError
+    from controller.bus.topics import STATION_MODE
+
     sample = client.wait_for(STATION_MODE, "station", ANSWER_S if timeout_s is None else timeout_s)
     if sample is None:
         refused = ", or it does not list this key: see `boresight keys list` there" if rig.bus.keys else ""

@@ -172,11 +172,12 @@ def _looks(segment: Segment, t_utc_ns: Times) -> Floats:
     x = (t_utc_ns - segment.start_utc_ns) / half_ns - 1.0
     scale = np.where(np.abs(x) <= 1.0, 1e9 / half_ns, 0.0)
     x = np.clip(x, -1.0, 1.0)
-    place, rate = np.zeros((3, len(x))), np.zeros((3, len(x)))
-    for coefficients in segment._powers[0]:
-        rate = rate * x + place
-        place = place * x + np.array(coefficients)[:, None]
-    (e, n, u), (de, dn, du) = place, rate * scale
+    coefficients = np.array(segment._powers[0][::-1]).T  # (3, k) of x^0, x^1, ...
+    powers = np.ones((coefficients.shape[1], len(x)))
+    powers[1:] = x
+    np.multiply.accumulate(powers, out=powers)
+    slopes = coefficients[:, 1:] * np.arange(1, coefficients.shape[1])
+    (e, n, u), (de, dn, du) = coefficients @ powers, slopes @ powers[:-1] * scale
     ground = np.hypot(e, n)
     range_m = np.hypot(ground, u)
     out = (e * de + n * dn) / ground

@@ -34,36 +34,19 @@ class Turn:
     acceleration_rad_s2: float
     duration_s: float
 
-    def covered(self, t_s: float) -> float:
-        """How far it has come after a time."""
+    def covered(self, t_s: Floats) -> Floats:
+        """How far it has come after each of some times."""
+        rise, fall = (abs(self.even_rad_s - rate) / self.acceleration_rad_s2 for rate in self._ends)
         up = math.copysign(self.acceleration_rad_s2, self.even_rad_s - self.first_rad_s)
         down = math.copysign(self.acceleration_rad_s2, self.last_rad_s - self.even_rad_s)
-        rise, fall = self.ramps_s
-        begin, last = min(t_s, rise), max(0.0, t_s - (self.duration_s - fall))
-        even = max(0.0, t_s - rise)
-        return self.first_rad_s * begin + up * begin**2 / 2 + self.even_rad_s * even + down * last**2 / 2
+        begin, last = np.minimum(t_s, rise), np.maximum(0.0, t_s - (self.duration_s - fall))
+        even = np.maximum(0.0, t_s - rise)
+        result: Floats = self.first_rad_s * begin + up * begin**2 / 2 + self.even_rad_s * even + down * last**2 / 2
+        return result
 
     @property
-    def ramps_s(self) -> tuple[float, float]:
-        """How long both ramps take."""
-        first, last = (abs(self.even_rad_s - rate) for rate in (self.first_rad_s, self.last_rad_s))
-        return first / self.acceleration_rad_s2, last / self.acceleration_rad_s2
-
-    @classmethod
-    def over(
-        cls, distance_rad: float, first: float, last: float, duration_s: float, rate: float, acceleration: float
-    ) -> Turn | None:
-        """The turn that covers a distance, or None where rate and acceleration (rad/s, rad/s2) do not allow it."""
-        low, high = -rate, rate
-        for _ in range(60):
-            even = (low + high) / 2
-            turn = cls(first, even, last, acceleration, duration_s)
-            if turn.covered(duration_s) < distance_rad:
-                low = even
-            else:
-                high = even
-        fits = sum(turn.ramps_s) <= duration_s and abs(turn.covered(duration_s) - distance_rad) < 1e-9
-        return turn if fits else None
+    def _ends(self) -> tuple[float, float]:
+        return self.first_rad_s, self.last_rad_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +64,23 @@ class Way:
         """Where the axes should be (elevation 0 to 180 degrees) for the target's direction at a time."""
         if t_utc_ns <= self.start_utc_ns:
             return azimuth_rad, elevation_rad
-        if t_utc_ns >= self.end_utc_ns:
-            beyond = math.pi - elevation_rad if self.over_rad else elevation_rad
-            return azimuth_rad - self.over_rad, beyond
-        begun, here = (self.path.receive(t).azimuth_rad for t in (self.start_utc_ns, t_utc_ns))
+        times, looks = np.array([t_utc_ns]), np.array([[azimuth_rad, elevation_rad]])
+        azimuth, elevation = self._planned(times, looks, self.path.sample(times)[:, 0])[0].tolist()
+        return azimuth, elevation
+
+    def _planned(self, t_utc_ns: Times, looks: Floats, on_path_rad: Floats) -> Floats:
+        """The axes (n, 2) for directions (n, 2) at some times, when the path's azimuth (n) is that."""
+        azimuth, elevation = looks.T
+        beyond = np.stack([azimuth - self.over_rad, math.pi - elevation if self.over_rad else elevation], axis=-1)
+        begun = self.path.receive(self.start_utc_ns).azimuth_rad
         middle = self.swing_rad / 2
-        gone = middle + math.remainder(here - begun - middle, math.tau)
+        gone = on_path_rad - begun - middle
+        gone = middle + gone - math.tau * np.round(gone / math.tau)
         ahead = self.turn.covered((t_utc_ns - self.start_utc_ns) / NS) - gone
-        elevation = math.atan2(math.sin(elevation_rad), math.cos(elevation_rad) * math.cos(ahead))
-        return azimuth_rad + ahead, elevation if self.over_rad else min(elevation, math.pi / 2)
+        meant = np.arctan2(np.sin(elevation), np.cos(elevation) * np.cos(ahead))
+        turning = np.stack([azimuth + ahead, meant if self.over_rad else np.minimum(meant, math.pi / 2)], axis=-1)
+        result = np.where((t_utc_ns >= self.end_utc_ns)[:, None], beyond, turning)
+        return np.where((t_utc_ns <= self.start_utc_ns)[:, None], looks, result)
 
     def turned_over(self, t_utc_ns: int) -> bool:
         """Whether elevation counts beyond the zenith at a time."""
@@ -98,7 +89,7 @@ class Way:
     def error_rad(self, t_utc_ns: Times) -> Floats:
         """How far from the target the boresight is meant to be, (n)."""
         looks = self.path.sample(t_utc_ns)[:, :2]
-        planned = np.array([self.axes(int(t), *look) for t, look in zip(t_utc_ns, looks.tolist(), strict=True)])
+        planned = self._planned(t_utc_ns, looks, looks[:, 0])
         gap = azel_to_enu(looks[:, 0], looks[:, 1]) - azel_to_enu(planned[:, 0], planned[:, 1])
         result: Floats = 2 * np.arcsin(np.minimum(1.0, np.linalg.norm(gap, axis=1) / 2))
         return result
@@ -169,11 +160,38 @@ def _shortest(
     path: Trajectory, times: Times, looks: Floats, top: int, least: int, limits: tuple[float, float], over_rad: float
 ) -> Way | None:
     """The way that leaves the path for the shortest time, by as much before the culmination as after it."""
-    for half in range(least, min(top, len(times) - 1 - top) + 1):
-        first, last = top - half, top + half
-        swing = float(looks[last, 0] - looks[first, 0])
-        duration_s = float(times[last] - times[first]) / NS
-        turn = Turn.over(swing - over_rad, float(looks[first, 3]), float(looks[last, 3]), duration_s, *limits)
-        if turn is not None:
-            return Way(path, int(times[first]), int(times[last]), turn, swing, over_rad)
-    return None
+    halves = np.arange(least, min(top, len(times) - 1 - top) + 1)
+    first, last = top - halves, top + halves
+    swing = looks[last, 0] - looks[first, 0]
+    duration_s = (times[last] - times[first]) / NS
+    even = even_rates(swing - over_rad, looks[first, 3], looks[last, 3], duration_s, *limits)
+    fits = np.nonzero(np.isfinite(even))[0]
+    if not len(fits):
+        return None
+    i = int(fits[0])
+    ends = float(looks[first[i], 3]), float(looks[last[i], 3])
+    turn = Turn(ends[0], float(even[i]), ends[1], limits[1], float(duration_s[i]))
+    return Way(path, int(times[first[i]]), int(times[last[i]]), turn, float(swing[i]), over_rad)
+
+
+def even_rates(
+    distance_rad: Floats, first: Floats, last: Floats, duration_s: Floats, rate: float, acceleration: float
+) -> Floats:
+    """The even rate (n) of the turn that covers each distance; NaN where rate and acceleration do not allow it.
+
+    Against a turn at the even rate all the time, each ramp lacks half of (rates' difference)^2 / acceleration.
+    """
+
+    def lacks(even: Floats, end: Floats) -> Floats:
+        result: Floats = (even - end) * np.abs(even - end) / (2 * acceleration)
+        return result
+
+    low, high = np.full(len(distance_rad), -rate), np.full(len(distance_rad), rate)
+    for _ in range(60):
+        even = (low + high) / 2
+        short = even * duration_s - lacks(even, first) - lacks(even, last) < distance_rad
+        low, high = np.where(short, even, low), np.where(short, high, even)
+    even = (low + high) / 2
+    ramps_s = (np.abs(even - first) + np.abs(even - last)) / acceleration
+    missed = np.abs(even * duration_s - lacks(even, first) - lacks(even, last) - distance_rad)
+    return np.where((ramps_s <= duration_s) & (missed < 1e-9), even, np.nan)

@@ -79,8 +79,10 @@ def plan(target: Pass, observer: Observer, limits: AxisLimits) -> Plan:
     """The trajectory of a pass (with a lead on both sides) and what it asks of the mount."""
     path = _path(target, observer)
     asked = demand(path)
-    fast = max(asked.rate_max_rad_s) > MARGIN * limits.rate_max_rad_s
-    return Plan(target, path, asked, outage_s(path, limits) if fast else 0.0, way(path, limits) if fast else None)
+    if max(asked.rate_max_rad_s) <= MARGIN * limits.rate_max_rad_s:
+        return Plan(target, path, asked, 0.0)
+    planned = way(path, limits)
+    return Plan(target, path, asked, _outage_s(path, limits, planned), planned)
 
 
 def way(path: Trajectory, limits: AxisLimits) -> Way | None:
@@ -147,7 +149,8 @@ def choose(
         asked = demand(path)
         why = ("" if above_limits else asked.refusal(limits)) or cones.refusal(path, site, earth)
         if not why:
-            return Plan(candidate, path, asked, outage_s(path, limits), way(path, limits))
+            planned = way(path, limits)
+            return Plan(candidate, path, asked, _outage_s(path, limits, planned), planned)
         peak_deg = np.degrees(candidate.elevation_max_rad)
         refusal = refusal or f"{candidate.elements.name} peaks at {peak_deg:.1f} deg: {why}"
     if refusal:
@@ -181,7 +184,10 @@ def outage_s(path: Trajectory, limits: AxisLimits, error_max_rad: float = 1e-3) 
 
     Through a keyhole as it is planned; where nothing is planned, azimuth falls behind and catches up afterwards.
     """
-    planned = way(path, limits)
+    return _outage_s(path, limits, way(path, limits), error_max_rad)
+
+
+def _outage_s(path: Trajectory, limits: AxisLimits, planned: Way | None, error_max_rad: float = 1e-3) -> float:
     if planned is not None:
         return planned.outage_s
     from controller.pointing.lag import lag  # here: numba takes a while to load
