@@ -211,9 +211,16 @@ def _after(progress: Progress | None, count: int) -> Progress | None:
     return progress and (lambda done: progress(count + done))
 
 
+def _in_order(values: Floats) -> Indices:
+    """Indices that sort, equal ones as they come; the sort that keeps these takes three times as long."""
+    order = np.argsort(values)
+    ordered = values[order]
+    return order if np.all(ordered[1:] != ordered[:-1]) else np.argsort(values, kind="stable")
+
+
 def _table(parts: Sequence[Floats], ended: Indices, turning: Turning) -> PassTable:
     rows = np.concatenate(parts)
-    rows = rows[np.argsort(rows[:, 3], kind="stable")]
+    rows = rows[_in_order(rows[:, 3])]
     whole = rows[:, :2].astype(np.int64)
     rise, top, fall = (turning.utc_ns(rows[:, k]) for k in (2, 3, 4))
     return PassTable(whole[:, 0], whole[:, 1], rise, top, fall, np.arcsin(rows[:, 5]), ended)
