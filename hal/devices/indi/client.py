@@ -184,6 +184,7 @@ class Client:
         for device, name in list(self._known):
             if device == message.device and name == (message.name or name):
                 del self._known[device, name]
+                self._answered.discard((device, name))  # told and taken back in one breath
 
     def _told(self, message: Message) -> None:
         if message.name not in self._names:

@@ -260,6 +260,17 @@ def test_angles_of_before_a_disconnection_are_never_told_as_present(bench: Bench
     bench.open().position()
 
 
+def test_an_answer_that_is_taken_back_in_the_same_breath_is_none(horizontal: Bench) -> None:
+    """Found by fuzzing: a property may be deleted right behind its last value."""
+    telescope = horizontal.open()
+    gone = f"<delProperty device='{horizontal.server._server.device}' name='HORIZONTAL_COORD'/>".encode()
+    horizontal.line.spoil = lambda data: data + gone if b"HORIZONTAL_COORD" in data else data
+    with pytest.raises(WireTimeout):
+        telescope.position()
+    horizontal.line.spoil = None
+    assert math.degrees(telescope.position().azimuth_rad) == pytest.approx(180)
+
+
 def test_angles_that_the_servers_driver_could_not_read_are_an_error(bench: Bench) -> None:
     telescope = bench.open()
     bench.line.spoil = lambda data: data.replace(b'_COORD" label', b'_COORD" was').replace(
