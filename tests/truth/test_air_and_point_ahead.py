@@ -150,6 +150,21 @@ def test_point_ahead_of_a_circular_orbit_over_a_station_that_stands_still(
     assert angle * 1e6 == pytest.approx(angle_urad, abs=0.01)
 
 
+def test_point_ahead_across_the_zenith_is_what_an_adaptive_optics_simulator_has(monkeypatch):
+    # SPECULA's own test: 7600 m/s at 400 km, 10.457985086989297 arcsec over a ground that stands still (pat.md 5.1).
+    monkeypatch.setattr(light, "EARTH_RATE_RAD_S", 0.0)
+
+    def ephemeris(t_ns):
+        y = 7600.0 * np.asarray(t_ns) * 1e-9
+        return np.stack([np.full_like(y, EQUATOR + 400e3), y, 0 * y], axis=-1)
+
+    down, up = (
+        leg(ephemeris, np.array([0]), np.array([EQUATOR, 0.0, 0.0]))[0] for leg in (light.receive, light.transmit)
+    )
+    angle = np.linalg.norm(np.cross(down, up)) / np.linalg.norm(down) / np.linalg.norm(up)
+    assert angle / ARCSEC == pytest.approx(10.457985086989297, rel=4e-7)  # of 1.3 ms, times are whole nanoseconds
+
+
 def test_a_geostationary_satellite_still_needs_a_point_ahead():
     # Over an equatorial station below it, rotation included: 17.409 µrad (pat.md 5.1).
     radius = 42164.17e3

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from controller.geometry import deep_space
+from controller.geometry.earth import EarthOrientation
 from controller.geometry.frames import Site, apply, enu_to_azel, gcrf_to_itrf
 from controller.geometry.solar_system import load_kernel
 from controller.pointing.ephemeris.bodies import body_named
@@ -144,6 +145,22 @@ def test_point_ahead_of_mars_includes_the_telescopes_own_motion(earth, day, urad
     t = np.array([np.datetime64(f"{day}T00:00:00", "ns").astype(np.int64)])
     receive, transmit = airless_enu_m(body_named("mars"), t, Observer(Site(89.9999, 0.0, 0.0), earth))
     assert angle_rad(receive, transmit) * 1e6 == pytest.approx(urad, abs=0.2)
+
+
+@pytest.mark.filterwarnings("ignore:ERFA function:erfa.ErfaWarning")  # nobody knows the leap seconds of those years
+def test_mars_never_asks_for_more_than_on_the_first_of_march_2028():
+    # 2024 to 2040: 376.2 urad at most (pat.md 5.1). No table of UT1 goes that far; from the pole it does not matter.
+    none = np.zeros(2)
+    still = EarthOrientation("still", np.array([58849.0, 66154.0]), np.full(2, -37.0), none, none, 66154.0)
+    start = np.datetime64("2024-01-01T00:00:00", "ns").astype(np.int64)
+    t = start + np.arange(0, 16 * 365, 5, dtype=np.int64) * 86_400 * 1_000_000_000
+    receive, transmit = airless_enu_m(body_named("mars"), t, Observer(Site(89.9999, 0.0, 0.0), still))
+    angle_urad = angle_rad(receive, transmit) * 1e6
+    assert angle_urad.max() == pytest.approx(376.2, abs=0.1)
+    most = np.datetime64(int(t[np.argmax(angle_urad)]), "ns")
+    assert abs((most - np.datetime64("2028-03-01")) / np.timedelta64(1, "D")) < 5
+    assert np.median(angle_urad) == pytest.approx(242, abs=1)
+    assert np.mean(angle_urad > 300) == pytest.approx(0.35, abs=0.01)
 
 
 def test_the_moon_asks_for_a_point_ahead_of_four_to_eight_microradians(earth):
