@@ -51,7 +51,7 @@ audit: venv  ## licences, versions, files and known weaknesses of what the produ
 	@$(BIN)/python .ci/audit.py
 
 STRANGERS := systemd libhamlib-utils indi-bin indi-eqmod usbip umockdev gir1.2-umockdev-1.0 gir1.2-aravis-0.8 python3-gi
-strangers: venv  ## tests against other people's clients (installs their Debian packages when it may)
+strangers: venv  ## tests against other people's clients, two at a time, as they wait for theirs (installs Debian packages when it may)
 	@missing=""; for p in $(STRANGERS); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
 	if [ -n "$$missing" ]; then \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
@@ -60,7 +60,7 @@ strangers: venv  ## tests against other people's clients (installs their Debian 
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[strangers]'
 	@# alpyca asks for a python-dateutil below the locked one, and only parses a date with it
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps 'alpyca>=3.1'
-	@$(BIN)/pytest -m stranger tests/strangers
+	@$(BIN)/pytest -m stranger -n 2 --dist worksteal tests/strangers
 
 KERNEL_TEST := qemu-system-x86 busybox-static usbip usbutils udev kmod libusb-1.0-0 cpio
 kernel-test: venv  ## a Debian kernel in QEMU meets the emulated devices (installs what it needs when it may)

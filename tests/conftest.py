@@ -27,7 +27,12 @@ GRACE_S = 2.0
 PLAYS_MAX = 3
 PLAYED_AGAIN = "played again"
 METER = pytest.StashKey[StandstillMeter]()
-LONGEST = ("tests/faults/test_campaign.py", "tests/e2e/test_demo.py", "tests/controller/bus/test_crowds.py")
+LONGEST = (
+    "tests/faults/test_campaign.py",
+    "tests/e2e/test_demo.py",
+    "tests/controller/bus/test_crowds.py",
+    "tests/strangers/test_systemd.py",
+)
 
 
 def open_sockets() -> set[str]:
