@@ -82,6 +82,7 @@ class PointingState(Body, frozen=True):
     earth_age_days: float = 0.0  # since the Earth-orientation table was measured
     ut1_error_s: float = 0.0  # what tables of that age have been off by
     degraded: bool = False  # the table is so old that a narrow beam may miss
+    way_ahead_rad: tuple[Pair, ...] = ()  # (azimuth, elevation) each second from now on, where it is not the target's
 
 
 class CoarseState(Body, frozen=True):

@@ -121,6 +121,7 @@ def next_plan(
     from controller.geometry.earth import load_earth_orientation
     from controller.geometry.frames import Site
     from controller.pointing.elements import ElementSet
+    from controller.pointing.keepout import KeepOut
     from controller.pointing.passes import DAY_NS, PassError, find_passes
     from controller.pointing.plan import AxisLimits, never_rises, plan
     from controller.pointing.prediction import Observer
@@ -148,7 +149,8 @@ def next_plan(
     if not coming:
         raise PassError(never_rises([elements], site, mask_rad))
     limits = AxisLimits.of(rig.gimbal)
-    planned = plan(coming[0], Observer(site, earth), limits)
+    cones = KeepOut(math.radians(rig.safety.sun_cone_deg), math.radians(rig.safety.moon_cone_deg))
+    planned = plan(coming[0], Observer(site, earth), limits, cones)
     refusal = planned.demand.refusal(limits)
     if refusal and not above_limits:
         raise PassError(

@@ -147,15 +147,14 @@ def _in_real_time(rig: Rig, wish: Wish, plan: Plan, folder: Path, tell: Any) -> 
 
 def choose_pass(rig: Rig, tle: Path | None, name: str, above_limits: bool, ephemeris: str | None = None) -> Plan:
     """The pass to fly. Raises ElementsError, PassError."""
-    from controller.cli.factories import observer_of
+    from controller.cli.factories import cones_of, observer_of
     from controller.cli.sources import caution, load_targets
-    from controller.pointing.keepout import KeepOut
     from controller.pointing.plan import AxisLimits, choose
 
     sets = load_targets(tle, ephemeris, name)
     limits = AxisLimits.of(rig.gimbal)
-    cones = KeepOut(math.radians(rig.safety.sun_cone_deg), math.radians(rig.safety.moon_cone_deg))
-    chosen = choose(sets, observer_of(rig), limits, math.radians(rig.station.elevation_mask_deg), above_limits, cones)
+    mask_rad, cones = math.radians(rig.station.elevation_mask_deg), cones_of(rig)
+    chosen = choose(sets, observer_of(rig), limits, mask_rad, above_limits, cones)
     if ephemeris is not None:
         caution(chosen.target.elements, chosen.target.rise_utc_ns)
     if chosen.target.cut:

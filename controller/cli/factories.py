@@ -17,6 +17,7 @@ from controller.geometry.earth import EarthOrientation, load_earth_orientation
 from controller.geometry.frames import Site
 from controller.geometry.stars import Star, observed
 from controller.link.service import LinkService
+from controller.pointing.keepout import KeepOut
 from controller.pointing.mount import MountModel, saved_sigma_rad
 from controller.pointing.offsets import OffsetBook
 from controller.pointing.prediction import Observer
@@ -93,6 +94,11 @@ def observer_of(rig: Rig) -> Observer:
     return Observer(site_of(rig), load_earth_orientation(), receive_um, transmit_um)
 
 
+def cones_of(rig: Rig) -> KeepOut:
+    """Around Sun and Moon."""
+    return KeepOut(math.radians(rig.safety.sun_cone_deg), math.radians(rig.safety.moon_cone_deg))
+
+
 def slow_line_s(rig: Rig) -> float:
     """How much longer than half a second station and pointing may wait for each other's word, which the line delays.
 
@@ -114,11 +120,11 @@ def pointing(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
     park = Fixed(math.radians(rig.gimbal.park_azimuth_deg), math.radians(rig.gimbal.park_elevation_deg), unwound=True)
     file = run_dir / MODEL_FILE
     model = MountModel.load(file) if file.exists() else None
-    gimbal, sun_cone_rad = partial(open_gimbal, rig, clock), math.radians(rig.safety.sun_cone_deg)
+    gimbal = partial(open_gimbal, rig, clock)
     wrap = WrapMemory(run_dir / WRAP_FILE)
     offsets = OffsetBook(run_dir / OFFSETS_FILE)
     slow_s = slow_line_s(rig)
-    return PointingService(clock, port, gimbal, observer_of(rig), park, model, sun_cone_rad, wrap, offsets, slow_s)
+    return PointingService(clock, port, gimbal, observer_of(rig), park, model, cones_of(rig), wrap, offsets, slow_s)
 
 
 def recorder(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:

@@ -18,6 +18,8 @@ A gimbal that takes no such rates has a loop of its own: controller/pointing/ste
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,6 +27,7 @@ from controller.bus.topics import Correction, Pair, PointingState
 from controller.geometry.trajectory import Look, Trajectory
 from controller.pointing.axis import NS, Axis, closing_rate, near
 from controller.pointing.correction import correction_at
+from controller.pointing.course import Axes
 from controller.pointing.keyhole import Way, way_over
 from controller.pointing.mount import MountModel, Play, Signs
 from controller.pointing.offsets import NONE
@@ -45,6 +48,14 @@ REVERSAL_RAD_S = 2e-6  # slower than this has no direction of its own
 ENDLESS_RAD = (-1.5 * math.pi, 1.5 * math.pi)  # of azimuth, for a mount without stops: its cables
 TURN_S = 0.09  # first guess of a turn; measured from then on
 TURN_MAX_S = 0.3  # what is longer is a pause
+
+
+class Option(NamedTuple):
+    """One way to take a target: through its keyhole if it has one, by a turn of azimuth, unwinding in it or not."""
+
+    way: Way | None
+    azimuth_rad: float  # of the target, or of its path's beginning
+    unwinds: bool = False
 
 
 class GimbalLoop:
@@ -77,15 +88,18 @@ class GimbalLoop:
         self._near_since_ns: int | None = None
         self._arrived = False
 
-    def follow(self, target: Target | None, way: Way | None = None) -> None:
-        """Take a new target, or none; azimuth will go by the turn that suits its whole path, and its way if any."""
+    def follow(self, target: Target | None, way: Way | None = None, by: Option | None = None) -> None:
+        """Take a new target, or none; azimuth will go by the turn that suits its whole path, and its way if any.
+
+        `by` is one of the target's `options`; without it the first is taken, once it is known where the axes stand.
+        """
         self._goal, self._way, self.unwinds = None, way, False
         self.offsets = NONE
         if isinstance(target, Fixed) and any(target.approach) and self.capabilities.best == "rate":
             self._goal, target = target, target.before(APPROACH_RAD)
         self._begin(target)
         if target is not None and self._sample is not None:
-            self._path_azimuth = self._first_azimuth(target, self._sample[1])
+            self._take(by or self.options(target, [way])[0])
 
     def wind(self, azimuth_rad: float) -> None:
         """Azimuth with its turns, as it was known before this loop began."""
@@ -121,11 +135,12 @@ class GimbalLoop:
             here = Look(*boresight, 0.0, 0.0, 0.0, 0.0)
             return (0.0, 0.0), self._state("idle", sample, utc_offset_ns, boresight, here, (0.0, 0.0), (0.0, 0.0))
         if self._path_azimuth is None:
-            self._path_azimuth = self._first_azimuth(self.target, encoder[0])
+            self._take(self.options(self.target, [self._way])[0])
         t_utc_ns = sample.t_ns + utc_offset_ns
         look = self.offsets.look(self.target, t_utc_ns)
         # By the turn that the path takes: a whole turn of azimuth away is not there yet.
-        look = look._replace(azimuth_rad=near(look.azimuth_rad, self._path_azimuth))
+        round_rad = self._way.rounded_rad(t_utc_ns) if self._way is not None else 0.0
+        look = look._replace(azimuth_rad=near(look.azimuth_rad, self._path_azimuth) - round_rad)
         turn = (boresight[0] - look.azimuth_rad) * math.cos(look.elevation_rad)
         deviation = (turn, boresight[1] - look.elevation_rad)
         wanted = correction_at(correction, age_s, t_utc_ns)
@@ -291,39 +306,54 @@ class GimbalLoop:
         over = self._way is not None and self._way.turned_over(t_utc_ns)
         return self._axes[0].side, -self._axes[1].side if over else self._axes[1].side
 
-    def _first_azimuth(self, target: Target, encoder_azimuth: float) -> float:
-        """The turn of azimuth that is near, and whose whole path stays inside the limits where one does.
+    def _take(self, option: Option) -> None:
+        self._way, self._path_azimuth, self.unwinds = option.way, option.azimuth_rad, option.unwinds
 
-        Where none does, a mount that can fly the whole path over the top does that.
+    def options(self, target: Target, ways: Sequence[Way | None]) -> list[Option]:
+        """How the axes can take a target, the best first: by each of some ways, by each turn that fits.
+
+        The whole path stays inside the limits; the turn that is nearest comes first, for each way. Where none fits, a
+        mount that can fly the whole path over the top does that, or azimuth unwinds.
         """
+        here = self._sample[1] if self._sample is not None else self._wound_rad
         if not isinstance(target, Trajectory):
             first = target.receive(0).azimuth_rad
             if isinstance(target, Fixed) and target.unwound and self._travel_rad is None:
-                encoder_azimuth = sum(self._azimuth_limits_rad) / 2
-            return self._nearest_turn(first, first, first, encoder_azimuth) or near(first, encoder_azimuth)
+                here = sum(self._azimuth_limits_rad) / 2
+            turns = self._turns(first, first, first, here)
+            return [Option(None, turn) for turn in turns] or [Option(None, near(first, here))]
         span = target.end_utc_ns - target.start_utc_ns
         times = target.start_utc_ns + np.arange(121, dtype=np.int64) * (span // 120)
         path = target.sample(times)[:, :2]
         first = float(path[0, 0])
-        ways = [self._way]
+        ways = list(ways) or [None]
         travel = self.capabilities.travel_rad
-        if self._way is None and travel is not None and math.pi - float(path[:, 1].min()) <= travel[1][1]:
+        if ways == [None] and travel is not None and math.pi - float(path[:, 1].min()) <= travel[1][1]:
             ways.append(way_over(target))
-        for self._way in ways:
-            turned = path[:, 0]
-            if self._way is not None:
-                turned = np.array([self._way.axes(int(t), *look)[0] for t, look in zip(times, path, strict=True)])
-            turn = self._nearest_turn(first, float(turned.min()), float(turned.max()), encoder_azimuth)
-            if turn is not None:
-                return turn
-        self._way, self.unwinds = ways[0], True
-        return near(first, encoder_azimuth)
+        options = []
+        for way in ways:
+            turned = path[:, 0] if way is None else way.planned(times, path, path[:, 0])[:, 0]
+            turns = self._turns(first, float(turned.min()), float(turned.max()), here)
+            options += [(number, Option(way, turn)) for number, turn in enumerate(turns)]
+        options.sort(key=lambda numbered: numbered[0])
+        return [option for _, option in options] or [Option(ways[0], near(first, here), unwinds=True)]
 
-    def _nearest_turn(self, first: float, low: float, high: float, encoder_azimuth: float) -> float | None:
-        """`first` by as many turns as bring all between `low` and `high` inside the limits, and it near."""
+    def _turns(self, first: float, low: float, high: float, encoder_azimuth: float) -> list[float]:
+        """`first` by as many turns as bring all between `low` and `high` inside the limits, the nearest first."""
         below, above = (limit - self._zero_rad for limit in self._azimuth_limits_rad)
         turns = [math.tau * k for k in range(-2, 3) if low + math.tau * k >= below and high + math.tau * k <= above]
-        return first + min(turns, key=lambda t: abs(low + t - encoder_azimuth)) if turns else None
+        return [first + turn for turn in sorted(turns, key=lambda t: abs(low + t - encoder_azimuth))]
+
+    def see(self, sample: AxisPosition) -> None:
+        """Where the axes stand, before the first step."""
+        self._unwrapped(sample)
+
+    @property
+    def axes(self) -> Axes:
+        """Where the axes stand as last seen, how fast they are, and the stops of azimuth."""
+        stops = self._travel_rad and (self._travel_rad[0] - self._zero_rad, self._travel_rad[1] - self._zero_rad)
+        stands = self.model.direction(*self._sample[1:]) if self._sample is not None else None
+        return Axes(stands, self.capabilities.rate_max_rad_s, stops)
 
     @property
     def _zero_rad(self) -> float:
@@ -375,4 +405,5 @@ class GimbalLoop:
             settled=self.target is not None and self._settled(sample.t_ns),
             time_bias_s=self.offsets.time_s,
             track_offset_rad=(self.offsets.in_track_rad, self.offsets.cross_track_rad),
+            way_ahead_rad=self._way.ahead(t_utc_ns) if self._way is not None else (),
         )

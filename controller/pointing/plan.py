@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from controller.pointing.elements import ElementSet, Sgp4Orbit
 from controller.pointing.ephemeris.ephemeris import Ephemeris
 from controller.pointing.ephemeris_passes import search_window
 from controller.pointing.keepout import KeepOut
-from controller.pointing.keyhole import Way, way_through
+from controller.pointing.keyhole import Way, ways_through
 from controller.pointing.passes import NS, Pass, PassError, find_passes
 from controller.pointing.prediction import Observer, predict
 from hal.rig_sections import GimbalSection
@@ -75,19 +75,38 @@ class Plan:
     way: Way | None = None  # through the keyhole
 
 
-def plan(target: Pass, observer: Observer, limits: AxisLimits) -> Plan:
-    """The trajectory of a pass (with a lead on both sides) and what it asks of the mount."""
+def plan(target: Pass, observer: Observer, limits: AxisLimits, cones: KeepOut | None = None) -> Plan:
+    """The trajectory of a pass (with a lead on both sides) and what it asks of the mount.
+
+    With `cones` the way through a keyhole is one that stays out of them, where there is one.
+    """
     path = _path(target, observer)
     asked = demand(path)
     if max(asked.rate_max_rad_s) <= MARGIN * limits.rate_max_rad_s:
         return Plan(target, path, asked, 0.0)
-    planned = way(path, limits)
+    planned = way(path, limits) if cones is None else clear_way(path, observer, limits, cones)[0]
     return Plan(target, path, asked, _outage_s(path, limits, planned), planned)
 
 
 def way(path: Trajectory, limits: AxisLimits) -> Way | None:
-    """The way of the axes through the keyhole of a path, where it has one."""
-    return way_through(path, limits.rate_max_rad_s, limits.acceleration_max_rad_s2, limits.elevation_max_rad)
+    """The way of the axes through the keyhole of a path with the smallest error, where it has one."""
+    return next(ways(path, limits), None)
+
+
+def ways(path: Trajectory, limits: AxisLimits) -> Iterator[Way]:
+    """All of them, the best first."""
+    return ways_through(path, limits.rate_max_rad_s, limits.acceleration_max_rad_s2, limits.elevation_max_rad)
+
+
+def clear_way(path: Trajectory, observer: Observer, limits: AxisLimits, cones: KeepOut) -> tuple[Way | None, str]:
+    """The best way that stays out of the cones, else the best one and why it may not be flown with emission."""
+    refused: tuple[Way | None, str] = (None, "")
+    for through in ways(path, limits):
+        why = cones.refusal(path, observer.site, observer.earth, through)
+        if not why:
+            return through, ""
+        refused = refused if refused[1] else (through, why)
+    return refused
 
 
 def _path(target: Pass, observer: Observer) -> Trajectory:
@@ -148,8 +167,10 @@ def choose(
         path = _path(candidate, observer)
         asked = demand(path)
         why = ("" if above_limits else asked.refusal(limits)) or cones.refusal(path, site, earth)
+        planned = None
         if not why:
-            planned = way(path, limits)
+            planned, why = clear_way(path, observer, limits, cones)
+        if not why:
             return Plan(candidate, path, asked, _outage_s(path, limits, planned), planned)
         peak_deg = np.degrees(candidate.elevation_max_rad)
         refusal = refusal or f"{candidate.elements.name} peaks at {peak_deg:.1f} deg: {why}"

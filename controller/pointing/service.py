@@ -26,13 +26,15 @@ from controller.bus.topics import (
 from controller.errors import BoresightError
 from controller.geometry.trajectory import Trajectory
 from controller.pointing.commands import CommandError, fixed_of, trajectory_of
+from controller.pointing.course import course
 from controller.pointing.drive import loop_for, send
 from controller.pointing.implied import implied_error
-from controller.pointing.keepout import SunGuard
-from controller.pointing.loop import GimbalLoop
+from controller.pointing.keepout import NO_CONES, KeepOut, SunGuard
+from controller.pointing.keyhole import Way
+from controller.pointing.loop import GimbalLoop, Option
 from controller.pointing.mount import MountModel
 from controller.pointing.offsets import OffsetBook, Offsets
-from controller.pointing.plan import AxisLimits, way
+from controller.pointing.plan import AxisLimits, ways
 from controller.pointing.prediction import Observer
 from controller.pointing.targets import Fixed, Target
 from controller.pointing.wrap_memory import WrapMemory
@@ -68,7 +70,7 @@ class PointingService(Service):
         observer: Observer,
         park: Fixed,
         model: MountModel | None = None,
-        sun_cone_rad: float = 0.0,
+        cones: KeepOut = NO_CONES,
         wrap: WrapMemory | None = None,
         offsets: OffsetBook | None = None,
         slow_line_s: float = 0.0,
@@ -82,7 +84,8 @@ class PointingService(Service):
         self._offsets = offsets or OffsetBook()
         self._tracked = ""  # the object's name
         self._model = model or MountModel()
-        self._sun = SunGuard(sun_cone_rad, observer.site, observer.earth)
+        self._cones = cones
+        self._sun = SunGuard(cones.sun_cone_rad, observer.site, observer.earth)
         self._sun_due_ns = 0
         self._gimbal: Gimbal | None = None
         self._loop: GimbalLoop | None = None
@@ -199,15 +202,20 @@ class PointingService(Service):
         target = target_of()
         if isinstance(target, Trajectory) and target.end_utc_ns <= self.clock.utc_ns():
             return Reply("LIMIT", "that pass is over", "choose a later one: boresight passes")
-        if why := self._sun.refusal(target, self.clock.utc_ns()):
-            return Reply("LIMIT", f"that is {why}")
-        through = way(target, _reach(loop.capabilities)) if isinstance(target, Trajectory) else None
-        loop.follow(target, through)
+        try:
+            if self._gimbal is not None and loop.axes.stands is None:
+                loop.see(self._gimbal.position())
+        except HalError as error:
+            return Reply("DEVICE", str(error))
+        by = self._clear(loop, target)
+        loop.follow(target, by.way, by)
         self._tracked = name
         if name:
             loop.offsets = self._offsets.of(name)
         if loop.notice:
             self._tell("warning", "AXES", loop.notice)
+        if isinstance(target, Trajectory) and (why := self._dark(target, by.way)):
+            self._tell("warning", "CONE", f"{name or 'the target'}: {why}: no emission there")
         if isinstance(target, Trajectory) and (old := self._observer.earth.warning(self.clock.utc_ns())):
             self._tell("warning", "EARTH", old)
         self._fault = ""
@@ -216,6 +224,30 @@ class PointingService(Service):
         if implied:
             self._tell("info", "POINTING", f"gimbal: {implied}")
         return Reply("", "the gimbal is on its way" + (f"; {implied}" if implied else ""))
+
+    def _clear(self, loop: GimbalLoop, target: Target) -> Option:
+        """How the axes take a target without looking at the Sun, and out of emission's cones where that can be.
+
+        Raises CommandError where every way leads into the Sun's cone.
+        """
+        path = target if isinstance(target, Trajectory) else None
+        through = list(ways(path, _reach(loop.capabilities))) if path is not None else []
+        refused, dark = "", None
+        for option in loop.options(target, through):
+            taken = course(target, option.way, option.azimuth_rad, loop.axes, self.clock.utc_ns())
+            why = self._sun.refusal(taken)
+            if not why and (path is None or option.way is None or not self._dark(path, option.way)):
+                return option
+            if not why:
+                dark = dark or option
+            refused = refused or why
+        if dark is None:
+            raise CommandError("LIMIT", refused)
+        return dark
+
+    def _dark(self, path: Trajectory, way: Way | None) -> str:
+        """Why there will be no emission somewhere on a path, taken this way, or nothing."""
+        return self._cones.refusal(path, self._observer.site, self._observer.earth, way)
 
     # One turn
 

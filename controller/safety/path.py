@@ -64,6 +64,12 @@ def crosses_s(path: Circle, cone_rad: float) -> float | None:
     return (peak_rad + (half_rad if inside else -half_rad)) % math.tau / path.rate_rad_s
 
 
+def angle(a: Vector, b: Vector) -> float:
+    """Between unit vectors; no number is as near as can be."""
+    cosine = dot(a, b)
+    return _acos(cosine) if math.isfinite(cosine) else 0.0
+
+
 def dot(a: Vector, b: Vector) -> float:
     """Scalar product."""
     return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]

@@ -9,7 +9,7 @@ from controller.geometry.bodies import Place
 from controller.safety.inputs import Inputs
 from controller.safety.limits import Limits
 from controller.safety.opinion import Opinion, fresh, no, yes
-from controller.safety.path import SET_BELOW_RAD, Circle, circle, closest_rad, crosses_s, direction
+from controller.safety.path import SET_BELOW_RAD, Circle, angle, circle, closest_rad, crosses_s, direction
 
 FORESEEN_S = 600.0  # a great circle is a pass for some minutes, and a guess after that
 
@@ -30,12 +30,12 @@ def horizon(inputs: Inputs, limits: Limits) -> Opinion:
 
 
 def sun(inputs: Inputs, limits: Limits) -> Opinion:
-    """The path to come stays outside of the Sun's cone."""
+    """The path to come, the target's and the boresight's own, stays outside of the Sun's cone."""
     return _cone(inputs, limits, "Sun", inputs.sun, limits.sun_cone_rad)
 
 
 def moon(inputs: Inputs, limits: Limits) -> Opinion:
-    """The path to come stays outside of the Moon's cone."""
+    """The path to come, the target's and the boresight's own, stays outside of the Moon's cone."""
     return _cone(inputs, limits, "Moon", inputs.moon, limits.moon_cone_rad)
 
 
@@ -48,7 +48,9 @@ def _cone(inputs: Inputs, limits: Limits, name: str, place: Place | None, cone_r
     if place.elevation_rad < SET_BELOW_RAD:
         return yes(reading, f"the {name} is down")
     target, gimbal = _ways(reading.body, place)
-    ahead_rad = min(closest_rad(target, limits.look_ahead_s), closest_rad(gimbal, 0.0))
+    to = direction(*place)
+    way_rad = (angle(direction(*ahead), to) for ahead in reading.body.way_ahead_rad)
+    ahead_rad = min(closest_rad(target, limits.look_ahead_s), closest_rad(gimbal, 0.0), *way_rad)
     told = (
         f"{math.degrees(ahead_rad):.1f} deg from the {name} within {limits.look_ahead_s:g} s, "
         f"cone {math.degrees(cone_rad):.1f} deg"

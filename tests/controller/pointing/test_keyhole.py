@@ -10,7 +10,7 @@ import pytest
 
 from controller.geometry import trajectory
 from controller.geometry.frames import azel_to_enu
-from controller.pointing.keyhole import way_through
+from controller.pointing.keyhole import ways_through
 from controller.pointing.loop import GimbalLoop
 from controller.pointing.mount import MountModel
 from controller.pointing.plan import AxisLimits, outage_s
@@ -78,7 +78,7 @@ def fly(fake_clock, simulated_mount):
 
 def test_an_89_degree_pass_on_a_6_degree_gimbal_stays_within_its_plan_and_without_it_does_not(fly):
     path = circle(89.0)
-    way = way_through(path, RATE, ACCELERATION, math.pi / 2)
+    way = next(ways_through(path, RATE, ACCELERATION, math.pi / 2))
     planned, last, _ = fly(path, way)
     follows, _, _ = fly(path, None)
     assert math.degrees(way.error_max_rad) < 4.0
@@ -91,7 +91,7 @@ def test_an_89_degree_pass_on_a_6_degree_gimbal_stays_within_its_plan_and_withou
 @pytest.mark.parametrize(("sense", "heading_deg"), [(1.0, 20.0), (-1.0, 200.0)])
 def test_a_mount_that_goes_over_the_top_misses_by_no_more_than_the_pass_misses_the_zenith(fly, sense, heading_deg):
     path = circle(89.0, heading_rad=math.radians(heading_deg), sense=sense)
-    way = way_through(path, RATE, ACCELERATION, math.pi)
+    way = next(ways_through(path, RATE, ACCELERATION, math.pi))
     travel = ((-math.radians(450), math.radians(450)), (0.0, math.pi))
     planned, last, rows = fly(path, way, travel=travel)
     assert planned.max() < 1.05
@@ -110,7 +110,7 @@ def test_a_mount_that_goes_over_the_top_misses_by_no_more_than_the_pass_misses_t
 def test_the_planned_axes_keep_to_rate_and_acceleration(peak_deg):
     path = circle(peak_deg)
     for elevation_max in (math.pi / 2, math.pi):
-        way = way_through(path, RATE, ACCELERATION, elevation_max)
+        way = next(ways_through(path, RATE, ACCELERATION, elevation_max))
         times = np.arange(-40 * NS, 40 * NS, NS // 50, dtype=np.int64)
         looks = path.sample(times)
         axes = np.array([way.axes(int(t), *look[:2]) for t, look in zip(times, looks, strict=True)])
@@ -121,18 +121,18 @@ def test_the_planned_axes_keep_to_rate_and_acceleration(peak_deg):
 
 
 def test_a_pass_that_azimuth_can_follow_needs_no_plan():
-    assert way_through(circle(70.0), RATE, ACCELERATION, math.pi) is None
+    assert not list(ways_through(circle(70.0), RATE, ACCELERATION, math.pi))
     assert outage_s(circle(70.0), AxisLimits(RATE, ACCELERATION)) == 0.0
 
 
 def test_the_operator_is_told_when_how_long_and_how_far():
     path = circle(89.0)
-    early = way_through(path, RATE, ACCELERATION, math.pi / 2).sentence
+    early = next(ways_through(path, RATE, ACCELERATION, math.pi / 2)).sentence
     assert early == (
         "the pass goes through the keyhole at 00:00:00 UTC: the mount turns azimuth early, for 31 s, and is off the "
         "target by up to 3.7 deg"
     )
-    assert "goes over the top, for 9 s" in way_through(path, RATE, ACCELERATION, math.pi).sentence
+    assert "goes over the top, for 9 s" in next(ways_through(path, RATE, ACCELERATION, math.pi)).sentence
 
 
 def passes(rng, count):

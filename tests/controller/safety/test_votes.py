@@ -220,6 +220,19 @@ def test_the_sun_counts_on_the_path_to_come_not_only_now(good: Any) -> None:
     assert vote("sun", rising, good.limits).ok
 
 
+def test_the_sun_counts_on_the_boresights_own_way_through_a_keyhole(good: Any) -> None:
+    # the target goes by 40 deg from the Sun, and the mount, which turns azimuth early, comes within 29 deg in 7 s
+    by = {"target_azimuth_rad": -2.0, "target_elevation_rad": 70 * DEG, "target_azimuth_rate_rad_s": 0.0}
+    inputs = replace(good.inputs(), sun=Place(-2.0, 30 * DEG))
+    way = tuple((-2.0, elevation * DEG) for elevation in (70, 69, 67, 65, 63, 61, 59, 61, 63, 65))
+    assert vote("sun", spoiled(inputs, "pointing", **by), good.limits).ok
+    early = vote("sun", spoiled(inputs, "pointing", **by, way_ahead_rad=way), good.limits)
+    assert not early.ok
+    assert "29.0 deg from the Sun" in early.reason
+    unknown = (*way[:3], (math.nan, 1.0))
+    assert not vote("sun", spoiled(inputs, "pointing", **by, way_ahead_rad=unknown), good.limits).ok
+
+
 def test_a_body_below_the_horizon_does_not_count_and_one_that_just_sets_does(good: Any) -> None:
     at = spoiled(good.inputs(), "pointing", target_azimuth_rad=-2.0, target_elevation_rad=25 * DEG)
     assert not vote("sun", replace(at, sun=Place(-2.0, -0.9 * DEG)), good.limits).ok
