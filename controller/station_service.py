@@ -266,7 +266,8 @@ class StationService(Service):
         self._order_due_ns = now_ns + ORDER_NS
         lines = str(order.get("line1", "")), str(order.get("line2", ""))
         times_ns = int(order["start_utc_ns"]), int(order["end_utc_ns"])
-        self.port.publish(STATION_PASS, PassOrder(self.clock.utc_ns(), str(order["name"]), *lines, *times_ns))
+        told = str(order.get("source", "")), order.get("segments", [])
+        self.port.publish(STATION_PASS, PassOrder(self.clock.utc_ns(), str(order["name"]), *lines, *times_ns, *told))
 
     def _tell(self, level: Any, code: str, message: str) -> None:
         self.port.publish(STATION_EVENT, StationEvent(level, str(code), message))

@@ -32,6 +32,7 @@ class TrackPass(msgspec.Struct, frozen=True, kw_only=True):
     end_utc_ns: int
     age_max_days: float = 14.0  # older elements are refused
     above_limits: bool = False  # follow it although the mount cannot, with its outage
+    source: str = ""  # the file that it is from, for the recording
 
 
 class Slew(msgspec.Struct, frozen=True, kw_only=True):

@@ -32,7 +32,10 @@ class ModeState(Body, frozen=True):
 
 
 class PassOrder(Body, frozen=True):
-    """The pass that the station follows, with the element set that it was told: what a recording is repeated with."""
+    """The pass that the station follows, with the elements or path that it was told: what a recording is repeated with.
+
+    `segments` are those of `pointing.track`.
+    """
 
     t_utc_ns: int
     target: str
@@ -40,6 +43,8 @@ class PassOrder(Body, frozen=True):
     line2: str
     start_utc_ns: int
     end_utc_ns: int
+    source: str = ""  # the file that it is from, and its format, as whoever sent it told
+    segments: list[dict[str, Any]] = []
 
 
 class DeviceIdentities(Body, frozen=True):

@@ -75,10 +75,6 @@ class Wish:
 
 def run_demo(console: Any, wish: Wish) -> dict[str, Any]:
     """Plan, fly, report; returns the summary. Raises BoresightError and HalError with a sentence."""
-    if wish.realtime and wish.ephemeris is not None:
-        raise BoresightError(
-            "--ephemeris is flown in simulated time; leave --realtime out, or give element sets (--tle)."
-        )
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     from controller.cli.rig import emulated_devices
@@ -141,6 +137,7 @@ def _in_real_time(rig: Rig, wish: Wish, plan: Plan, folder: Path, tell: Any) -> 
 
     options = ["--seed", str(wish.seed), "--scenario", wish.scenario, "--target", plan.target.elements.name]
     options += ["--tle", str(wish.tle)] if wish.tle is not None else []
+    options += ["--ephemeris", wish.ephemeris] if wish.ephemeris is not None else []
     options += ["--above-limits"] if wish.above_limits else []
     return fly_in_real_time(rig, folder, options, wish.arc_s, tell)
 

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from controller.cli.connect import DEFAULT_RIG, RigOption, RunDirOption
 from controller.cli.connect import DEFAULT_RUN_DIR as RUN_DIR
+from controller.cli.sources import EphemerisOption
 from controller.errors import BoresightError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from hal.rig import Rig
 
 TARGET_FILE = "target.tle"  # beside the address file: what is in the emulated sky
+EPHEMERIS_FILE = "target.json"  # likewise, where that comes from an ephemeris
 TRUTH_HZ = 20
 BEAT_TURNS = 2
 KEEP_S = 60.0  # of the truth, when nobody wants a summary of it
@@ -35,6 +37,7 @@ def emulate(
     seed: Annotated[int, typer.Option(help="Draws misalignment, ephemeris error, jitter, turbulence and noise.")] = 1,
     target: Annotated[str, typer.Option(help="Satellite by name or catalogue number; default: the best pass.")] = "",
     tle: Annotated[Path | None, typer.Option(help="File of element sets; default: those that are built in.")] = None,
+    ephemeris: EphemerisOption = None,
     scenario: Annotated[str, typer.Option(help="World to put it in: a name or a TOML file.")] = "default",
     start_before: Annotated[
         float, typer.Option(help="Seconds from the start to the rise; calibration and slew took 520 in real time.")
@@ -51,8 +54,9 @@ def emulate(
     console = Console(stderr=True)
     with stop_signals() as told:
         console.print("choosing the pass and compiling the world (the next start is quicker)")
-        coming, bench = _bench(rig, run_dir, seed, target, tle, scenario, start_before, above_limits)
-        with bench, _announced(run_dir, bench, coming):
+        source = Source(target, tle, ephemeris)
+        coming, bench = _bench(rig, run_dir, seed, source, scenario, start_before, above_limits)
+        with bench, _announced(run_dir, bench, coming, source):
             if not summary:
                 bench.world.log.keep_s = KEEP_S
             _say(console, bench, coming, run_dir)
@@ -61,12 +65,19 @@ def emulate(
                 console.print(f"summary: {write_aftermath(run_dir, bench, coming, seed)}")
 
 
+class Source(NamedTuple):
+    """Where the emulated target comes from, as the command line says it."""
+
+    target: str
+    tle: Path | None
+    ephemeris: str | None
+
+
 def _bench(
     rig_path: Path,
     run_dir: Path,
     seed: int,
-    target: str,
-    tle: Path | None,
+    source: Source,
     scenario: str,
     start_before_s: float,
     above_limits: bool,
@@ -84,30 +95,34 @@ def _bench(
         raise BoresightError(f'{rig_path}: no device has resource = "emulated"; there is nothing to emulate.')
     clock: Clock
     if set(wanted) == set(rig.devices):
-        coming = choose_pass(rig, tle, target, above_limits).target
+        coming = choose_pass(rig, source.tle, source.target, above_limits, source.ephemeris).target
         clock, utc0_ns = ShiftedClock(0), coming.rise_utc_ns - round(start_before_s * NS)
     else:
         clock = RealClock()
-        coming, utc0_ns = _today(rig, target, tle, clock.utc_ns()), clock.utc_ns()
+        coming, utc0_ns = _today(rig, source, clock.utc_ns()), clock.utc_ns()
     check_scenario(scenario)  # nothing is left behind by a wrong one
     _make(run_dir)
     bench = open_bench(rig_path, coming.elements, utc0_ns, scenario, seed, wires="pty", clock=clock, run_dir=run_dir)
     return coming, bench
 
 
-def _today(rig: Rig, target: str, tle: Path | None, now_utc_ns: int) -> Pass:
+def _today(rig: Rig, source: Source, now_utc_ns: int) -> Pass:
     """The next real pass: beside a real device, UTC cannot be that of another day."""
     import math
 
     from controller.cli.factories import observer_of
-    from controller.pointing.elements import built_in_elements, find, load_elements
+    from controller.cli.sources import caution, load_targets
+    from controller.pointing.elements import ElementSet
     from controller.pointing.passes import DAY_NS, PassError, find_passes
     from controller.pointing.plan import never_rises
 
-    if not target:
+    if not source.target and source.ephemeris is None:
         raise BoresightError("a rig with a real device lives today: name the satellite with --target.")
-    elements = find(load_elements(tle) if tle is not None else built_in_elements(), target)
-    elements.check_age(now_utc_ns)
+    (elements,) = load_targets(source.tle, source.ephemeris, source.target)
+    if isinstance(elements, ElementSet):
+        elements.check_age(now_utc_ns)
+    else:
+        caution(elements, now_utc_ns)
     observer, mask_rad = observer_of(rig), math.radians(rig.station.elevation_mask_deg)
     found = find_passes(elements, observer.site, observer.earth, now_utc_ns, now_utc_ns + DAY_NS, mask_rad)
     if not found:
@@ -130,13 +145,17 @@ def _make(run_dir: Path) -> None:
 
 
 @contextmanager
-def _announced(run_dir: Path, bench: Bench, coming: Pass) -> Iterator[None]:
+def _announced(run_dir: Path, bench: Bench, coming: Pass, source: Source) -> Iterator[None]:
     """Say in the run directory what is where, for as long as it is true."""
     from controller.cli.rig import ADDRESS_FILE, UTC_OFFSET
+    from controller.cli.sources import is_body
     from controller.pointing.elements import ElementSet
 
-    elements = coming.elements
-    if isinstance(elements, ElementSet):
+    elements, word = coming.elements, source.ephemeris
+    if word is not None:
+        flies = {"ephemeris": word if is_body(word) else str(Path(word).resolve()), "target": elements.name}
+        (run_dir / EPHEMERIS_FILE).write_text(json.dumps(flies, indent=2) + "\n", encoding="utf-8")
+    elif isinstance(elements, ElementSet):
         (run_dir / TARGET_FILE).write_text(f"{elements.name}\n{elements.line1}\n{elements.line2}\n", encoding="utf-8")
     path = run_dir / ADDRESS_FILE
     content = json.dumps({**bench.addresses, UTC_OFFSET: bench.utc_offset_ns}, indent=2) + "\n"
@@ -147,7 +166,8 @@ def _announced(run_dir: Path, bench: Bench, coming: Pass) -> Iterator[None]:
         yield
     finally:
         path.unlink(missing_ok=True)
-        (run_dir / TARGET_FILE).unlink(missing_ok=True)
+        for name in (TARGET_FILE, EPHEMERIS_FILE):
+            (run_dir / name).unlink(missing_ok=True)
 
 
 def _say(console: Any, bench: Bench, coming: Pass, run_dir: Path) -> None:

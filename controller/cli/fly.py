@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from controller.cli.connect import DEFAULT_RIG, DEFAULT_RUN_DIR, PreemptOption, RigOption, RunDirOption
+from controller.cli.sources import EphemerisOption
 
 if TYPE_CHECKING:
     from controller.pointing.plan import Plan
@@ -26,6 +28,7 @@ def fly(
     calibrate: CalibrateOption = True,
     target: TargetOption = "",
     tle: TleOption = None,
+    ephemeris: EphemerisOption = None,
     arc: ArcOption = None,
     preempt: PreemptOption = False,
 ) -> None:
@@ -47,7 +50,7 @@ def fly(
 
     described, clock = resolve_in(rig, run_dir), station_clock(rig, run_dir)
     with stop_signals() as told, operating(described, clock, told) as port:
-        plan = _plan(described, run_dir, target, tle, clock.utc_ns())
+        plan = _plan(described, run_dir, target, tle, ephemeris, clock.utc_ns())
         begin_ns, end_ns = plan.target.rise_utc_ns, plan.target.set_utc_ns
         if arc is not None:
             end_ns = min(end_ns, max(begin_ns, clock.utc_ns()) + round(arc * NS))
@@ -73,18 +76,22 @@ def fly(
     typer.echo(sentence, err=True)
 
 
-def _plan(rig: Rig, run_dir: Path, target: str, tle: Path | None, now_utc_ns: int) -> Plan:
+def _plan(rig: Rig, run_dir: Path, target: str, tle: Path | None, ephemeris: str | None, now_utc_ns: int) -> Plan:
+    """The next pass of what is named, else of what is in the emulated sky of the run directory."""
     from controller.cli.control import next_plan
-    from controller.cli.emulate import TARGET_FILE
+    from controller.cli.emulate import EPHEMERIS_FILE, TARGET_FILE
     from controller.errors import BoresightError
     from controller.pointing.elements import load_elements
 
-    emulated = run_dir / TARGET_FILE
-    if tle is None and emulated.exists():
+    emulated, described = run_dir / TARGET_FILE, run_dir / EPHEMERIS_FILE
+    if tle is None and ephemeris is None and emulated.exists():
         tle = emulated
-    if not target:
+    if tle is None and ephemeris is None and described.exists():
+        flies = json.loads(described.read_text(encoding="utf-8"))
+        ephemeris, target = flies["ephemeris"], target or flies["target"]
+    if ephemeris is None and not target:
         sets = load_elements(tle) if tle is not None else []
         if len(sets) != 1:
             raise BoresightError("which satellite? name it with --target.")
         target = sets[0].name
-    return next_plan(rig, target, tle, now_utc_ns, 14.0, above_limits=False)
+    return next_plan(rig, target, tle, now_utc_ns, 14.0, above_limits=False, ephemeris=ephemeris)

@@ -13,6 +13,7 @@ import typer
 
 from controller.cli.connect import DEFAULT_RIG, DEFAULT_RUN_DIR, RigOption, RunDirOption, key_folder
 from controller.cli.fly import ArcOption, CalibrateOption, TargetOption, TleOption
+from controller.cli.sources import EphemerisOption
 
 WIRES = "wires"  # folder in the run directory
 LEVELS = {"error": "<3>", "warning": "<4>", "info": "<6>"}
@@ -26,6 +27,7 @@ def run(
     calibrate: CalibrateOption = True,
     target: TargetOption = "",
     tle: TleOption = None,
+    ephemeris: EphemerisOption = None,
     arc: ArcOption = None,
     wire_log: Annotated[
         bool, typer.Option("--wire-log", help="Log every byte of every device to wires/ in the run directory.")
@@ -41,6 +43,7 @@ def run(
     found = read_addresses(run_dir) if emulated_devices(rig) else {}
     options = ["--run-dir", str(run_dir), "--calibrate" if calibrate else "--no-calibrate", "--target", target]
     options += ["--tle", str(tle)] if tle is not None else []
+    options += ["--ephemeris", ephemeris] if ephemeris is not None else []
     options += ["--arc", str(arc)] if arc is not None else []
     flown: int | None = None  # its exit code, when it was the operator who ended
 

@@ -130,6 +130,7 @@ def order(flown: Plan, end_utc_ns: int | None = None) -> dict[str, Any]:
         "start_utc_ns": target.rise_utc_ns,
         "end_utc_ns": target.set_utc_ns if end_utc_ns is None else end_utc_ns,
         "above_limits": flown.outage_s > 0,
+        "source": f"{target.elements.source}, {target.elements.format}",
     }
     if isinstance(target.elements, ElementSet):
         return body | {"line1": target.elements.line1, "line2": target.elements.line2}

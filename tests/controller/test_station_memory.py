@@ -125,6 +125,21 @@ def test_the_elements_of_the_pass_are_said_at_once_and_again_and_after_a_restart
     assert len(first.port.orders) == 2, "and no more when it is over"
 
 
+def test_a_path_without_elements_is_said_with_its_file_so_that_a_recording_keeps_what_was_flown(memory: Path) -> None:
+    path = [{"start_utc_ns": 1, "end_utc_ns": 2, "receive": [[1.0]] * 3, "transmit": [[1.0]] * 3}]
+    flown = {
+        "name": "ISS",
+        "start_utc_ns": 1,
+        "end_utc_ns": 2 * 10**18,
+        "segments": path,
+        "source": "iss.oem, CCSDS OEM",
+    }
+    first = Run(memory)
+    first.tell("station.track", flown)
+    (said,) = first.port.orders
+    assert (said.line1, said.source, said.segments) == ("", "iss.oem, CCSDS OEM", path)
+
+
 @pytest.mark.parametrize("method", ["station.park", "stop", "station.reset"])
 def test_a_station_that_ends_at_rest_has_forgotten_the_pass(memory: Path, method: str) -> None:
     first = Run(memory)
