@@ -63,6 +63,7 @@ class Inputs:
     safety: SafetyState | None = None
     link: LinkState | None = None
     lost: tuple[str, ...] = ()  # services whose heartbeat is stale, or that reported a lost device
+    silent: bool = False  # pointing has nothing to follow any more: the stream of states has ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +184,7 @@ FAULT_MODES = {
 
 def step(state: State, inputs: Inputs) -> State:
     """One turn of the machine; the same state and inputs always give the same answer."""
-    for check in (_lost, _tripped, _over):
+    for check in (_lost, _silent, _tripped, _over):
         if (forced := check(state, inputs)) is not None:
             return forced
     return _climb(state, inputs)
@@ -204,6 +205,12 @@ def _lost(state: State, inputs: Inputs) -> State | None:
         if mode is not None:
             return go(state, mode, inputs.now_s, f"{name} is lost")
     return None
+
+
+def _silent(state: State, inputs: Inputs) -> State | None:
+    if state.mode in RESTING or not inputs.silent:
+        return None
+    return go(state, Mode.HOLD, inputs.now_s, f"the stream of {state.target} is silent: the axes are held")
 
 
 def _tripped(state: State, inputs: Inputs) -> State | None:

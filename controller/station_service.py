@@ -67,6 +67,7 @@ class StationService(Service):
         self._leases = LeaseDesk(clock, port)
         self._state = State(since_s=clock.now_ns() * 1e-9)
         self._epoch_utc_ns = 0
+        self._live = False  # what is tracked is a stream of states
         self._order: dict[str, Any] | None = None  # the pass under way, as it was told
         self._order_due_ns = 0
         self._tracked_utc_ns = 0
@@ -133,29 +134,30 @@ class StationService(Service):
             case "station.park" if mode not in {Mode.SAFE, Mode.FAULT}:
                 self._force(Mode.STOWED, f"parked by {request.source}")
                 self._park_due_s = self._now_s()
-            case "station.track" if mode not in {Mode.SAFE, Mode.FAULT}:
-                return self._track(request.body, request.lease)
-            case "station.park" | "station.track":
+            case "station.track" | "station.follow" if mode not in {Mode.SAFE, Mode.FAULT}:
+                return self._track(request.method.removeprefix("station."), request.body, request.lease)
+            case "station.park" | "station.track" | "station.follow":
                 return Reply("INTERLOCK", f"the station is in {mode}: {self._state.reason}", "boresight reset first")
             case unknown:
                 return Reply("SCHEMA", f"the station has no method {unknown!r}", "see docs/protocol.md")
         return Reply("", f"the station is in {self._state.mode}")
 
-    def _track(self, body: dict[str, Any], lease: Lease | None) -> Reply:
+    def _track(self, how: str, body: dict[str, Any], lease: Lease | None) -> Reply:
+        """`track`: along a path; `follow`: by a stream of states."""
         try:
             start_ns, end_ns, target = int(body["start_utc_ns"]), int(body["end_utc_ns"]), str(body["name"])
         except (KeyError, TypeError, ValueError):
-            return Reply(
-                "SCHEMA",
-                "track needs name, start_utc_ns, end_utc_ns, and line1 and line2 or segments",
-                "boresight track NAME",
-            )
-        reply = self.port.call("pointing", "pointing.track", body, CALL_TIMEOUT_S + self._slow_line_s, lease=lease)
+            rest, hint = ("frame and states", "boresight feed FILE") if how == "follow" else (
+                "line1 and line2 or segments", "boresight track NAME",
+            )  # fmt: skip
+            return Reply("SCHEMA", f"{how} needs name, start_utc_ns, end_utc_ns, and {rest}", hint)
+        reply = self.port.call("pointing", f"pointing.{how}", body, CALL_TIMEOUT_S + self._slow_line_s, lease=lease)
         if reply.code:
             return reply
         before = self._state.mode
         self._state = track(self._state, self._now_s(), target, start_ns, end_ns)
         self._epoch_utc_ns, self._tracked_utc_ns = _epoch_utc_ns(body), self.clock.utc_ns()
+        self._live = how == "follow"
         self._remember(body)
         self._entered(before)
         return Reply("", f"the station is in {self._state.mode}: {self._state.reason}")
@@ -186,6 +188,7 @@ class StationService(Service):
             safety=port.fresh(SAFETY_STATE),
             link=port.fresh(LINK_STATE),
             lost=tuple(lost),
+            silent=pointing is not None and pointing.activity == "silent" and self._since_track(POINTING_STATE),
         )
 
     def _heard(self, topic: Topic, source: str = "") -> Any | None:
@@ -254,6 +257,7 @@ class StationService(Service):
             state.pass_start_utc_ns,
             state.pass_end_utc_ns,
             self._epoch_utc_ns if state.target else 0,
+            self._live and bool(state.target),
         )
         self.port.publish(STATION_MODE, body)
         self._publish_order()
@@ -293,6 +297,8 @@ def _epoch_utc_ns(body: dict[str, Any]) -> int:
     epoch = body.get("epoch_utc_ns", 0)
     if "segments" in body:
         return epoch if isinstance(epoch, int) else 0
+    if "states" in body:
+        return int(body["states"][-1]["t_utc_ns"])  # pointing has read them
     try:
         return ElementSet(str(body["name"]), str(body["line1"]), str(body["line2"])).epoch_utc_ns
     except (KeyError, ElementsError):

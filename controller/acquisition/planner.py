@@ -52,7 +52,10 @@ class Planner:
                 pointing.range_m,
             )
             mount = np.eye(2) * self.mount_rad**2
-            covariance = uncertainty(project, self.along_track_m, self.cross_track_m, mount, rates, self.clock_s)
+            track_m = self.along_track_m, self.cross_track_m
+            if pointing.state_utc_ns:  # a live target says how well it is known
+                mount, track_m = mount + np.diag(np.square(pointing.target_sigma_rad)), (0.0, 0.0)
+            covariance = uncertainty(project, *track_m, mount, rates, self.clock_s)
         else:
             covariance = coasted_rad2
         covariance = covariance * self.widening ** (2 * sweep)

@@ -35,6 +35,41 @@ class TrackPass(msgspec.Struct, frozen=True, kw_only=True):
     source: str = ""  # the file that it is from, for the recording
 
 
+class TargetState(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a target is at a time, and how fast; the covariance of both, 6 x 6 in SI units, where it is known."""
+
+    t_utc_ns: int
+    position_m: tuple[float, float, float]
+    velocity_m_s: tuple[float, float, float]
+    covariance: list[list[float]] = []
+
+
+class Follow(msgspec.Struct, frozen=True, kw_only=True):
+    """A live target: its first states, in order of time, and what is known of those to come."""
+
+    name: str
+    frame: str  # of all its states: ITRF, GCRF or TEME
+    states: list[TargetState]
+    start_utc_ns: int
+    end_utc_ns: int
+    age_max_s: float = 3.0  # of the newest state, 0.2 to 30; beyond it motion stops
+    acceleration_sigma_m_s2: float = 10.0  # one sigma, each way, of what it may do between two states
+
+
+class Feed(msgspec.Struct, frozen=True, kw_only=True):
+    """The next states of the target that is followed, in order of time."""
+
+    name: str
+    frame: str
+    states: list[TargetState]
+
+
+class Fed(msgspec.Struct, frozen=True, kw_only=True):
+    """Data of the answer to `pointing.feed`."""
+
+    taken: int
+
+
 class Slew(msgspec.Struct, frozen=True, kw_only=True):
     """A direction, and from which side to come to it: -1, 0 (any) or 1 for each axis."""
 
@@ -102,9 +137,14 @@ MOVERS: Final = ("station", "pointing", "safety")
 SPEAKERS: Final = ("supervisor", "station", "pointing", "tracking", "safety", "link")
 METHODS: Final = (
     Method("station.track", ("station",), "cmd", "follows an element set over one pass", TrackPass),
+    Method(
+        "station.follow", ("station",), "cmd", "follows a live stream of states, which `pointing.feed` goes on", Follow
+    ),
     Method("station.park", ("station",), "cmd", "leaves the target, goes to the park position"),
     Method("station.reset", ("station",), "cmd", "leaves HOLD, SAFE or FAULT"),
     Method("pointing.track", ("pointing",), "cmd", "the path alone, without the station's modes", TrackPass),
+    Method("pointing.follow", ("pointing",), "cmd", "the stream alone, without the station's modes", Follow),
+    Method("pointing.feed", ("pointing",), "cmd", "the next states of the stream", Feed, Fed),
     Method("pointing.slew", ("pointing",), "cmd", "goes to a direction and holds it", Slew),
     Method("pointing.park", ("pointing",), "cmd", "goes to the park position"),
     Method("pointing.stop", ("pointing",), "cmd", "holds the axes"),

@@ -29,6 +29,7 @@ class ModeState(Body, frozen=True):
     pass_start_utc_ns: int = 0
     pass_end_utc_ns: int = 0
     ephemeris_epoch_utc_ns: int = 0  # of the target's elements; 0 is unknown, and a no for emission
+    live: bool = False  # the target is a stream of states, whose age pointing tells
 
 
 class PassOrder(Body, frozen=True):
@@ -66,7 +67,7 @@ class PointingState(Body, frozen=True):
     """The gimbal loop, once per cycle. `deviation` is encoder-through-mount-model minus target prediction."""
 
     t_utc_ns: int
-    activity: str  # idle | slew | track | hold
+    activity: str  # idle | slew | track | hold | fault | silent
     azimuth_rad: float
     elevation_rad: float
     azimuth_rate_rad_s: float
@@ -88,6 +89,26 @@ class PointingState(Body, frozen=True):
     ut1_error_s: float = 0.0  # what tables of that age have been off by
     degraded: bool = False  # the table is so old that a narrow beam may miss
     way_ahead_rad: tuple[Pair, ...] = ()  # (azimuth, elevation) each second from now on, where it is not the target's
+    state_utc_ns: int = 0  # of the newest state of a live target; else 0
+    state_age_max_s: float = 0.0  # how old that may be
+    target_sigma_rad: Pair = ZERO  # one sigma of where a live target is said to be; grows with that age
+
+
+class StreamState(Body, frozen=True):
+    """A live target as it is fed: its newest state, what was taken and refused, and why the last was refused."""
+
+    t_utc_ns: int
+    name: str
+    frame: str
+    fed_by: str  # empty before the first `pointing.feed`
+    newest_utc_ns: int
+    age_max_s: float
+    position_m: tuple[float, float, float]
+    velocity_m_s: tuple[float, float, float]
+    sigma_rad: Pair
+    taken: int
+    refused: int
+    reason: str
 
 
 class CoarseState(Body, frozen=True):
@@ -321,6 +342,7 @@ STATION_PASS = Topic("station/pass", PassOrder, 0.02, "state", 120)
 STATION_LEASE = Topic("station/lease", LeaseState, 2, "state", 2)
 LEASE_LOST = Topic("station/lease_lost", LeaseLost, 0, "event", 0)
 POINTING_STATE = Topic("pointing/state", PointingState, 10, "state", 0.5)
+POINTING_STREAM = Topic("pointing/stream", StreamState, 2, "state", 2)
 TRACKING_COARSE = Topic("tracking/coarse", CoarseState, 50, "state", 0.2)
 TRACKING_CORRECTION = Topic("tracking/correction", Correction, 50, "state", 0.3)
 TRACKING_FINE = Topic("tracking/fine", FineState, 50, "state", 0.1)
@@ -347,6 +369,7 @@ TOPICS: dict[str, Topic] = {
         STATION_LEASE,
         LEASE_LOST,
         POINTING_STATE,
+        POINTING_STREAM,
         TRACKING_COARSE,
         TRACKING_CORRECTION,
         TRACKING_FINE,

@@ -33,6 +33,7 @@ VERBS = {
     "calibrate": "calibrate",
     "mount": "mount",
     "track": "control",
+    "feed": "feed",
     "offset": "offset",
     "arm": "arm",
     "stop": "control",

@@ -202,7 +202,12 @@ def fit(path: Path, start_utc_ns: int, end_utc_ns: int, nodes: int = NODES) -> T
     if end_utc_ns <= start_utc_ns:
         raise ValueError("A trajectory must end after it starts.")
     count = math.ceil((end_utc_ns - start_utc_ns) / (SEGMENT_MAX_S * 1e9))
-    edges = [start_utc_ns + (end_utc_ns - start_utc_ns) * i // count for i in range(count + 1)]
+    return fit_between(path, [start_utc_ns + (end_utc_ns - start_utc_ns) * i // count for i in range(count + 1)], nodes)
+
+
+def fit_between(path: Path, edges: Sequence[int], nodes: int = NODES) -> Trajectory:
+    """Fit a path with a segment from each edge (UTC nanoseconds, in order) to the next."""
+    count = len(edges) - 1
     x = chebyshev.chebpts1(nodes)
     times = [a + np.round((x + 1) * ((b - a) / 2)).astype(np.int64) for a, b in itertools.pairwise(edges)]
     receive, transmit = (np.split(leg, count) for leg in path(np.concatenate(times)))

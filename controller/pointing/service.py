@@ -1,7 +1,7 @@
 """Pointing as a service: owns the gimbal, runs its loop as fast as the mount answers, obeys the station.
 
-Motion ends by itself when the station says HOLD, SAFE or FAULT, when the station falls silent, when the path ends, and
-when the mount does not answer; it never begins by itself.
+Motion ends by itself when the station says HOLD, SAFE or FAULT, when the station falls silent, when the path ends, when
+the stream of a live target falls silent, and when the mount does not answer; it never begins by itself.
 """
 
 from __future__ import annotations
@@ -28,9 +28,11 @@ from controller.geometry.trajectory import Trajectory
 from controller.pointing.commands import CommandError, fixed_of, trajectory_of
 from controller.pointing.course import course
 from controller.pointing.drive import loop_for, send
+from controller.pointing.feed import Streams
 from controller.pointing.implied import implied_error
 from controller.pointing.keepout import NO_CONES, KeepOut, SunGuard
 from controller.pointing.keyhole import Way
+from controller.pointing.live_target import LiveTarget
 from controller.pointing.loop import GimbalLoop, Option
 from controller.pointing.mount import MountModel
 from controller.pointing.offsets import OffsetBook, Offsets
@@ -87,6 +89,8 @@ class PointingService(Service):
         self._cones = cones
         self._sun = SunGuard(cones.sun_cone_rad, observer.site, observer.earth)
         self._sun_due_ns = 0
+        self._streams = Streams(clock, port, observer)
+        self._silent = False  # the stream that was followed has ended
         self._gimbal: Gimbal | None = None
         self._loop: GimbalLoop | None = None
         self._accepted_utc_ns = 0  # modes that were sent before the last command do not end it
@@ -142,6 +146,8 @@ class PointingService(Service):
 
     def _obey(self, request: Request, loop: GimbalLoop) -> Reply:
         try:
+            if request.method == "pointing.feed":
+                return self._streams.feed(request, loop.target)
             return self._do(request.method, request.body, loop)
         except CommandError as error:
             return Reply(error.code, str(error), error.hint)
@@ -154,7 +160,7 @@ class PointingService(Service):
                 return Reply("", "pointing is here")
             case "stop" | "safe" | "pointing.stop":
                 loop.follow(None)
-                self._fault = ""
+                self._fault, self._silent = "", False
                 return Reply("", "the axes are held")
             case "pointing.model":
                 if body:
@@ -165,6 +171,8 @@ class PointingService(Service):
                 reach = _reach(limits)
                 name = str(body.get("name", body.get("star", "")))
                 return self._go(loop, lambda: trajectory_of(body, self._observer, reach, self.clock.utc_ns()), name)
+            case "pointing.follow":
+                return self._go(loop, lambda: self._streams.open(body), str(body.get("name", "")))
             case "pointing.offset":
                 return self._shift(body, loop)
             case "pointing.slew":
@@ -218,7 +226,7 @@ class PointingService(Service):
             self._tell("warning", "CONE", f"{name or 'the target'}: {why}: no emission there")
         if isinstance(target, Trajectory) and (old := self._observer.earth.warning(self.clock.utc_ns())):
             self._tell("warning", "EARTH", old)
-        self._fault = ""
+        self._fault, self._silent = "", False
         self._accepted_utc_ns = self.clock.utc_ns()
         implied = implied_error(target, loop.capabilities).sentence(loop.capabilities)
         if implied:
@@ -233,8 +241,10 @@ class PointingService(Service):
         path = target if isinstance(target, Trajectory) else None
         through = list(ways(path, _reach(loop.capabilities))) if path is not None else []
         refused, dark = "", None
+        seen = target.receive(self.clock.utc_ns())
+        known = Fixed(seen.azimuth_rad, seen.elevation_rad) if isinstance(target, LiveTarget) else target
         for option in loop.options(target, through):
-            taken = course(target, option.way, option.azimuth_rad, loop.axes, self.clock.utc_ns())
+            taken = course(known, option.way, option.azimuth_rad, loop.axes, self.clock.utc_ns())
             why = self._sun.refusal(taken)
             if not why and (path is None or option.way is None or not self._dark(path, option.way)):
                 return option
@@ -258,6 +268,16 @@ class PointingService(Service):
         if station_died:
             self._tell("error", "STATION", "the station died: the axes are held")
             loop.follow(None)
+            return
+        if isinstance(loop.target, LiveTarget) and loop.target.over(self.clock.utc_ns()):
+            stream = loop.target.stream
+            self._tell(
+                "error", "STREAM",
+                f"the stream of {stream.name} is silent: its newest state is more than {stream.age_max_s:g} s old: "
+                "the axes are held",
+            )  # fmt: skip
+            loop.follow(None)
+            self._silent = True
             return
         mode = self.port.latest(STATION_MODE)
         now_ns = self.clock.now_ns()
@@ -292,6 +312,8 @@ class PointingService(Service):
         body, age_s = (correction.body, correction.age_s(begin_ns)) if correction else (None, 0.0)
         rates, state = loop.step(begin_ns, offset_ns, sample, body, age_s)
         self._remember(loop.wound_rad)
+        if isinstance(loop.target, LiveTarget):
+            state = self._streamed(state, loop.target)
         if begin_ns >= self._sun_due_ns:
             self._sun_due_ns = begin_ns + SUN_PERIOD_NS
             why = self._sun.entering(state.t_utc_ns, state.azimuth_rad, state.elevation_rad)
@@ -308,6 +330,16 @@ class PointingService(Service):
         if not said:
             self.clock.sleep_until(begin_ns + IDLE_NS)
 
+    def _streamed(self, state: PointingState, target: LiveTarget) -> PointingState:
+        """With how old what is known of a live target is, and what that leaves unknown."""
+        self._streams.tell(target)
+        return replace(
+            state,
+            state_utc_ns=target.stream.epoch_utc_ns,
+            state_age_max_s=target.stream.age_max_s,
+            target_sigma_rad=target.sigma_rad(state.t_utc_ns),
+        )
+
     def _remember(self, wound_rad: float | None) -> None:
         if wound_rad is None:
             return
@@ -318,8 +350,8 @@ class PointingService(Service):
             self._tell("warning", "AXES", f"how far azimuth is wound up cannot be kept ({error.strerror}); park it")
 
     def _publish(self, state: PointingState) -> None:
-        if self._fault:
-            state = replace(state, activity="fault")
+        if self._fault or self._silent:
+            state = replace(state, activity="fault" if self._fault else "silent")
         if self._observer.earth.age_days(state.t_utc_ns) > 0:
             state = self._aged(state)
         self._last = state

@@ -56,6 +56,8 @@ class Limits:
     time_age_max_s: float = 5.0
     time_error_max_s: float = 1e-3  # 13.8 µrad at the 0.79 deg/s of a 550 km pass overhead
     ephemeris_age_max_s: float = 3 * DAY_S
+    state_age_max_s: float = 30.0  # of a live target's newest state, whatever its stream is allowed
+    state_ahead_max_s: float = 1.0
     services: tuple[str, ...] = ("station", "pointing", "tracking")
 
     def mask_rad(self, azimuth_rad: float) -> float:

@@ -49,7 +49,7 @@ VOTERS: dict[str, Voter] = {
     "shutter": Voter(votes_laser.shutter, "shutter status", "shutter_age_max_s"),
     "divergence": Voter(votes_laser.divergence, "laser status", "laser_age_max_s"),
     "time": Voter(votes_station.time, "kernel", "time_age_max_s"),
-    "ephemeris": Voter(votes_station.ephemeris, "`station/mode`", "mode_age_max_s"),
+    "ephemeris": Voter(votes_station.ephemeris, "`station/mode`, `pointing/state`", "mode_age_max_s"),
     "frames": Voter(votes_station.frames, "`tracking/coarse`", "frame_age_max_s"),
     "heartbeats": Voter(votes_station.heartbeats, "`service/heartbeat`", "heartbeat_age_max_s"),
     "lease": Voter(votes_station.lease, "`station/lease`", "lease_age_max_s"),

@@ -81,10 +81,12 @@ def time(inputs: Inputs, limits: Limits) -> Opinion:
 
 
 def ephemeris(inputs: Inputs, limits: Limits) -> Opinion:
-    """The target's elements are young enough."""
+    """The target's elements, or the newest state of a live target, are young enough."""
     reading = fresh("station mode", inputs.mode, limits.mode_age_max_s)
     if isinstance(reading, Opinion):
         return reading
+    if reading.body.live:
+        return _stream(inputs, limits)
     epoch_utc_ns = reading.body.ephemeris_epoch_utc_ns
     if not epoch_utc_ns:
         return no(reading, "no target with a stated epoch")
@@ -93,6 +95,21 @@ def ephemeris(inputs: Inputs, limits: Limits) -> Opinion:
     if not age_s <= limits.ephemeris_age_max_s:
         return no(reading, told)
     return yes(reading, told, (epoch_utc_ns - inputs.t_utc_ns) * 1e-9 + limits.ephemeris_age_max_s)
+
+
+def _stream(inputs: Inputs, limits: Limits) -> Opinion:
+    """The newest state of a live target, of which pointing tells, is young enough."""
+    reading = fresh("pointing state", inputs.pointing, limits.pointing_age_max_s)
+    if isinstance(reading, Opinion):
+        return reading
+    state = reading.body
+    if not state.state_utc_ns:
+        return no(reading, "the target is a live stream, and there is no state of it")
+    age_s, limit_s = (inputs.t_utc_ns - state.state_utc_ns) * 1e-9, min(state.state_age_max_s, limits.state_age_max_s)
+    told = f"newest state {age_s:.2f} s old, {limit_s:g} s allowed"
+    if not -limits.state_ahead_max_s <= age_s <= limit_s:
+        return no(reading, told)
+    return yes(reading, told, limit_s - age_s)
 
 
 def frames(inputs: Inputs, limits: Limits) -> Opinion:

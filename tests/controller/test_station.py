@@ -180,3 +180,9 @@ def test_a_coasting_estimate_never_hands_over() -> None:
 def test_every_rung_says_what_the_operator_is_told() -> None:
     assert all(row.tell for row in STEPS)
     assert all(text for _, text in TIME_OUTS_S.values())
+
+
+@pytest.mark.parametrize("mode", sorted(set(Mode) - RESTING))
+def test_a_live_target_whose_stream_is_silent_leaves_the_axes_held(mode: Mode) -> None:
+    after = step(State(mode, target="plane"), replace(UP, silent=True))
+    assert (after.mode, after.reason) == (Mode.HOLD, "the stream of plane is silent: the axes are held")

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from controller.acquisition.planner import Planner
 from controller.bus.topics import PointingState
@@ -42,6 +43,15 @@ def test_a_coasted_estimate_replaces_the_element_set() -> None:
     scan = PLANNER(pointing(), np.eye(2) * (30e-6) ** 2, 0, mirror_known=True)
     assert scan.sigma_rad == pytest.approx((30e-6, 30e-6))
     assert scan.predicted_mean_s < 1.5
+
+
+def test_a_live_target_is_scanned_over_what_its_states_leave_unknown() -> None:
+    def over(sigma_rad: float) -> float:
+        live = replace(pointing(), state_utc_ns=1, target_sigma_rad=(sigma_rad, sigma_rad))
+        return float(PLANNER(live, None, 0, mirror_known=True).sigma_rad[0])
+
+    assert over(200e-6) == pytest.approx(math.hypot(200e-6, 30e-6), rel=0.01)
+    assert over(50e-6) < 100e-6 < PLANNER(pointing(), None, 0, mirror_known=True).sigma_rad[0]
 
 
 def test_light_time_response_and_detection_are_part_of_the_prediction() -> None:

@@ -304,6 +304,23 @@ def test_the_sun_vote_says_when_the_path_to_come_will_reach_the_cone(good: Any) 
     assert vote("sun", at_rest, good.limits).changes_in_s is None
 
 
+def test_the_ephemeris_vote_counts_the_age_of_a_live_targets_newest_state(good: Any) -> None:
+    inputs = spoiled(good.inputs(), "mode", live=True)
+    at = {"state_utc_ns": inputs.t_utc_ns - 10**9, "state_age_max_s": 3.0}
+    fed = vote("ephemeris", spoiled(inputs, "pointing", **at), good.limits)
+    assert fed.ok
+    assert fed.changes_in_s == pytest.approx(2.0)
+    for wrong in (
+        at | {"state_utc_ns": inputs.t_utc_ns - 31 * 10**8},  # silent for longer than is stated
+        at | {"state_utc_ns": inputs.t_utc_ns - 31 * 10**9, "state_age_max_s": 3600.0},  # or than any stream may be
+        at | {"state_utc_ns": inputs.t_utc_ns + 2 * 10**9},  # of a clock that is ahead
+        at | {"state_utc_ns": 0},  # pointing tells of none
+        at | {"state_age_max_s": float("nan")},
+    ):
+        assert not vote("ephemeris", spoiled(inputs, "pointing", **wrong), good.limits).ok
+    assert not vote("ephemeris", replace(inputs, pointing=None), good.limits).ok
+
+
 def test_mode_and_ephemeris_say_when_pass_and_elements_end(good: Any) -> None:
     inputs = good.inputs()
     assert vote("mode", inputs, good.limits).changes_in_s is None
