@@ -34,16 +34,19 @@ def feed(
     from controller.bus.holder import holding
     from controller.bus.topics import STATION_MODE
     from controller.cli.connect import operating
+    from controller.cli.factories import services_of
     from controller.cli.rig import resolve_in, station_clock
     from controller.cli.sources import open_ephemeris
     from controller.errors import BoresightError
     from controller.geometry.earth import load_earth_orientation
+    from controller.operate import Operator
     from controller.services.signals import stop_signals
 
     (flown,) = open_ephemeris(file, target)
     described, clock = resolve_in(rig, run_dir), station_clock(rig, run_dir)
     every_ns, taken = round(NS / rate), 0
     with stop_signals() as told, operating(described, clock, told) as port:
+        Operator(clock, port, services_of(described)).wait_for_services()
         begin_ns = clock.utc_ns()
         shift_ns = begin_ns - flown.start_utc_ns - (FIRST - 1) * every_ns - 2 * HALF_NS if from_now else 0
         at = states(flown, load_earth_orientation(), shift_ns)
@@ -65,7 +68,7 @@ def feed(
                     typer.echo(f"boresight: {reply.message}", err=True)
                 taken += not reply.code
                 mode = held.fresh(STATION_MODE)
-                if mode is not None and mode.target and mode.mode in {"HOLD", "SAFE", "FAULT"}:
+                if mode is not None and mode.since_utc_ns > begin_ns and mode.mode in {"HOLD", "SAFE", "FAULT"}:
                     raise BoresightError(f"the station is in {mode.mode}: {mode.reason}")
     typer.echo(f"{taken} states of {flown.name} were taken; without more of them the axes stop in {age_max:g} s")
 

@@ -13,9 +13,15 @@ from controller.cli.bench import in_the_sky
 from controller.cli.connect import DEFAULT_RIG
 from controller.cli.demo import choose_pass
 from controller.cli.emulate import EPHEMERIS_FILE, Source, _announced, _today
+from controller.cli.feed import states
 from controller.cli.fly import _plan
 from controller.cli.rig import emulated_devices
+from controller.cli.sources import open_ephemeris
 from controller.errors import BoresightError
+from controller.geometry.earth import load_earth_orientation
+from controller.geometry.frames import apply, teme_to_itrf
+from controller.pointing.ephemeris.ephemeris import EphemerisError, Frame
+from controller.pointing.ephemeris.live import Live, State
 from hal.clock import NS
 from hal.rig import load_rig
 
@@ -61,6 +67,25 @@ def test_beside_a_real_device_the_file_must_cover_today(tmp_path, rig):
         _today(rig, Source("", None, str(file)), rise_ns + 86_400 * NS)
     with pytest.raises(BoresightError, match="give one of them"):
         _today(rig, Source("STAR", tmp_path / "x.tle", str(file)), rise_ns)
+
+
+@pytest.mark.parametrize("shift_s", [0, 3600])
+def test_a_file_is_fed_as_the_states_that_its_target_has_over_the_turning_earth(tmp_path, shift_s):
+    (flown,) = open_ephemeris(str(starlink_oem(tmp_path / "star.oem")), "")
+    earth = load_earth_orientation()
+    at = states(flown, earth, shift_s * NS)
+    t = np.array([flown.start_utc_ns + 600 * NS, flown.start_utc_ns + 601 * NS])
+    first, later = (at(int(moment) + shift_s * NS) for moment in t)
+    truth = apply(teme_to_itrf(t, earth), flown.position_m(t))
+    assert np.abs(np.array([first["position_m"], later["position_m"]]) - truth).max() < 1e-3
+    mean = (np.array(first["velocity_m_s"]) + later["velocity_m_s"]) / 2
+    assert np.abs(truth[1] - truth[0] - mean).max() < 0.01
+    stream = Live("STAR", Frame.ITRF, 3.0, 10.0)  # and pointing takes them
+    for state in (first, later):
+        told = State(state["t_utc_ns"], np.array(state["position_m"]), np.array(state["velocity_m_s"]))
+        stream.take(told, state["t_utc_ns"])
+    with pytest.raises(EphemerisError, match="after its last position"):
+        at(flown.end_utc_ns + shift_s * NS)
 
 
 def test_a_file_that_is_over_is_not_flown(tmp_path, rig):
