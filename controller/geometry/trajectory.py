@@ -19,11 +19,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.polynomial import chebyshev
 
+from controller.geometry.frames import azel_to_enu
 from controller.geometry.timescales import Floats, Times
 
 Poly = tuple[float, ...]
 NODES = 20
 SEGMENT_MAX_S = 900.0
+SEGMENT_MIN_S = 1.0
+SEGMENTS_MAX = 40  # all of which fit into a command
+CHECKS = 9  # of a segment, between its nodes
+MISS_MAX_RAD = 1e-6
 
 Path = Callable[[Times], tuple[Floats, Floats]]
 """Apparent receive and transmit positions, east-north-up in metres (n, 3) each, for UTC nanoseconds (n,)."""
@@ -214,6 +219,37 @@ def fit_between(path: Path, edges: Sequence[int], nodes: int = NODES) -> Traject
     return Trajectory(
         tuple(_fit(*part, nodes) for part in zip(edges, edges[1:], times, receive, transmit, strict=False))
     )
+
+
+def fit_closely(path: Path, start_utc_ns: int, end_utc_ns: int, nodes: int = NODES) -> Trajectory:
+    """Fit a path that may have kinks, as where a rocket drops a stage: segments are halved until each is close.
+
+    Close is MISS_MAX_RAD of the range between the nodes; no segment becomes shorter than SEGMENT_MIN_S, and there are
+    no more than SEGMENTS_MAX. Raises ValueError when the span is empty.
+    """
+    fitted = fit(path, start_utc_ns, end_utc_ns, nodes)
+    while True:
+        edges = [fitted.start_utc_ns, *(segment.end_utc_ns for segment in fitted.segments)]
+        halves = [(a + b) // 2 for a, b in _missed(fitted, path, edges)]
+        if not halves or len(edges) + len(halves) > SEGMENTS_MAX + 1:
+            return fitted
+        fitted = fit_between(path, sorted(edges + halves), nodes)
+
+
+def _missed(fitted: Trajectory, path: Path, edges: list[int]) -> list[tuple[int, int]]:
+    """The segments that are not close to their path, and long enough to be halved."""
+    spans = [(a, b) for a, b in itertools.pairwise(edges) if b - a >= 2 * SEGMENT_MIN_S * 1e9]
+    if not spans:
+        return []
+    x = (np.arange(CHECKS) + 0.5) / CHECKS
+    times = np.concatenate([a + np.round(x * (b - a)).astype(np.int64) for a, b in spans])
+    true, _ = path(times)
+    looks = fitted.sample(times)
+    seen = looks[:, 2:3] * azel_to_enu(looks[:, 0], looks[:, 1])
+    misses = np.linalg.norm(seen - true, axis=1) / looks[:, 2]
+    return [
+        span for span, worst in zip(spans, misses.reshape(-1, CHECKS).max(axis=1), strict=True) if worst > MISS_MAX_RAD
+    ]
 
 
 def _fit(start_utc_ns: int, end_utc_ns: int, t: Times, receive: Floats, transmit: Floats, nodes: int) -> Segment:
