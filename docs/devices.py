@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+from importlib import import_module
 from pathlib import Path
 
+from hal.devices.rotator import Rotator
 from hal.drivers import DRIVERS
 from sim_hw.faults.table import TABLE
 
@@ -64,6 +66,34 @@ def wires() -> dict[str, tuple[str, ...]]:
     raise LookupError(f"{WIRES} has no WIRES")
 
 
+def drives() -> list[str]:
+    """What each gimbal's protocol has of drives: read from the drivers."""
+    lines = [
+        "## Drives: power, brakes, parking",
+        "",
+        "What a gimbal's protocol tells of its drives, and what `boresight rig drives` can do to them. A drive",
+        "that is off, parked or blocked refuses motion with a sentence that says what to do. No protocol here has a",
+        "brake to set; what the axes do without power is the mount's own, and stands in the rig (`without_power`).",
+        "",
+        "| driver | tells | takes |",
+        "|---|---|---|",
+    ]
+    silent = []
+    for driver in DRIVERS.values():
+        if driver.device != "gimbal" or driver.stop_axes is None:
+            continue
+        module = import_module(f"hal.devices.{driver.stop_axes.module}")
+        told = [c.drives_told for c in vars(module).values() if isinstance(c, type) and issubclass(c, Rotator)]
+        states = [one for one in told if one.tells]
+        if states:
+            lines.append(
+                f"| {driver.name} | {', '.join(sorted(states[0].tells))} | {', '.join(sorted(states[0].takes))} |"
+            )
+        else:
+            silent.append(driver.name)
+    return [*lines, "", f"Nothing: {', '.join(silent)}. An axis of theirs that has no power just does not move."]
+
+
 def page() -> str:
     """The whole page."""
     lines = [
@@ -89,6 +119,7 @@ def page() -> str:
             strangers = f"none yet; [{frames}](../tests/{test})"
         carried = ", ".join(["lockstep", *over[driver.name], "replay"])
         lines.append(f"| {driver.name} ({driver.device}) | {carried} | {faults} | {strangers} |")
+    lines += ["", *drives()]
     return "\n".join(lines) + "\n"
 
 

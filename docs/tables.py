@@ -49,6 +49,10 @@ RIG_KEYS = {
     "gimbal.park_azimuth_deg": "where it stows, from north through east",
     "gimbal.park_elevation_deg": "where it stows",
     "gimbal.reversed_axes": "of a telescope behind Alpaca: those whose positive rates lower the angle",
+    "gimbal.approach_deg": "each way to a direction that stands still ends upwards in both axes over at least this: "
+    "more than their play",
+    "gimbal.dead_band_deg": "an axis that is no further off than this is not moved again: motors do not chatter",
+    "gimbal.without_power": "what its axes do then: `holds` by worm or brake, `falls`, `turns freely`, or `unknown`",
     "gimbal.position_step_deg": "of a rotator behind rotctld, which does not tell it",
     "gimbal.azimuth_min_deg": "soft limit of a rotator, inside its stops",
     "gimbal.azimuth_max_deg": "soft limit of a rotator, inside its stops",

@@ -166,9 +166,10 @@ def as_terminal(rig: Rig) -> Terminal:
     raise RigError(f"{rig.path}: is an RF station ([radio]), which has neither camera nor laser for that.")
 
 
-def open_device(rig: Rig, device: str, clock: Clock) -> Any:
+def open_device(rig: Rig, device: str, clock: Clock, **more: Any) -> Any:
     """Open one of the rig's devices with the driver that the rig names; what it returns implements the device's trait.
 
+    `more` is told to the driver: `wakes` = False for a gimbal that is to be looked at only.
     Raises ResourceError for a device that the rig has not, when a real one is to be driven in simulated time, and
     whatever the driver raises.
     """
@@ -179,7 +180,7 @@ def open_device(rig: Rig, device: str, clock: Clock) -> Any:
             f"{device}: {getattr(rig, device).resource} is real, and simulated time drives emulated devices only; "
             "run the station in real time."
         )
-    return rig.driver(device).open(rig, clock)
+    return rig.driver(device).open(rig, clock, **more)
 
 
 def emission_lock(rig: Rig, realtime: bool = True) -> list[str]:

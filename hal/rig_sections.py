@@ -64,6 +64,9 @@ class GimbalSection(Section):
     azimuth_max_deg: Annotated[float, Field(ge=-720, le=720)] = 720.0
     elevation_min_deg: Annotated[float, Field(ge=-90, le=90)] = -2.0  # soft limits, on every way into the device
     elevation_max_deg: Annotated[float, Field(ge=0, le=180)] = 92.0
+    approach_deg: Annotated[float, Field(ge=0, le=10)] = 0.0  # over which it comes to rest upwards, against its play
+    dead_band_deg: Annotated[float, Field(ge=0, le=10)] = 0.0  # so near to where it should be no axis is moved again
+    without_power: Literal["unknown", "holds", "falls", "turns freely"] = "unknown"  # what its axes do then
     reversed_axes: list[Literal["azimuth", "elevation"]] = Field(default=[])  # of Alpaca, which leaves signs open
     motion_cut_off: Annotated[
         str, Field(min_length=3, description="say what a person uses to stop the mount when host or cable is dead")
@@ -78,6 +81,16 @@ class GimbalSection(Section):
     def elevation_rad(self) -> tuple[float, float]:
         """Soft limits (lowest, highest) of elevation."""
         return math.radians(self.elevation_min_deg), math.radians(self.elevation_max_deg)
+
+    @property
+    def approach_rad(self) -> float:
+        """The way over which each axis comes to rest upwards."""
+        return math.radians(self.approach_deg)
+
+    @property
+    def dead_band_rad(self) -> float:
+        """How far an axis may be off before it is moved again."""
+        return math.radians(self.dead_band_deg)
 
     @property
     def rate_max_rad_s(self) -> float:
