@@ -46,6 +46,7 @@ STRANGERS = {
     "zaber": {"Zaber's zaber-motion": "strangers/test_zaber_motion.py"},
     "apt": {"thorlabs-apt-device": "strangers/test_thorlabs_apt.py"},
     "xps": {"newportxps": "strangers/test_newportxps.py"},
+    "gcs2_mirror": {"PI's PIPython": "strangers/test_pipython.py"},
     "gcs2": {"PI's PIPython": "strangers/test_pipython.py"},
     "itc4000": {"PyVISA's resource manager": "strangers/test_pyvisa.py"},
 }

@@ -50,7 +50,7 @@ class StoppedBy:
     host: str  # power or kernel of the computer
 
 
-_THERE = "nothing: it is there in milliseconds, inside its soft limits, and stays there"
+STAYS_THERE = "nothing: it is there in milliseconds, inside its soft limits, and stays there"
 _THERE = "nothing: it goes to where it was sent, inside its soft limits, and stops there"
 ARRIVES = StoppedBy(_THERE, _THERE, _THERE)
 STOPPED_ON_ITS_WAY = StoppedBy("the guardian process takes its port and sends stop, 0.5 s", _THERE, _THERE)
@@ -127,13 +127,14 @@ def _gimbal(rig: Rig, clock: Clock, module: str, name: str, **more: Any) -> Any:
 
 
 def _mount(module: str, name: str) -> Callable[..., Any]:
-    """How a mount that turns without end in azimuth is opened, with the rig's soft limits of elevation.
+    """How a mount that turns without end in azimuth is opened, with the rig's soft limits.
 
     It has no state from which it would wake.
     """
 
     def opened(rig: Rig, clock: Clock, wakes: bool = True) -> Any:
-        return _gimbal(rig, clock, module, name, elevation_rad=rig.gimbal.elevation_rad)
+        ends = {"elevation_rad": rig.gimbal.elevation_rad, "azimuth_rad": rig.gimbal.azimuth_rad}
+        return _gimbal(rig, clock, module, name, **ends)
 
     return opened
 
@@ -192,6 +193,21 @@ def _stage(module: str, name: str) -> Callable[[Rig, Clock], Any]:
         )
 
     return opened
+
+
+def _mirror(rig: Rig, clock: Clock) -> Any:
+    if rig.mirror is None:
+        raise ResourceError("mirror: this rig has none; write [mirror] in the rig file.")
+    mirror = rig.mirror
+    return import_module("hal.devices.gcs2_mirror").Gcs2Mirror(
+        mirror.resource,
+        mirror.baud,
+        clock,
+        axes=(mirror.x_axis, mirror.y_axis),
+        reach_rad=mirror.reach_urad * 1e-6,
+        resolution_rad=mirror.resolution_urad * 1e-6,
+        settling_s=mirror.settling_s,
+    )
 
 
 def _pm100d(rig: Terminal, clock: Clock) -> Any:
@@ -265,6 +281,7 @@ DRIVERS: dict[str, Driver] = {
         Driver("gcs2", "stage", SERIAL, _stage("gcs2", "Gcs2"), STOPPED_ON_ITS_WAY, StopAxes("gcs2")),
         Driver("apt", "stage", SERIAL, _stage("apt", "Apt"), STOPPED_ON_ITS_WAY, StopAxes("apt")),
         Driver("xps", "stage", SOCKETS, _stage("xps", "Xps"), ARRIVES),
+        Driver("gcs2_mirror", "mirror", SERIAL, _mirror, StoppedBy(STAYS_THERE, STAYS_THERE, STAYS_THERE)),
     )
 }
 

@@ -27,6 +27,7 @@ from hal.rig_sections import (
     GimbalSection,
     LaserSection,
     LinkSection,
+    MirrorSection,
     OpticsSection,
     PowerMeterSection,
     RadioSection,
@@ -41,7 +42,7 @@ from hal.wires.wirelog import is_replay
 
 HORIZON, CLEARANCE = "[safety] horizon_mask", "[clearinghouse] file"  # keys that name a file
 DEVICES = ("gimbal", "camera", "beam_board", "laser", "power_meter")  # of every terminal
-OPTIONAL = ("shutter", "stage")  # of a rig that has one
+OPTIONAL = ("shutter", "stage", "mirror")  # of a rig that has one
 SPEED_OF_LIGHT_M_S = 299_792_458.0
 
 
@@ -51,6 +52,7 @@ class Rig(Section):
     station: StationSection
     gimbal: GimbalSection
     stage: StageSection | None = None
+    mirror: MirrorSection | None = None
     safety: SafetySection
     bus: BusSection = BusSection()
     recording: RecordingSection = RecordingSection()

@@ -438,6 +438,56 @@ class Stage(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class MirrorCapabilities:
+    """What a steering mirror on a controller of its own can do, as data; angles are its platform's own."""
+
+    reach_rad: tuple[Pair, Pair]  # (lowest, highest) about x and about y, from its middle
+    resolution_rad: float
+    settling_s: float  # from a command until it stands, over a small way
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorStatus:
+    """What such a mirror says of itself."""
+
+    t_ns: int  # when it was asked
+    x_rad: float
+    y_rad: float
+    on_target: bool  # it is where it was sent, and stands
+    powered: bool  # its servo holds it; it is sent nowhere without
+
+
+class SteeringMirror(Protocol):
+    """A tip/tilt mirror on a controller of its own, for aligning and for point-ahead. Opening it stops it.
+
+    The fine loop's mirror is another: it is part of a FineLoop.
+    """
+
+    capabilities: MirrorCapabilities
+    identity: Identity
+
+    def status(self) -> MirrorStatus:
+        """Where it is now. Raises WireError, ProtocolError."""
+        ...
+
+    def go_to(self, x_rad: float, y_rad: float) -> None:
+        """Be there; beyond its reach it is cut. Raises ValueError for what is not finite, DeviceError without power."""
+        ...
+
+    def stop(self) -> None:
+        """Stay where it is."""
+        ...
+
+    def power(self, on: bool) -> None:
+        """Its servo holds it, or lets go of it. Raises DeviceError unless it says so then."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the device; it stays where it is."""
+        ...
+
+
 class PowerMeter(Protocol):
     """Optical power at one wavelength."""
 
