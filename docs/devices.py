@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+from importlib import import_module
 from pathlib import Path
 
+from hal.devices.rotator import Rotator
 from hal.drivers import DRIVERS
 from sim_hw.faults.table import TABLE
 
@@ -44,6 +46,7 @@ STRANGERS = {
     "zaber": {"Zaber's zaber-motion": "strangers/test_zaber_motion.py"},
     "apt": {"thorlabs-apt-device": "strangers/test_thorlabs_apt.py"},
     "xps": {"newportxps": "strangers/test_newportxps.py"},
+    "gcs2_mirror": {"PI's PIPython": "strangers/test_pipython.py"},
     "gcs2": {"PI's PIPython": "strangers/test_pipython.py"},
     "itc4000": {"PyVISA's resource manager": "strangers/test_pyvisa.py"},
 }
@@ -62,6 +65,34 @@ def wires() -> dict[str, tuple[str, ...]]:
             found: dict[str, tuple[str, ...]] = ast.literal_eval(node.value)
             return found
     raise LookupError(f"{WIRES} has no WIRES")
+
+
+def drives() -> list[str]:
+    """What each gimbal's protocol has of drives: read from the drivers."""
+    lines = [
+        "## Drives: power, brakes, parking",
+        "",
+        "What a gimbal's protocol tells of its drives, and what `boresight rig drives` can do to them. A drive",
+        "that is off, parked or blocked refuses motion with a sentence that says what to do. No protocol here has a",
+        "brake to set; what the axes do without power is the mount's own, and stands in the rig (`without_power`).",
+        "",
+        "| driver | tells | takes |",
+        "|---|---|---|",
+    ]
+    silent = []
+    for driver in DRIVERS.values():
+        if driver.device != "gimbal" or driver.stop_axes is None:
+            continue
+        module = import_module(f"hal.devices.{driver.stop_axes.module}")
+        told = [c.drives_told for c in vars(module).values() if isinstance(c, type) and issubclass(c, Rotator)]
+        states = [one for one in told if one.tells]
+        if states:
+            lines.append(
+                f"| {driver.name} | {', '.join(sorted(states[0].tells))} | {', '.join(sorted(states[0].takes))} |"
+            )
+        else:
+            silent.append(driver.name)
+    return [*lines, "", f"Nothing: {', '.join(silent)}. An axis of theirs that has no power just does not move."]
 
 
 def page() -> str:
@@ -89,6 +120,7 @@ def page() -> str:
             strangers = f"none yet; [{frames}](../tests/{test})"
         carried = ", ".join(["lockstep", *over[driver.name], "replay"])
         lines.append(f"| {driver.name} ({driver.device}) | {carried} | {faults} | {strangers} |")
+    lines += ["", *drives()]
     return "\n".join(lines) + "\n"
 
 

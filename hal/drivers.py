@@ -6,7 +6,7 @@ The table is read by the rig file's checks, by `open_device`, by the guardian an
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +50,7 @@ class StoppedBy:
     host: str  # power or kernel of the computer
 
 
+STAYS_THERE = "nothing: it is there in milliseconds, inside its soft limits, and stays there"
 _THERE = "nothing: it goes to where it was sent, inside its soft limits, and stops there"
 ARRIVES = StoppedBy(_THERE, _THERE, _THERE)
 STOPPED_ON_ITS_WAY = StoppedBy("the guardian process takes its port and sends stop, 0.5 s", _THERE, _THERE)
@@ -91,7 +92,7 @@ class Driver:
     name: str
     device: str  # section of the rig file
     resources: tuple[str, ...]  # kinds of resource that it opens, as they are written
-    open: Callable[[Any, Clock], Any]  # with the Rig
+    open: Callable[..., Any]  # with the Rig, the Clock, and what open_device was told more
     stopped_by: StoppedBy
     stop_axes: StopAxes | None = None  # for the guardian: devices that keep moving
     reads_back: tuple[str, ...] = ()  # of READ_BACKS
@@ -110,7 +111,7 @@ class Driver:
 def _gimbal(rig: Rig, clock: Clock, module: str, name: str, **more: Any) -> Any:
     """The gimbal of a rig, opened by the class `name` of hal.devices.`module`, which is told `more`."""
     gimbal = rig.gimbal
-    return getattr(import_module(f"hal.devices.{module}"), name)(
+    opened = getattr(import_module(f"hal.devices.{module}"), name)(
         gimbal.resource,
         gimbal.baud,
         clock,
@@ -119,24 +120,40 @@ def _gimbal(rig: Rig, clock: Clock, module: str, name: str, **more: Any) -> Any:
         command_latency_s=gimbal.command_latency_s,
         **more,
     )
+    opened.capabilities = replace(
+        opened.capabilities, approach_rad=gimbal.approach_rad, dead_band_rad=gimbal.dead_band_rad
+    )
+    return opened
 
 
-def _mount(module: str, name: str) -> Callable[[Rig, Clock], Any]:
-    """How a mount that turns without end in azimuth is opened, with the rig's soft limits of elevation."""
-    return lambda rig, clock: _gimbal(rig, clock, module, name, elevation_rad=rig.gimbal.elevation_rad)
+def _mount(module: str, name: str) -> Callable[..., Any]:
+    """How a mount that turns without end in azimuth is opened, with the rig's soft limits.
+
+    It has no state from which it would wake.
+    """
+
+    def opened(rig: Rig, clock: Clock, wakes: bool = True) -> Any:
+        ends = {"elevation_rad": rig.gimbal.elevation_rad, "azimuth_rad": rig.gimbal.azimuth_rad}
+        return _gimbal(rig, clock, module, name, **ends)
+
+    return opened
 
 
-def _rotator(module: str, name: str, *keys: str) -> Callable[[Rig, Clock], Any]:
+def _rotator(module: str, name: str, *keys: str) -> Callable[..., Any]:
     """How a rotator is opened, with the soft limits of the rig and `keys` of its section."""
     told = ("travel_deg", *keys)
-    return lambda rig, clock: _gimbal(rig, clock, module, name, **{key: getattr(rig.gimbal, key) for key in told})
+
+    def opened(rig: Rig, clock: Clock, **more: Any) -> Any:
+        return _gimbal(rig, clock, module, name, **{key: getattr(rig.gimbal, key) for key in told}, **more)
+
+    return opened
 
 
-def _indi(rig: Rig, clock: Clock) -> Any:
+def _indi(rig: Rig, clock: Clock, **more: Any) -> Any:
     """As a rotator, which is told where the rig stands."""
     place = rig.station
     site = (place.latitude_deg, place.longitude_deg, place.height_m)
-    return _gimbal(rig, clock, "indi", "Indi", travel_deg=rig.gimbal.travel_deg, site=site)
+    return _gimbal(rig, clock, "indi", "Indi", travel_deg=rig.gimbal.travel_deg, site=site, **more)
 
 
 def _u3v(rig: Terminal, clock: Clock) -> Any:
@@ -176,6 +193,21 @@ def _stage(module: str, name: str) -> Callable[[Rig, Clock], Any]:
         )
 
     return opened
+
+
+def _mirror(rig: Rig, clock: Clock) -> Any:
+    if rig.mirror is None:
+        raise ResourceError("mirror: this rig has none; write [mirror] in the rig file.")
+    mirror = rig.mirror
+    return import_module("hal.devices.gcs2_mirror").Gcs2Mirror(
+        mirror.resource,
+        mirror.baud,
+        clock,
+        axes=(mirror.x_axis, mirror.y_axis),
+        reach_rad=mirror.reach_urad * 1e-6,
+        resolution_rad=mirror.resolution_urad * 1e-6,
+        settling_s=mirror.settling_s,
+    )
 
 
 def _pm100d(rig: Terminal, clock: Clock) -> Any:
@@ -249,6 +281,7 @@ DRIVERS: dict[str, Driver] = {
         Driver("gcs2", "stage", SERIAL, _stage("gcs2", "Gcs2"), STOPPED_ON_ITS_WAY, StopAxes("gcs2")),
         Driver("apt", "stage", SERIAL, _stage("apt", "Apt"), STOPPED_ON_ITS_WAY, StopAxes("apt")),
         Driver("xps", "stage", SOCKETS, _stage("xps", "Xps"), ARRIVES),
+        Driver("gcs2_mirror", "mirror", SERIAL, _mirror, StoppedBy(STAYS_THERE, STAYS_THERE, STAYS_THERE)),
     )
 }
 

@@ -11,7 +11,16 @@ from hal.clock import Clock
 from hal.errors import DeviceError, HalError
 from hal.guardian import Guardian, guard
 from hal.rig import Rig, open_device
-from hal.traits import AxisPosition, Gimbal, PositionGimbal, RateGimbal, Stage, StageStatus
+from hal.traits import (
+    AxisPosition,
+    DriveStatus,
+    Gimbal,
+    PositionGimbal,
+    PoweredGimbal,
+    RateGimbal,
+    Stage,
+    StageStatus,
+)
 
 
 def open_gimbal(rig: Rig, clock: Clock) -> Gimbal:
@@ -72,6 +81,14 @@ class GuardedGimbal:
     def stop(self) -> None:
         """Bring both axes to rest."""
         self._gimbal.stop()
+
+    def drives(self) -> DriveStatus:
+        """What its drives say now."""
+        return cast("PoweredGimbal", self._gimbal).drives()
+
+    def power(self, on: bool) -> None:
+        """Have both axes ready, or let go of them at rest."""
+        cast("PoweredGimbal", self._gimbal).power(on)
 
     def _need_guardian(self) -> None:
         if not self._guardian.alive:

@@ -27,6 +27,7 @@ from hal.rig_sections import (
     GimbalSection,
     LaserSection,
     LinkSection,
+    MirrorSection,
     OpticsSection,
     PowerMeterSection,
     RadioSection,
@@ -41,7 +42,7 @@ from hal.wires.wirelog import is_replay
 
 HORIZON, CLEARANCE = "[safety] horizon_mask", "[clearinghouse] file"  # keys that name a file
 DEVICES = ("gimbal", "camera", "beam_board", "laser", "power_meter")  # of every terminal
-OPTIONAL = ("shutter", "stage")  # of a rig that has one
+OPTIONAL = ("shutter", "stage", "mirror")  # of a rig that has one
 SPEED_OF_LIGHT_M_S = 299_792_458.0
 
 
@@ -51,6 +52,7 @@ class Rig(Section):
     station: StationSection
     gimbal: GimbalSection
     stage: StageSection | None = None
+    mirror: MirrorSection | None = None
     safety: SafetySection
     bus: BusSection = BusSection()
     recording: RecordingSection = RecordingSection()
@@ -166,9 +168,10 @@ def as_terminal(rig: Rig) -> Terminal:
     raise RigError(f"{rig.path}: is an RF station ([radio]), which has neither camera nor laser for that.")
 
 
-def open_device(rig: Rig, device: str, clock: Clock) -> Any:
+def open_device(rig: Rig, device: str, clock: Clock, **more: Any) -> Any:
     """Open one of the rig's devices with the driver that the rig names; what it returns implements the device's trait.
 
+    `more` is told to the driver: `wakes` = False for a gimbal that is to be looked at only.
     Raises ResourceError for a device that the rig has not, when a real one is to be driven in simulated time, and
     whatever the driver raises.
     """
@@ -179,7 +182,7 @@ def open_device(rig: Rig, device: str, clock: Clock) -> Any:
             f"{device}: {getattr(rig, device).resource} is real, and simulated time drives emulated devices only; "
             "run the station in real time."
         )
-    return rig.driver(device).open(rig, clock)
+    return rig.driver(device).open(rig, clock, **more)
 
 
 def emission_lock(rig: Rig, realtime: bool = True) -> list[str]:

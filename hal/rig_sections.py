@@ -60,10 +60,13 @@ class GimbalSection(Section):
     park_azimuth_deg: Annotated[float, Field(ge=-360, le=360)]
     park_elevation_deg: Annotated[float, Field(ge=-10, le=90)]
     position_step_deg: Annotated[float, Field(gt=0, le=10)] = 1.0  # of a rotator whose protocol does not tell it
-    azimuth_min_deg: Annotated[float, Field(ge=-720, le=720)] = -720.0  # soft limits of rotators, inside their stops
+    azimuth_min_deg: Annotated[float, Field(ge=-720, le=720)] = -720.0  # soft limits, inside its stops
     azimuth_max_deg: Annotated[float, Field(ge=-720, le=720)] = 720.0
     elevation_min_deg: Annotated[float, Field(ge=-90, le=90)] = -2.0  # soft limits, on every way into the device
     elevation_max_deg: Annotated[float, Field(ge=0, le=180)] = 92.0
+    approach_deg: Annotated[float, Field(ge=0, le=10)] = 0.0  # over which it comes to rest upwards, against its play
+    dead_band_deg: Annotated[float, Field(ge=0, le=10)] = 0.0  # so near to where it should be no axis is moved again
+    without_power: Literal["unknown", "holds", "falls", "turns freely"] = "unknown"  # what its axes do then
     reversed_axes: list[Literal["azimuth", "elevation"]] = Field(default=[])  # of Alpaca, which leaves signs open
     motion_cut_off: Annotated[
         str, Field(min_length=3, description="say what a person uses to stop the mount when host or cable is dead")
@@ -75,9 +78,24 @@ class GimbalSection(Section):
         return (self.azimuth_min_deg, self.azimuth_max_deg), (self.elevation_min_deg, self.elevation_max_deg)
 
     @property
+    def azimuth_rad(self) -> tuple[float, float]:
+        """Soft limits (lowest, highest) of azimuth."""
+        return math.radians(self.azimuth_min_deg), math.radians(self.azimuth_max_deg)
+
+    @property
     def elevation_rad(self) -> tuple[float, float]:
         """Soft limits (lowest, highest) of elevation."""
         return math.radians(self.elevation_min_deg), math.radians(self.elevation_max_deg)
+
+    @property
+    def approach_rad(self) -> float:
+        """The way over which each axis comes to rest upwards."""
+        return math.radians(self.approach_deg)
+
+    @property
+    def dead_band_rad(self) -> float:
+        """How far an axis may be off before it is moved again."""
+        return math.radians(self.dead_band_deg)
 
     @property
     def rate_max_rad_s(self) -> float:
@@ -189,6 +207,25 @@ class StageSection(Section):
             raise ValueError(
                 f"travel_max_mm = {self.travel_max_mm:g} is not above travel_min_mm = {self.travel_min_mm:g}"
             )
+        return self
+
+
+class MirrorSection(Section):
+    """A steering mirror on a controller of its own, for aligning and for point-ahead; not the fine loop's."""
+
+    driver: Annotated[str, AfterValidator(_driver_of("mirror"))]
+    resource: str
+    baud: Baud = 115_200
+    x_axis: str = "1"  # which of the controller's axes tips it about x
+    y_axis: str = "2"
+    reach_urad: Annotated[float, Field(gt=0, le=100_000)]  # soft limit of each axis, to either side of its middle
+    resolution_urad: Annotated[float, Field(gt=0, le=100)]
+    settling_s: Annotated[float, Field(gt=0, le=10)]  # from a command until it stands, over a small way
+
+    @model_validator(mode="after")
+    def _two_axes(self) -> Self:
+        if self.x_axis == self.y_axis:
+            raise ValueError(f'x_axis and y_axis are both "{self.x_axis}"; a mirror has two')
         return self
 
 

@@ -14,7 +14,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 Pair = tuple[float, float]
+DriveState = Literal[
+    "on", "unheld", "off", "parked", "blocked"
+]  # unheld: it moves when told, and at rest nothing holds it
 Identity = dict[str, Any]  # what a device says of itself: model, serial number, firmware, dictionary
+
+
+@dataclass(frozen=True, slots=True)
+class Drives:
+    """What the protocol of a gimbal has of its drives: states that it tells, and what `power` can do to them."""
+
+    tells: frozenset[DriveState] = frozenset()  # empty: it knows neither power nor brakes nor parking
+    takes: frozenset[Literal["on", "off"]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class DriveStatus:
+    """What the drives of a gimbal say of themselves; `t_ns` is when they were asked."""
+
+    t_ns: int
+    azimuth: DriveState
+    elevation: DriveState
+
+    @property
+    def ready(self) -> bool:
+        """Both axes move when they are told to."""
+        return {self.azimuth, self.elevation} <= {"on", "unheld"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +62,9 @@ class GimbalCapabilities:
     rate_gaps_rad_s: tuple[Pair, ...] = ()  # speeds (from, to) that it does not keep evenly
     command_line_s: float = 0.0  # for which a direction is on the line before its last byte is there
     travel_rad: tuple[Pair, Pair] | None = None  # (lowest, highest) of azimuth and of elevation; None: no stops
+    drives: Drives = Drives()
+    approach_rad: float = 0.0  # the way over which each axis has to come to a fixed direction upwards, against its play
+    dead_band_rad: float = 0.0  # how far an axis may be off before it is moved again
 
     @property
     def has_elevation(self) -> bool:
@@ -100,6 +128,22 @@ class PositionGimbal(Gimbal, Protocol):
 
     def go_to(self, azimuth_rad: float, elevation_rad: float) -> None:
         """Be on the way to these encoder angles, at its own speed; beyond its travel they are cut."""
+        ...
+
+
+class PoweredGimbal(Gimbal, Protocol):
+    """A gimbal whose drives tell their state, as `capabilities.drives` says.
+
+    One that is not ready refuses motion with a DeviceError that says what to do; under way it raises that from
+    `position`. Opening it ends a parking; stopping it leaves its drives as they are.
+    """
+
+    def drives(self) -> DriveStatus:
+        """What they say now, asked and not remembered. Raises WireError, ProtocolError, DeviceError."""
+        ...
+
+    def power(self, on: bool) -> None:
+        """Have both axes ready, or let go of them at rest. Raises DeviceError unless the drives say so then."""
         ...
 
 
@@ -391,6 +435,56 @@ class Stage(Protocol):
 
     def close(self) -> None:
         """Let go of the device; it goes on to where it was sent: `stop` first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorCapabilities:
+    """What a steering mirror on a controller of its own can do, as data; angles are its platform's own."""
+
+    reach_rad: tuple[Pair, Pair]  # (lowest, highest) about x and about y, from its middle
+    resolution_rad: float
+    settling_s: float  # from a command until it stands, over a small way
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorStatus:
+    """What such a mirror says of itself."""
+
+    t_ns: int  # when it was asked
+    x_rad: float
+    y_rad: float
+    on_target: bool  # it is where it was sent, and stands
+    powered: bool  # its servo holds it; it is sent nowhere without
+
+
+class SteeringMirror(Protocol):
+    """A tip/tilt mirror on a controller of its own, for aligning and for point-ahead. Opening it stops it.
+
+    The fine loop's mirror is another: it is part of a FineLoop.
+    """
+
+    capabilities: MirrorCapabilities
+    identity: Identity
+
+    def status(self) -> MirrorStatus:
+        """Where it is now. Raises WireError, ProtocolError."""
+        ...
+
+    def go_to(self, x_rad: float, y_rad: float) -> None:
+        """Be there; beyond its reach it is cut. Raises ValueError for what is not finite, DeviceError without power."""
+        ...
+
+    def stop(self) -> None:
+        """Stay where it is."""
+        ...
+
+    def power(self, on: bool) -> None:
+        """Its servo holds it, or lets go of it. Raises DeviceError unless it says so then."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the device; it stays where it is."""
         ...
 
 

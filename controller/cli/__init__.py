@@ -51,7 +51,10 @@ VERBS = {
     "schema": "schema",
 }
 # Groups of verbs, with the modules that add a command of their name to them.
-GROUPS = {"rig": ("freeze", "suggest", "verify", "jog", "home", "stage", "poke", "frames"), "keys": ()}
+GROUPS = {
+    "rig": ("freeze", "suggest", "verify", "jog", "home", "drives", "stage", "mirror", "poke", "frames"),
+    "keys": (),
+}
 HELP = "Points, acquires and tracks: controller for ground stations and laser terminals."
 USAGE_ERROR: Any = typer.BadParameter.__base__  # click's, or the copy that typer carries
 OURS = ("hal", "controller", "sim_hw")

@@ -50,6 +50,7 @@ class Devices:
     power_meter: Any = None
     shutter: Any = None
     stage: Any = None
+    mirror: Any = None
 
 
 @dataclass
@@ -206,6 +207,7 @@ def in_the_sky(target: Ephemeris, utc0_ns: int) -> Target | TabledTarget:
 
 def _devices(rig: Rig, world: World, seed: int) -> Devices:
     from sim_hw.devices.beamboard import BeamBoard
+    from sim_hw.devices.gcs2_mirror import Gcs2Mirror
     from sim_hw.devices.itc4000 import Itc4000
     from sim_hw.devices.pm100d import Pm100d
     from sim_hw.devices.sc10 import Sc10
@@ -215,8 +217,9 @@ def _devices(rig: Rig, world: World, seed: int) -> Devices:
 
     gimbal = _gimbal(rig, world, seed)
     stage = STAGES[rig.stage.driver](world.timeline) if rig.stage is not None else None
+    mirror = Gcs2Mirror(world.timeline) if rig.mirror is not None else None
     if not isinstance(rig, Terminal):
-        return Devices(gimbal, stage=stage)
+        return Devices(gimbal, stage=stage, mirror=mirror)
     board = BeamBoard()
     world.attach(board)
     laser = Itc4000(world.timeline, world)
@@ -228,6 +231,7 @@ def _devices(rig: Rig, world: World, seed: int) -> Devices:
         power_meter=Pm100d(world.timeline, world, stream(seed, "power meter"), rig.power_meter.wavelength_nm),
         shutter=Sc10(world.timeline, world) if rig.shutter is not None else None,
         stage=stage,
+        mirror=mirror,
     )
 
 

@@ -19,6 +19,12 @@ from hal.rig import DEVICES, HORIZON, OPTIONAL, Rig, Terminal, emission_lock, lo
 
 EMULATED = "emulated"
 ADDRESS_FILE = "addresses.json"  # device -> resource; `boresight emulate` writes it into its run directory
+WITHOUT_POWER = {
+    "unknown": "not known; try it with the telescope balanced, and write without_power in [gimbal]",
+    "holds": "hold still, by their worms or brakes",
+    "falls": "fall; stow the telescope before its power goes",
+    "turns freely": "turn freely; the wind moves them",
+}
 UTC_OFFSET = "utc_offset_ns"  # in that file, where the emulated world is of another epoch
 
 app = typer.Typer(help="Checks rig files.", no_args_is_help=True, add_completion=False)
@@ -153,6 +159,7 @@ def describe(checked: Rig) -> dict[str, Any]:
         "station": checked.station.name,
         "devices": devices,
         "motion_cut_off": checked.gimbal.motion_cut_off,
+        "without_power": checked.gimbal.without_power,
         "emission_locked": [*emission_lock(checked), *horizon_at(checked.companions.get(HORIZON))[1]],
         "emits": isinstance(checked, Terminal),
         "enclosed_bench": isinstance(checked, Terminal) and checked.safety.enclosed_bench,
@@ -168,6 +175,7 @@ def _text(summary: dict[str, Any]) -> str:
             for cause in ("when_process_dies", "when_cable_is_pulled", "when_host_dies")
         ]
     lines.append(f"\nmotion cut-off: {summary['motion_cut_off']}")
+    lines.append(f"the gimbal's axes without power: {WITHOUT_POWER[summary['without_power']]}")
     if not summary["emits"]:
         lines.append("emission: none, an RF station")
     elif summary["emission_locked"]:

@@ -99,6 +99,9 @@ def _confirm(device: str, rig: Rig, terms: Terms, yes: bool) -> None:
             f"; it goes home, then from end to end of its soft limits of {rig.stage.travel_min_mm:g} to "
             f"{rig.stage.travel_max_mm:g} mm, and its motor lets go of it: what hangs on it may fall"
         )
+    elif device == "mirror" and terms.motion and rig.mirror is not None:
+        reach_urad = terms.speed * rig.mirror.reach_urad
+        what += f"; it tips by at most {reach_urad:.0f} urad, and its servo goes off and on: no beam may be on it"
     typer.echo(f"{what}. Motion cut-off: {rig.gimbal.motion_cut_off}.", err=True)
     if yes:
         return

@@ -64,7 +64,10 @@ def implied_error(target: Target, capabilities: GimbalCapabilities) -> Implied:
     on_sky = np.hypot(off[0] * np.cos(looks[:, 1]), off[1] * capabilities.has_elevation)[~swinging]
     if not len(on_sky):
         return Implied(math.pi, math.pi, float(len(times) * STEP_S))
-    return Implied(float(np.sqrt(np.mean(on_sky**2))), float(on_sky.max()), float(np.count_nonzero(swinging) * STEP_S))
+    # Where in its dead band each axis is left is a matter of how the pass began: both may be at the end of it.
+    band = capabilities.dead_band_rad * np.hypot(np.cos(looks[:, 1]), capabilities.has_elevation)
+    largest = max(float(on_sky.max()), float(band.max()))
+    return Implied(float(np.sqrt(np.mean(on_sky**2))), largest, float(np.count_nonzero(swinging) * STEP_S))
 
 
 def _folded(azimuth: Floats, ends: tuple[float, float] | None) -> Floats:
@@ -85,10 +88,10 @@ def _off(wanted: Floats, capabilities: GimbalCapabilities) -> Floats:
     ahead = round((lead_s(capabilities, step) - heard_s) / STEP_S)
     reach = capabilities.rate_max_rad_s * STEP_S
     told = position = round(float(wanted[0]) / step) * step
-    forward = 0.0
+    forward, band = 0.0, capabilities.dead_band_rad
     off = np.zeros(len(wanted))
     for i in range(len(wanted)):
-        goal = next_step(float(wanted[min(i + ahead, len(wanted) - 1)]), told, forward, step)
+        goal = next_step(float(wanted[min(i + ahead, len(wanted) - 1)]), told, forward, step, band)
         forward = goal - told if goal != told else forward
         told = goal
         position += min(reach, max(-reach, told - position))

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -42,6 +43,9 @@ SETTLED_S = 0.5
 SETTLED_GRAINS, STILL_GRAINS = 1.2, 0.8  # steps of coarse encoders: half of one on each axis is 0.7 on the sky
 STILL_RAD = 50e-6  # a fixed direction is reached: the axes stand, so that the play keeps its side
 APPROACH_RAD = 3e-3
+APPROACH_GRAINS = 3.0  # steps of coarse encoders, or of directions, over which it comes from its side at least
+STOOD_NS = 3 * NS  # a way-point that the axes do not come nearer to for so long is beyond their travel
+UPWARDS: Signs = (1.0, 1.0)
 CROSSING_S = 0.35
 HALF_CROSSING_NS = round(CROSSING_S * NS / 2)
 REVERSAL_RAD_S = 2e-6  # slower than this has no direction of its own
@@ -72,14 +76,17 @@ class GimbalLoop:
         self.target: Target | None = None
         self._travel_rad = capabilities.travel_rad and capabilities.travel_rad[0]
         self._azimuth_limits_rad = azimuth_limits_rad or self._travel_rad or ENDLESS_RAD
-        self._settled_rad = max(SETTLED_RAD, SETTLED_GRAINS * capabilities.resolution_rad)
-        self._still_rad = max(STILL_RAD, STILL_GRAINS * capabilities.resolution_rad)
+        band_rad = capabilities.dead_band_rad
+        self._settled_rad = max(SETTLED_RAD, SETTLED_GRAINS * capabilities.resolution_rad, math.sqrt(2) * band_rad)
+        self._still_rad = max(STILL_RAD, STILL_GRAINS * capabilities.resolution_rad, band_rad)
+        self._grain_rad = capabilities.resolution_rad
         self._axes = (Axis(), Axis())
         self._plays = (Play(), Play())
         self._way: Way | None = None  # through a keyhole
         self.offsets = NONE
         self.unwinds = False  # the path fits between the stops in no turn
         self._goal: Fixed | None = None  # the real goal while a way-point is the target
+        self._nearest: tuple[int, float] | None = None  # when both axes were nearest to the way-point, and how near
         self._sample: tuple[int, float, float] | None = None
         self._wound_rad = 0.0  # azimuth with its turns before the first sample
         self._turn_s, self._turn_max_s = TURN_S, TURN_MAX_S
@@ -95,11 +102,17 @@ class GimbalLoop:
         """
         self._goal, self._way, self.unwinds = None, way, False
         self.offsets = NONE
-        if isinstance(target, Fixed) and any(target.approach) and self.capabilities.best == "rate":
-            self._goal, target = target, target.before(APPROACH_RAD)
+        self._nearest = None
+        approach_rad = self.capabilities.approach_rad
+        if isinstance(target, Fixed) and approach_rad and not any(target.approach):
+            target = replace(target, approach=UPWARDS)
+        if isinstance(target, Fixed) and any(target.approach):
+            self._goal = target
+            way_rad = max(APPROACH_RAD, approach_rad, APPROACH_GRAINS * self._grain_rad)
+            target = target.before(way_rad + self.capabilities.dead_band_rad)
         self._begin(target)
         if target is not None and self._sample is not None:
-            self._take(by or self.options(target, [way])[0])
+            self._take(by or self.options(self._goal or target, [way])[0])
 
     def wind(self, azimuth_rad: float) -> None:
         """Azimuth with its turns, as it was known before this loop began."""
@@ -135,7 +148,7 @@ class GimbalLoop:
             here = Look(*boresight, 0.0, 0.0, 0.0, 0.0)
             return (0.0, 0.0), self._state("idle", sample, utc_offset_ns, boresight, here, (0.0, 0.0), (0.0, 0.0))
         if self._path_azimuth is None:
-            self._take(self.options(self.target, [self._way])[0])
+            self._take(self.options(self._goal or self.target, [self._way])[0])
         t_utc_ns = sample.t_ns + utc_offset_ns
         look = self.offsets.look(self.target, t_utc_ns)
         # By the turn that the path takes: a whole turn of azimuth away is not there yet.
@@ -211,7 +224,7 @@ class GimbalLoop:
 
     def _arrive(self, target: Target, off_rad: float, axes_off_rad: float, t_ns: int) -> Target:
         """Note how near the target is; a way-point that both axes have reached gives way to the goal."""
-        if self._goal is not None and axes_off_rad < APPROACH_RAD / 6:
+        if self._goal is not None and self._is_before(axes_off_rad, t_ns):
             target, self._goal = self._goal, None
             self._begin(target)
             return target
@@ -221,6 +234,12 @@ class GimbalLoop:
         elif self._near_since_ns is None:
             self._near_since_ns = t_ns
         return target
+
+    def _is_before(self, off_rad: float, t_ns: int) -> bool:
+        """The axes are at the way-point, or as near as they come."""
+        if self._nearest is None or off_rad < self._nearest[1] - STILL_RAD:
+            self._nearest = t_ns, off_rad
+        return off_rad < max(APPROACH_RAD / 6, self._grain_rad) or t_ns - self._nearest[0] > STOOD_NS
 
     def _settled(self, t_ns: int) -> bool:
         since_ns = self._near_since_ns
@@ -273,7 +292,7 @@ class GimbalLoop:
         azimuth = near(azimuth, self._path_azimuth)
         on_path_ns = t_utc_ns + round(self.offsets.time_s * NS)
         axes = self._way.axes(on_path_ns, azimuth, elevation) if self._way is not None else (azimuth, elevation)
-        reached = self._reachable(axes[0])
+        reached = axes[0] if self._goal is not None else self._reachable(axes[0])
         self._path_azimuth = azimuth + reached - axes[0]
         return self.model.encoder(reached, axes[1], self._sides(target, t_utc_ns))
 

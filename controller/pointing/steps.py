@@ -26,11 +26,14 @@ SLOW_STEP_S = 2.0  # where a step takes longer than this, one look says little a
 FINEST_STEP_RAD = 1e-6  # where the gimbal names none
 
 
-def next_step(wanted: float, now: float, forward: float, step: float) -> float:
-    """The multiple of `step` for `wanted`, of an axis sent to `now` that came there in the direction of `forward`."""
+def next_step(wanted: float, now: float, forward: float, step: float, dead_band: float = 0.0) -> float:
+    """The multiple of `step` for `wanted`, of an axis sent to `now` that came there in the direction of `forward`.
+
+    It stays while it is no further off than `dead_band`.
+    """
     away = wanted - now
     band = 0.0 if away * forward >= 0.0 else DEAD_BAND
-    return now if abs(away) <= (0.5 + band) * step else round(wanted / step) * step
+    return now if abs(away) <= max((0.5 + band) * step, dead_band) else round(wanted / step) * step
 
 
 def lead_s(capabilities: GimbalCapabilities, step: float) -> float:
@@ -48,6 +51,7 @@ class StepLoop(GimbalLoop):
         self._step_rad = max(capabilities.position_step_rad, FINEST_STEP_RAD)
         self._lead_s = lead_s(capabilities, self._step_rad)
         self._settled_rad = max(self._settled_rad, 1.2 * self._step_rad)
+        self._grain_rad = max(self._grain_rad, self._step_rad)
         self._turn_max_s = TURN_MAX_S
         self._still_rad = -1.0  # an axis that has arrived rests by itself
         self._late_s = [0.0, 0.0]  # each axis, beyond what is known of it
@@ -87,12 +91,12 @@ class StepLoop(GimbalLoop):
         def at(t_ns: int) -> Pair:
             return self._wanted(target, t_ns, utc_offset_ns, correction, age_s)
 
-        step = self._step_rad
+        step, band = self._step_rad, self.capabilities.dead_band_rad
         lead_s = self._lead_s + 0.5 * self._turn_s  # what is not due now waits for a whole turn of the loop
         then = at(sample_ns)
         ahead_ns = [now_ns + round((lead_s + late_s) * NS) for late_s in self._late_s]
         wanted = at(ahead_ns[0])[0], at(ahead_ns[1])[1]
-        if self._arrived:
+        if self._arrived and band <= 0.5 * step:  # else it is behind because it was left there
             for axis in (0, 1):
                 speed = (wanted[axis] - then[axis]) * NS / (ahead_ns[axis] - sample_ns)
                 self._learn(axis, then[axis] - encoder[axis], speed)
@@ -100,7 +104,7 @@ class StepLoop(GimbalLoop):
             self.due = True
             elevation = round(wanted[1] / step) * step if self.capabilities.has_elevation else encoder[1]
             return round(wanted[0] / step) * step, elevation
-        azimuth, elevation = (next_step(wanted[i], self._told[i], self._forward[i], step) for i in (0, 1))
+        azimuth, elevation = (next_step(wanted[i], self._told[i], self._forward[i], step, band) for i in (0, 1))
         if not self.capabilities.has_elevation:
             elevation = encoder[1]
         if max(abs(a - b) for a, b in zip(encoder, self._moved[1], strict=True)) > 0.5 * step:

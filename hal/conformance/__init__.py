@@ -6,7 +6,7 @@ Run by `boresight rig verify` on a bench's devices, and by CI on every emulator,
 
 from __future__ import annotations
 
-from hal.conformance import camera, fine_loop, gimbal, laser, power_meter, shutter, stage
+from hal.conformance import camera, fine_loop, gimbal, laser, mirror, power_meter, shutter, stage
 from hal.conformance.suite import Case, Deviation, Finding, NotHere, Report, Terms, Trial, compare, run_suite
 
 SUITES: dict[str, tuple[Case, ...]] = {  # by the section of the rig file
@@ -17,6 +17,7 @@ SUITES: dict[str, tuple[Case, ...]] = {  # by the section of the rig file
     "power_meter": power_meter.CASES,
     "shutter": shutter.CASES,
     "stage": stage.CASES,
+    "mirror": mirror.CASES,
 }
 
 __all__ = ["SUITES", "Case", "Deviation", "Finding", "NotHere", "Report", "Terms", "Trial", "compare", "run_suite"]

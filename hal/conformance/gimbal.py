@@ -86,6 +86,19 @@ def _turns(axis: int, sign: int) -> Case:
     return Case(f"turns its {name} {'up' if sign > 0 else 'down'} at the rate that it is told", run, moves=True)
 
 
+def _tells_of_its_drives(trial: Trial) -> None:
+    able = trial.device.capabilities.drives
+    if not able.tells:
+        raise NotHere("its protocol says nothing of its drives")
+    before_ns = trial.clock.now_ns()
+    status = trial.device.drives()
+    require(before_ns <= status.t_ns <= trial.clock.now_ns(), "the time of what its drives say is not of the asking")
+    for axis in ("azimuth", "elevation"):
+        state = getattr(status, axis)
+        require(state in able.tells, f"its {axis} drive says {state!r}, which is none of {sorted(able.tells)}")
+    require(status.ready, f"its drives say {status.azimuth}, {status.elevation} after it was opened")
+
+
 def _stops(trial: Trial) -> None:
     capabilities = trial.device.capabilities
     rate = _speed_rad_s(trial)
@@ -223,6 +236,7 @@ CASES = (
     Case("answers with two angles", _position_answers),
     Case("gives a position the time at which it was read", _time_is_of_the_reading),
     Case("stands still after it was opened", _rests),
+    Case("tells whether its drives are ready, where its protocol does", _tells_of_its_drives),
     Case("refuses rates and directions that are no numbers, and does not move", _refuses_no_number),
     *(_turns(axis, sign) for axis in (0, 1) for sign in (1, -1)),
     Case("stops both axes", _stops, moves=True),

@@ -10,7 +10,7 @@ import math
 import re
 
 from hal.clock import NS, Clock
-from hal.devices.soft_travel import ENDLESS, SoftTravel
+from hal.devices.soft_travel import ENDLESS, SoftTravel, sector, shown
 from hal.errors import HalError
 from hal.traits import AxisPosition, GimbalCapabilities, Identity, Pair
 from hal.wires.lines import Lines
@@ -36,18 +36,22 @@ def stop_axes(wire: StreamWire, clock: Clock) -> None:
 class EasyComm:
     """A rotator; implements Gimbal. Opening it brings both axes to rest. Raises ResourceError, WireTimeout.
 
-    No rate carries elevation out of `elevation_rad`, its soft limits; azimuth is told without its turns.
+    No rate carries elevation out of `elevation_rad`, its soft limits; azimuth is told without its turns, and kept
+    inside `azimuth_rad` where that is less than one.
     """
 
     def __init__(
         self, resource: str, baud: int, clock: Clock, name: str = "gimbal", *,
         rate_max_rad_s: float, acceleration_max_rad_s2: float, command_latency_s: float, elevation_rad: Pair = ENDLESS,
+        azimuth_rad: Pair = ENDLESS,
     ) -> None:  # fmt: skip
+        self._azimuth_rad = sector(name, azimuth_rad)
         self.capabilities = GimbalCapabilities(
-            rate_max_rad_s, acceleration_max_rad_s2, math.radians(0.1), math.radians(1e-3), command_latency_s, True
-        )
+            rate_max_rad_s, acceleration_max_rad_s2, math.radians(0.1), math.radians(1e-3), command_latency_s, True,
+            travel_rad=None if self._azimuth_rad == ENDLESS else (self._azimuth_rad, elevation_rad),
+        )  # fmt: skip
         self._clock, self._name = clock, name
-        self._soft_travel = SoftTravel(clock, (ENDLESS, elevation_rad))
+        self._soft_travel = SoftTravel(clock, (self._azimuth_rad, elevation_rad))
         self._wire = open_stream(resource, clock, name, baud=baud)
         self._lines = _lines(self._wire, clock)
         try:
@@ -89,6 +93,7 @@ class EasyComm:
         if match is None:
             raise self._lines.nonsense("its angles", reply)
         azimuth_rad, elevation_rad = (math.radians(float(digits)) for digits in match.groups())
+        azimuth_rad = shown(azimuth_rad, self._azimuth_rad)
         line_ns = round(10 * (len(reply) + 1) / self._wire.baud * NS) if self._wire.baud else 0
         return self._soft_travel.saw(
             AxisPosition(max(asked_ns, self._clock.now_ns() - line_ns), azimuth_rad, elevation_rad)

@@ -4,6 +4,9 @@ FLIR, "E Series Pan-Tilt Command Reference Manual": words that end with CR, answ
 asked, or by `! ` and why not. Positions are counts, of a size and between limits that the unit tells; in its pure
 velocity mode (`CV`) speeds are signed counts a second. Answers are asked for in full sentences, since a bare number
 would not say of which axis it is. The unit keeps its last speed when the host goes silent, up to its limits.
+
+Its power has modes: an axis at rest is held by full power, by less or by none (`PH`, `TH`), and moves with power
+whatever that is; what nothing holds stands by its gears. How it is left is how it is found.
 """
 
 from __future__ import annotations
@@ -15,13 +18,14 @@ from dataclasses import replace
 from hal.clock import Clock
 from hal.devices.rate_rotator import RateRotator
 from hal.errors import DeviceError, HalError
-from hal.traits import GimbalCapabilities, Identity
+from hal.traits import Drives, DriveState, GimbalCapabilities, Identity
 from hal.wires.lines import Lines
 from hal.wires.stream import StreamWire
 
 REPLY_TIMEOUT_S = 0.4
 AXES = (("P", "Pan"), ("T", "Tilt"))
 _NUMBER = re.compile(rb"\*[^-\d]*(-?\d+(?:\.\d+)?)")
+_HOLD = re.compile(rb"\* (Pan|Tilt) in (LOW|REGULAR|OFF) hold power mode")
 _REFUSAL = re.compile(rb"!(?![PT]$) *(.*)")
 
 
@@ -37,10 +41,19 @@ def stop_axes(wire: StreamWire, clock: Clock) -> None:
     lines.ask(b"H")
 
 
+def held(reply: bytes, axis: str) -> DriveState | None:
+    """How an axis is held at rest; None where the answer says nothing of that."""
+    match = _HOLD.fullmatch(reply)
+    if match is None or match[1] != axis.encode():
+        return None
+    return "unheld" if match[2] == b"OFF" else "on"
+
+
 class FlirPtu(RateRotator):
     """A pan-tilt unit. Opening it brings it to rest; its zero of pan and tilt stays where it is."""
 
     model = "FLIR PTU"
+    drives_told = Drives(frozenset({"on", "unheld"}), frozenset({"on", "off"}))
 
     def _begin(self) -> None:
         self._lines = _lines(self._wire, self._clock)
@@ -112,6 +125,20 @@ class FlirPtu(RateRotator):
     def _shout_stop(self) -> None:
         self._turns = None
         self._lines.shout(b"", b"H")  # the first end completes half a word
+
+    def _drives(self) -> tuple[DriveState, DriveState]:
+        return self._held(0), self._held(1)
+
+    def _held(self, axis: int) -> DriveState:
+        letter, word = AXES[axis]
+        reply = self._ask(f"{letter}H")
+        if (state := held(reply, word)) is None:
+            raise self._lines.nonsense("how an axis is held", reply)
+        return state
+
+    def _power(self, on: bool) -> None:
+        for letter, _ in AXES:
+            self._tell(f"{letter}H{'R' if on else 'O'}")
 
     def _tell(self, word: str) -> None:
         if (reply := self._ask(word)) != b"*":

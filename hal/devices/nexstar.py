@@ -11,7 +11,7 @@ import math
 import re
 
 from hal.clock import NS, Clock, Deadline
-from hal.devices.soft_travel import ENDLESS, SoftTravel
+from hal.devices.soft_travel import ENDLESS, SoftTravel, sector, shown
 from hal.errors import DeviceError, HalError, ProtocolError, WireTimeout
 from hal.traits import AxisPosition, GimbalCapabilities, Identity, Pair
 from hal.wires.opening import open_stream
@@ -137,7 +137,8 @@ class NexStar:
     Opening checks that a hand controller answers, ends its own tracking and any goto, and brings both axes to rest.
     `rate_max_rad_s`, `acceleration_max_rad_s2` and `command_latency_s` (last byte of a rate command to motion) are the
     mount's data; the protocol cannot be asked for them. No rate carries elevation out of `elevation_rad`, its soft
-    limits; azimuth has no stops, and the turns of its cables are counted by whoever gives rates for hours.
+    limits, and none carries azimuth out of `azimuth_rad` where that is less than a turn; else the turns of its cables
+    are counted by whoever gives rates for hours.
 
     Raises ResourceError (port), WireTimeout (nobody answers) or DeviceError (firmware too old).
     """
@@ -153,7 +154,9 @@ class NexStar:
         acceleration_max_rad_s2: float,
         command_latency_s: float,
         elevation_rad: Pair = ENDLESS,
+        azimuth_rad: Pair = ENDLESS,
     ) -> None:
+        self._azimuth_rad = sector(name, azimuth_rad)
         self.capabilities = GimbalCapabilities(
             rate_max_rad_s=rate_max_rad_s,
             acceleration_max_rad_s2=acceleration_max_rad_s2,
@@ -161,9 +164,10 @@ class NexStar:
             rate_resolution_rad_s=RATE_STEP_RAD_S,
             command_latency_s=command_latency_s,
             keeps_moving_when_silent=True,
+            travel_rad=None if self._azimuth_rad == ENDLESS else (self._azimuth_rad, elevation_rad),
         )
         self._name = name
-        self._soft_travel = SoftTravel(clock, (ENDLESS, elevation_rad))
+        self._soft_travel = SoftTravel(clock, (self._azimuth_rad, elevation_rad))
         self._byte_ns = 10 * NS // baud
         self._wire = open_stream(resource, clock, name, baud=baud)
         self._controller = HandController(self._wire, clock)
@@ -174,7 +178,7 @@ class NexStar:
             raise
 
     def position(self) -> AxisPosition:
-        """Encoder angles of both axes, azimuth in [0, 2 pi) and elevation in [-pi, pi).
+        """Encoder angles of both axes, azimuth in [0, 2 pi), or by its soft limits, and elevation in [-pi, pi).
 
         The time is when the question has arrived at the hand controller: it reads the encoders then.
         """
@@ -185,6 +189,7 @@ class NexStar:
         azimuth_rad, elevation_rad = (int(digits, 16) / (1 << 32) * math.tau for digits in match.groups())
         if elevation_rad >= math.pi:
             elevation_rad -= math.tau
+        azimuth_rad = shown(azimuth_rad, self._azimuth_rad)
         here = AxisPosition(self._controller.asked_ns + self._byte_ns, azimuth_rad, elevation_rad)
         return self._soft_travel.saw(here)
 

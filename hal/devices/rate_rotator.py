@@ -34,6 +34,10 @@ class RateRotator(Rotator):
     def set_rate(self, azimuth_rad_s: float, elevation_rad_s: float) -> None:
         """Turn at these rates, not out of its travel. Raises ValueError, and sends nothing, when one is not finite."""
         self._finite("rates", azimuth_rad_s, elevation_rad_s)
+        if any((azimuth_rad_s, elevation_rad_s)):
+            self._watch.moves(self.drives)
+        else:
+            self._watch.rests()
         rates = self._within(azimuth_rad_s, elevation_rad_s)
         self._turn(*rates)
         self._soft_travel.sent(*rates)

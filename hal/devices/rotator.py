@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from hal.clock import NS, Clock
+from hal.devices.drive_watch import DriveWatch
 from hal.errors import DeviceError, HalError
-from hal.traits import AxisPosition, GimbalCapabilities, Identity, Pair
+from hal.traits import AxisPosition, Drives, DriveState, DriveStatus, GimbalCapabilities, Identity, Pair
 from hal.wires.opening import open_stream
 
 NEVER_NS = 1 << 63
@@ -21,9 +22,10 @@ Travel = tuple[Pair, Pair]  # (lowest, highest) azimuth, (lowest, highest) eleva
 
 
 class Rotator(ABC):
-    """Implements RateGimbal and PositionGimbal. Opening it brings both axes to rest.
+    """Implements RateGimbal and PositionGimbal; with `drives`, PoweredGimbal. Opening it brings both axes to rest.
 
-    `travel_deg` is how far the station lets it go (soft limits); what the protocol cannot say is cut off, too.
+    `travel_deg` is how far the station lets it go (soft limits); what the protocol cannot say is cut off, too. Unless
+    it `wakes` it, a mount that is parked or has no power is left so.
     Raises ResourceError, WireTimeout, and DeviceError for soft limits that leave nothing.
     """
 
@@ -32,12 +34,15 @@ class Rotator(ABC):
     reach_deg: Travel  # what the protocol can say; an axis that it has not has no width
     go_bytes: ClassVar[int] = 16  # of the command that sends it somewhere, more or less
     leg_deg: ClassVar[float] = math.inf  # how far it is sent at once when it is turned by hand
+    refuses: ClassVar[bool] = True  # motion by itself where a drive is not ready, or its protocol tells nothing of it
+    drives_told: Drives = Drives()  # `_begin` may learn it
 
     def __init__(
         self, resource: str, baud: int, clock: Clock, name: str = "gimbal", *, rate_max_rad_s: float,
         acceleration_max_rad_s2: float, command_latency_s: float, travel_deg: Travel | None = None,
+        wakes: bool = True,
     ) -> None:  # fmt: skip
-        self._clock, self._name = clock, name
+        self._clock, self._name, self._wakes = clock, name, wakes
         self._turning: tuple[int, int] | None = None  # the directions in which set_rate has sent it
         self._leg_end_ns = NEVER_NS
         self._wire = open_stream(resource, clock, name, baud=baud)
@@ -45,6 +50,7 @@ class Rotator(ABC):
             self._begin()
             self._low_deg, self._high_deg = self._soft(travel_deg or self.reach_deg)
             self.capabilities = self._able(rate_max_rad_s, acceleration_max_rad_s2, command_latency_s)
+            self._watch = DriveWatch(name, clock, self.refuses)
             self.stop()
             self.identity: Identity = self._identify()
         except HalError:
@@ -52,7 +58,8 @@ class Rotator(ABC):
             raise
 
     def position(self) -> AxisPosition:
-        """Both angles. Raises WireTimeout, WireError, ProtocolError."""
+        """Both angles. Raises WireTimeout, WireError, ProtocolError, and DeviceError when a drive goes on its way."""
+        self._watch.look(self.drives)
         azimuth_deg, elevation_deg, asked_ns, line_bytes = self._read()
         read_ns = self._read_ns(asked_ns, line_bytes)
         return AxisPosition(read_ns, math.radians(azimuth_deg), math.radians(elevation_deg))
@@ -60,6 +67,7 @@ class Rotator(ABC):
     def go_to(self, azimuth_rad: float, elevation_rad: float) -> None:
         """Send it to these angles, rounded to its step, cut to its travel. Raises ValueError when one is not finite."""
         self._finite("angles", azimuth_rad, elevation_rad)
+        self._watch.moves(self.drives)
         self._turning = None
         self._send_to(math.degrees(azimuth_rad), math.degrees(elevation_rad))
 
@@ -75,6 +83,7 @@ class Rotator(ABC):
         if azimuth == elevation == 0:
             self.stop()
             return
+        self._watch.moves(self.drives)
         here = self.position()
         here_deg = math.degrees(here.azimuth_rad), math.degrees(here.elevation_rad)
         low_deg, high_deg = self._low_deg, self._high_deg
@@ -93,8 +102,29 @@ class Rotator(ABC):
     def stop(self) -> None:
         """Both axes at rest: says so, then sees that the rotator answers."""
         self._turning = None
+        self._watch.rests()
         self._halt()
         self._read()
+
+    def drives(self) -> DriveStatus:
+        """What its drives say now. Raises DeviceError where its protocol says nothing of them."""
+        asked_ns = self._clock.now_ns()
+        azimuth, elevation = self._drives()
+        return DriveStatus(asked_ns, azimuth, elevation)
+
+    def power(self, on: bool) -> None:
+        """Have both axes ready, or let go of them at rest. Raises DeviceError unless the drives say so then."""
+        word: Literal["on", "off"] = "on" if on else "off"
+        if word not in self.drives_told.takes:
+            raise DeviceError(f"{self._name}: {self.model} has no command that switches its drives {word}.")
+        self.stop()
+        self._power(on)
+        told = self.drives()
+        if {told.azimuth, told.elevation} != ({"on"} if on else {"unheld"}):
+            raise DeviceError(
+                f"{self._name}: its drives were switched {word} and say {told.azimuth}, {told.elevation}; see its "
+                "power supply, its own panel, and what holds it."
+            )
 
     def close(self) -> None:
         """Close the port. Does not stop the rotator: `stop` does."""
@@ -115,6 +145,14 @@ class Rotator(ABC):
     @abstractmethod
     def _halt(self) -> None:
         """Tell both axes to stop, even if the line is in no known state."""
+
+    def _drives(self) -> tuple[DriveState, DriveState]:
+        """What azimuth and elevation say."""
+        raise DeviceError(f"{self._name}: {self.model} says nothing of its drives; look at the mount.")
+
+    def _power(self, on: bool) -> None:
+        """Switch both; `drives` is asked then. Only where its drives take that."""
+        raise NotImplementedError
 
     @property
     def _turns_freely(self) -> bool:
@@ -161,6 +199,7 @@ class Rotator(ABC):
             rates_rad_s=(rate_max_rad_s,),
             command_line_s=self._line_ns(self.go_bytes) / NS,
             travel_rad=((low_az, high_az), (low_el, high_el)),
+            drives=self.drives_told,
         )
 
     def _soft(self, travel_deg: Travel) -> tuple[Pair, Pair]:

@@ -8,6 +8,9 @@ last rate when the host goes silent.
 
 No answer says which question it is of, and a network may bring one twice: questions of unlike length follow each other
 where it matters, and an axis that seems to have jumped is asked again.
+
+Each axis tells in its status that it turns (1 of the second digit), is blocked (2), and was initialised (1 of the
+third), which a loss of power undoes, and its count with it. Its worms hold it without power.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from dataclasses import dataclass, replace
 from hal.clock import NS, Clock, Deadline
 from hal.devices.rate_rotator import RateRotator
 from hal.errors import DeviceError, HalError, ProtocolError
-from hal.traits import AxisPosition, GimbalCapabilities, Identity
+from hal.traits import AxisPosition, Drives, DriveState, GimbalCapabilities, Identity
 from hal.wires.lines import Lines
 from hal.wires.stream import StreamWire
 
@@ -31,6 +34,7 @@ QUESTION_BYTES = 4
 JUMP_RAD = 0.01  # beyond what an axis can do at its fastest
 FAST_RAD_S = math.radians(128 * 15.041 / 3600)  # above it boards with two speed ranges use the other (the document)
 AXES = (b"1", b"2")
+MOVES, BLOCKED, INITIALISED = 1, 2, 1  # bits of the status
 STOP = tuple(b":K" + axis for axis in AXES)
 REFUSALS = {
     0: "it does not know the command",
@@ -60,6 +64,12 @@ def stop_axes(wire: StreamWire, clock: Clock) -> None:
     lines.shout(b"", *STOP)
     for command in STOP:
         lines.ask(command)
+
+
+def state_of(status: bytes) -> DriveState:
+    """What three hexadecimal digits say of a drive."""
+    _, moves, initialised = (int(digit, 16) for digit in status.decode())
+    return "off" if not initialised & INITIALISED else "blocked" if moves & BLOCKED else "on"
 
 
 @dataclass(slots=True)
@@ -93,6 +103,8 @@ class SkyWatcher(RateRotator):
     """
 
     model = "Sky-Watcher"
+    refuses = False  # what is blocked, or loses its power on its way, just stands
+    drives_told = Drives(frozenset({"on", "off", "blocked"}), frozenset({"on"}))
     reach_deg = ((-360.0, 360.0), (-90.0, 180.0))  # it knows no stops; cables do
 
     def _begin(self) -> None:
@@ -103,7 +115,8 @@ class SkyWatcher(RateRotator):
             ratio, counts = self._number(b":g" + number, 2), self._number(b":a" + number, 6)
             self._ask(b":f" + number, 3)
             timer_hz = self._number(b":b" + number, 6)
-            self._ask(b":F" + number)
+            if self._wakes:
+                self._ask(b":F" + number)
             if not (counts and timer_hz and ratio):
                 raise DeviceError(f"{self._name}: the board of axis {number.decode()} says nothing of its motor.")
             self._axes.append(Axis(number, counts, timer_hz, ratio))
@@ -130,6 +143,7 @@ class SkyWatcher(RateRotator):
                 )
                 > away_rad
             ):
+                self._watch.look(self.drives, at_once=True)  # a loss of power takes the count, too
                 raise self._nonsense(b"a jump to %.3f, %.3f deg" % (azimuth_deg, elevation_deg))
         return azimuth_deg, elevation_deg, asked_ns, QUESTION_BYTES
 
@@ -202,7 +216,18 @@ class SkyWatcher(RateRotator):
         return True
 
     def _moves(self, axis: Axis) -> bool:
-        return bool(int(self._ask(b":f" + axis.number, 3)[1:2], 16) & 1)
+        return bool(int(self._ask(b":f" + axis.number, 3)[1:2], 16) & MOVES)
+
+    def _drives(self) -> tuple[DriveState, DriveState]:
+        azimuth, elevation = (self._drive(axis) for axis in self._axes)
+        return azimuth, elevation
+
+    def _drive(self, axis: Axis) -> DriveState:
+        return state_of(self._ask(b":f" + axis.number, 3))
+
+    def _power(self, on: bool) -> None:
+        for number in AXES:
+            self._ask(b":F" + number)
 
     def _rest(self, axis: Axis) -> None:
         """Wait until an axis stands that was told to. Raises DeviceError when it does not."""

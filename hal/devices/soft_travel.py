@@ -6,11 +6,30 @@ import math
 from collections.abc import Callable
 
 from hal.clock import NS, Clock
+from hal.errors import DeviceError
 from hal.traits import AxisPosition, GimbalCapabilities, Pair
 
 FRESH_NS = NS // 2
 BRAKING_S = 0.1  # beyond the command's latency, for what the axis does until it hears of the end of its travel
 ENDLESS = (-math.inf, math.inf)
+
+
+def sector(name: str, ends_rad: Pair) -> Pair:
+    """Soft limits of an azimuth that is told without its turns: they hold where they leave less than one.
+
+    Raises DeviceError when they leave nothing.
+    """
+    if ends_rad[0] >= ends_rad[1]:
+        raise DeviceError(f"{name}: azimuth_min_deg is not below azimuth_max_deg; correct the rig file, [{name}].")
+    return ends_rad if ends_rad[1] - ends_rad[0] < math.tau else ENDLESS
+
+
+def shown(azimuth_rad: float, ends_rad: Pair) -> float:
+    """An azimuth by the turn that is nearest to the middle of its soft limits, where it has some."""
+    if ends_rad == ENDLESS:
+        return azimuth_rad
+    middle_rad = (ends_rad[0] + ends_rad[1]) / 2
+    return middle_rad + math.remainder(azimuth_rad - middle_rad, math.tau)
 
 
 class SoftTravel:

@@ -56,6 +56,12 @@ class AxisDrive:
         self._set(0.0)
         self._timeline.after(braking_s, lambda: self._rest(number))
 
+    def halt(self) -> None:
+        """Stand at once, as without power, or against a stop."""
+        self._begin()
+        self._set(0.0)
+        self.moving = False
+
     def _begin(self, turning: bool = False) -> None:
         self._number += 1
         self.moving, self.turning = True, turning

@@ -3,7 +3,8 @@
 FLIR, "E Series Pan-Tilt Command Reference Manual": words that end with a blank or CR, answered by `*`, by `* ` and
 what was asked, or by `! ` and why not. Positions are counts, speeds counts a second. It goes to positions, or turns at
 a signed speed after `CV`, up to its limits, and goes on when the host is silent. It echoes what it hears until it is
-told not to.
+told not to. Its axes are held at rest with full power, less or none (`PHR`, `PHL`, `PHO`; `TH` for tilt), and moved
+with more or less of it (`PM`, `TM`): its gears hold them, so that this is not seen from outside.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ STOPS_DEG = ((-435.0, 435.0), (-30.0, 90.0))
 VERSION = "Pan-Tilt Controller v3.02, emulated"
 REPLY_DELAY_S = 0.005
 LONGEST_WORD = 32
+POWERS = {
+    "H": ({"R": "REGULAR", "L": "LOW", "O": "OFF"}, "hold"),
+    "M": ({"R": "REGULAR", "L": "LOW", "H": "HIGH"}, "move"),
+}
 NAMES = {"P": (AZIMUTH, "Pan"), "T": (ELEVATION, "Tilt")}
 _WORD = re.compile(r"([A-Z]+)(-?\d+)?")
 
@@ -43,6 +48,7 @@ class FlirPtu:
         self._speeds = [self._upper, self._upper]
         self._velocity = self._terse = False
         self._echo = self._limited = True
+        self._powers = {f"{axis}{when}": "REGULAR" for axis in NAMES for when in POWERS}
         self._half = ""
         self._send: Callable[[bytes], None] = lambda data: None
 
@@ -66,11 +72,23 @@ class FlirPtu:
         if match is None:
             return "! Illegal command entered"
         name, number = match[1], None if match[2] is None else int(match[2])
+        if name[0] in NAMES and name[1:2] in POWERS and number is None:
+            return self._power(name)
         if name[0] in NAMES and len(name) == 2:
             return self._axis(*NAMES[name[0]], name[1], number)
         if number is not None:
             return "! Illegal command entered"
         return self._whole(name)
+
+    def _power(self, name: str) -> str:
+        """How an axis is held at rest, or moved; its gears hold it without."""
+        modes, when = POWERS[name[1]]
+        if len(name) == 2:
+            return f"* {NAMES[name[0]][1]} in {self._powers[name]} {when} power mode"
+        if name[2:] not in modes:
+            return "! Illegal command entered"
+        self._powers[name[:2]] = modes[name[2:]]
+        return "*"
 
     def _whole(self, name: str) -> str:
         match name:

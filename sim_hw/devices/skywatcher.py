@@ -3,7 +3,8 @@
 Sky-Watcher, "Motor Controller Command Set": `:`, a letter, the axis, data in hexadecimal with the lowest byte first,
 CR; answered `=` and data, or `!` and a code. Positions are counted from 800000. An axis turns at the frequency of a
 timer over its preset; it changes direction or mode only at rest, brakes on a ramp when it is stopped, and keeps turning
-when the host goes silent. Status, version and the ramp after K are as boards of firmware 3 answer.
+when the host goes silent. Status, version and the ramp after K are as boards of firmware 3 answer. That a blocked axis
+is free again after F is assumed: the document says only that it is told.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class _Channel:
         self.drive = drive
         self.offset_rad = 0.0  # of its zero from the encoder's
         self.tracking, self.backward, self.high_speed = True, False, False
-        self.initialised = False
+        self.initialised = self.blocked = False
         self.period = period  # preset of the timer
         self.target = ZERO
         self.brake_point = 0
@@ -83,7 +84,7 @@ class SkyWatcher(LineDevice):
         number = int.from_bytes(bytes.fromhex(data), "little") if len(data) == 6 else 0
         match letter:
             case "F":
-                channel.initialised = True
+                channel.initialised, channel.blocked = True, False
             case "E":
                 channel.offset_rad = channel.drive.angle_rad - (number - ZERO) / self._counts * math.tau
             case "S":
@@ -109,6 +110,18 @@ class SkyWatcher(LineDevice):
                 return "=" + self._told(channel, letter)
         return "="
 
+    def lose_power(self) -> None:
+        """Its power goes and comes back: it stands, counts from there, and is to be initialised."""
+        for channel in self._channels:
+            channel.drive.halt()
+            channel.offset_rad = channel.drive.angle_rad
+            channel.initialised = channel.blocked = False
+
+    def block(self, axis: int) -> None:
+        """Something holds an axis: its board stops it, says so, and moves it no more until it is initialised anew."""
+        self._channels[axis].drive.halt()
+        self._channels[axis].blocked = True
+
     def _mode(self, channel: _Channel, data: str) -> str:
         """First digit: 0 fast goto, 1 tracking, 2 goto, 3 fast tracking; the second digit's lowest bit: backward."""
         kind = int(data[0], 16) & 3
@@ -118,6 +131,8 @@ class SkyWatcher(LineDevice):
         return "="
 
     def _start(self, channel: _Channel) -> None:
+        if channel.blocked:
+            return
         if channel.tracking:
             channel.drive.turn(self._rate_rad_s(channel))
             return
@@ -149,7 +164,7 @@ class SkyWatcher(LineDevice):
                 return _low_first(self._ratio, 2)
             case "f":
                 mode = channel.tracking + 2 * channel.backward + 4 * channel.high_speed
-                return f"{mode}{int(channel.drive.moving)}{int(channel.initialised)}"
+                return f"{mode}{channel.drive.moving + 2 * channel.blocked}{int(channel.initialised)}"
             case "j" | "d":
                 return _low_first(self._position(channel))
             case "h":

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
-DEVICES = ("gimbal", "camera", "beam_board", "laser", "power_meter", "shutter", "stage")
+DEVICES = ("gimbal", "camera", "beam_board", "laser", "power_meter", "shutter", "stage", "mirror")
 
 
 class FaultError(ValueError):
@@ -64,6 +64,7 @@ TABLE: dict[str, Word] = {
                 "beam_board": "the mirror does not follow: the loop's error says so",
                 "shutter": "its sensor contradicts what it was told: unknown, and its vote says no",
                 "stage": "it stands elsewhere than where it was sent, and says so",
+                "mirror": "it stands elsewhere than where it was sent, and says that it is not there",
             },
         ),
         Word(
@@ -75,7 +76,7 @@ TABLE: dict[str, Word] = {
             "wrong",
             "what it measures is off, and nothing of the protocol says so",
             (
-                Parameter("offset_rad", 0.01, "of encoder (gimbal) or quad null (beam board)"),
+                Parameter("offset_rad", 0.01, "of encoder (gimbal), quad null (beam board) or sensors (mirror)"),
                 Parameter("factor", 2.0, "of power (power meter) or current read back (laser)"),
                 Parameter("offset_mm", 0.5, "of the position (stage)"),
                 Parameter("offset_s", 5.0, "of the camera's time stamps"),
@@ -106,6 +107,7 @@ TABLE: dict[str, Word] = {
                 "laser": "its monitor diode reads what the driver can give",
                 "shutter": "its sensor knows open and closed, and no more",
                 "stage": "a position has no limit but its travel",
+                "mirror": "an angle has no limit but its stroke",
             },
         ),
         Word(

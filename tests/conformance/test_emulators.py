@@ -29,12 +29,19 @@ travel_min_mm = 1.0
 travel_max_mm = 49.0
 resolution_mm = 47.625e-6
 speed_max_mm_s = 8.0
+
+[mirror]
+driver = "gcs2_mirror"
+resource = "emulated"
+reach_urad = 900.0
+resolution_urad = 0.5
+settling_s = 0.02
 """
 
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
-    """The built-in rig, a shutter and a stage."""
+    """The built-in rig, a shutter, a stage and a mirror."""
     path = tmp_path / "bench.toml"
     path.write_text(DEFAULT_RIG.read_text(encoding="utf-8") + MORE, encoding="utf-8")
     rig = load_rig(path, dict.fromkeys(emulated_devices(path), ""))

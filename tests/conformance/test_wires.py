@@ -20,13 +20,14 @@ from hal.clock import RealClock
 from hal.conformance import SUITES, Report, Terms, run_suite
 from hal.devices.beamboard import BeamBoard
 from hal.devices.easycomm import EasyComm
+from hal.devices.gcs2_mirror import Gcs2Mirror
 from hal.devices.itc4000 import Itc4000
 from hal.devices.nexstar import NexStar
 from hal.devices.pm100d import Pm100d
 from hal.devices.sc10 import Sc10
 from hal.devices.u3v import U3vCamera
 from hal.drivers import DRIVERS
-from sim_hw.devices import beamboard, easycomm, itc4000, nexstar, pm100d, sc10, u3v
+from sim_hw.devices import beamboard, easycomm, gcs2_mirror, itc4000, nexstar, pm100d, sc10, u3v
 from sim_hw.devices.scpi import Exchange
 from sim_hw.timeline import Timeline
 from sim_hw.wires.hislip import HislipServer
@@ -63,13 +64,21 @@ WIRES = {  # what carries the device of each driver; docs/devices.py reads it
     "sc10": ("pty", "socket", "rfc2217", "tcp"),
     "zaber": ("pty", "socket", "rfc2217", "tcp"),
     "gcs2": ("pty", "socket", "rfc2217", "tcp"),
+    "gcs2_mirror": ("pty", "tcp"),
     "apt": ("pty", "socket", "rfc2217", "tcp"),
     "xps": ("socket", "tcp"),
     "itc4000": ("usbtmc", "socket", "hislip", "vxi11", "serial"),
     "pm100d": ("usbtmc", "socket", "hislip", "vxi11", "serial"),
 }
 CASES = [(driver, wire) for driver, wires in WIRES.items() for wire in wires]
-BAUD = {"nexstar": 9600, "easycomm": 19_200, "beamboard": 921_600, "sc10": 9600} | dict.fromkeys(FAMILIES, 9600)
+BAUD = {
+    "nexstar": 9600,
+    "easycomm": 19_200,
+    "beamboard": 921_600,
+    "sc10": 9600,
+    "gcs2_mirror": 115_200,
+} | dict.fromkeys(FAMILIES, 9600)
+MIRROR: Any = {"axes": ("1", "2"), "reach_rad": 9e-4, "resolution_rad": 5e-7, "settling_s": 0.02}
 LIMITS = {"rate_max_rad_s": 0.05, "acceleration_max_rad_s2": 0.03}
 TICK_NS = 100_000
 
@@ -175,6 +184,8 @@ def served(driver: str, wire: str, world: World, loop: Loop) -> tuple[Any, str]:
             return stream(wire, STAGE_FAMILIES[driver].emulator(timeline), world, loop, STAGE_FAMILIES[driver].baud)
         case "beamboard":
             return stream(wire, world.board, world, loop, BAUD[driver])
+        case "gcs2_mirror":
+            return stream(wire, gcs2_mirror.Gcs2Mirror(timeline), world, loop, BAUD[driver])
         case "sc10":
             return stream(wire, sc10.Sc10(timeline), world, loop, BAUD[driver])
         case "u3v":
@@ -200,6 +211,8 @@ def opened(driver: str, resource: str) -> Any:
             return STAGE_FAMILIES[driver].open(resource, clock)
         case "beamboard":
             return BeamBoard(resource, BAUD[driver], clock)
+        case "gcs2_mirror":
+            return Gcs2Mirror(resource, BAUD[driver], clock, **MIRROR)
         case "sc10":
             return Sc10(resource, BAUD[driver], clock)
         case "u3v":

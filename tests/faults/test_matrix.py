@@ -56,7 +56,10 @@ TELLS_LIES = {"power_meter": ("stuck", "wrong"), "camera": ("wrong",)}
 SHUTTER = '\n[shutter]\ndriver = "sc10"\nresource = "emulated"\n'  # the built-in rig has none
 OWN = {name: load_rig(DEFAULT_RIG, dict.fromkeys(RIG_DEVICES, "")).driver(name).name for name in RIG_DEVICES}
 OWN |= {"shutter": "sc10"}
-DRIVERS = [(OWN[device], device) for device in DEVICES if device != "stage"]  # those need no world: test_stages.py
+BESIDE = ("stage", "mirror")  # those need no world: test_stages.py, test_gcs2_mirror.py
+DRIVERS = [
+    (OWN[device], device) for device in DEVICES if device not in ("stage", "mirror")
+]  # no world: test_stages.py, test_gcs2_mirror.py
 DRIVERS += [(name, "gimbal") for name in drivers_of("gimbal") if name != OWN["gimbal"]]
 # Answers of a few bytes come before the time-out even at twenty bytes a second.
 BRIEF = {(driver, "slow") for driver in ("easycomm2", "easycomm3", "rot1prog", "rotctld", "pelco_d")}

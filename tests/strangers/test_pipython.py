@@ -10,6 +10,7 @@ import pytest
 from reactor_loop import Loop
 
 from sim_hw.devices.gcs2 import Gcs2
+from sim_hw.devices.gcs2_mirror import Gcs2Mirror
 from sim_hw.timeline import Timeline
 from sim_hw.wires.line import SerialLine
 from sim_hw.wires.pty import PtyPort
@@ -91,6 +92,45 @@ def test_it_references_moves_and_reads_the_position(stage: Any, library: ModuleT
     stage.MOV("1", 20.0)
     stage.StopAll(noraise=True)
     assert stage.qPOS("1")["1"] < 20.0
+
+
+@pytest.fixture
+def mirror(library: ModuleType, package: Callable[[str], ModuleType]) -> Iterator[Any]:
+    """Their device on the emulated E-727 with its tip/tilt platform."""
+    timeline = Timeline()
+    with Loop(timeline) as loop:
+        port = loop.call(lambda: PtyPort(SerialLine(timeline, Gcs2Mirror(timeline), 115_200), loop.reactor))
+        theirs = package("pipython.pidevice.interfaces.piserial").PISerial(port.path, 115_200)
+        messages = package("pipython.pidevice.gcsmessages").GCSMessages(theirs)
+        yield package("pipython.pidevice.gcs2.gcs2commands").GCS2Commands(messages)
+        theirs.close()
+        loop.call(port.close)
+
+
+def test_it_tips_a_mirror_in_both_axes_at_once(mirror: Any, library: ModuleType) -> None:
+    assert "E-727.3SD" in mirror.qIDN()
+    assert list(mirror.axes) == ["1", "2"]
+    assert mirror.qSPA("1", 0x7000601)["1"][0x7000601] == "\xb5rad"
+    assert mirror.qTMX(["1", "2"]) == {"1": 2000.0, "2": 2000.0}
+    mirror.SVO(["1", "2"], [True, True])
+    mirror.MOV({"1": 1012.5, "2": 997.0})
+    library.pitools.waitontarget(mirror, ["1", "2"], timeout=20)
+    assert mirror.qPOS(["1", "2"]) == pytest.approx({"1": 1012.5, "2": 997.0}, abs=0.5)
+    assert mirror.qONT(["1", "2"]) == {"1": True, "2": True}
+    assert mirror.IsMoving(["1", "2"]) == {"1": False, "2": False}
+
+
+def test_a_mirror_without_servo_or_beyond_its_stroke_is_an_error_of_theirs(mirror: Any, library: ModuleType) -> None:
+    with pytest.raises(library.GCSError) as no_servo:
+        mirror.MOV("1", 1100.0)
+    assert no_servo.value == library.gcserror.E5_PI_CNTR_MOVE_WITHOUT_REF_OR_NO_SERVO
+    mirror.SVO(["1", "2"], [True, True])
+    with pytest.raises(library.GCSError) as beyond:
+        mirror.MOV({"1": 1000.0, "2": 2100.0})
+    assert beyond.value == library.gcserror.E7_PI_CNTR_POS_OUT_OF_LIMITS
+    with pytest.raises(library.GCSError) as nobody:
+        mirror.MOV("3", 1.0)
+    assert nobody.value == library.gcserror.E15_PI_CNTR_INVALID_AXIS_IDENTIFIER
 
 
 def test_it_maps_every_error_to_its_number(stage: Any, library: ModuleType) -> None:

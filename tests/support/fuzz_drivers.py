@@ -83,7 +83,7 @@ def rotator_reply() -> Feed:
     rotator = easycomm_driver.EasyComm.__new__(easycomm_driver.EasyComm)
     rotator._clock, rotator._name, rotator._wire = clock, "gimbal", wire
     rotator._lines = easycomm_driver._lines(wire, clock)
-    rotator._soft_travel = SoftTravel(clock, (ENDLESS, ENDLESS))
+    rotator._azimuth_rad, rotator._soft_travel = ENDLESS, SoftTravel(clock, (ENDLESS, ENDLESS))
 
     def feed(data: bytes) -> None:
         rotator._lines._in_step, wire.says, wire.waiting = True, data, b""

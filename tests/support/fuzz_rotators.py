@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -12,8 +13,10 @@ from ideal_axes import IdealAxes
 from rotators import FAMILIES
 
 from controller.services.lockstep import Lockstep
+from hal.devices import flir_ptu, ioptron, skywatcher
 from hal.devices.alpaca.rates import ranges_of
 from hal.devices.alpaca.server import Server, state_of
+from hal.devices.drive_watch import DriveWatch
 from hal.devices.indi.messages import Messages
 from hal.devices.pelco_d import ASK_PAN, STOP
 from hal.devices.skywatcher import Axis
@@ -70,6 +73,12 @@ ALPACA_REPLIES = [
     b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{"Value":\r\n3\r\n[]}\r\n0\r\n\r\n',
     b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 400 Bad Request\r\n\r\nno such device",
 ]
+DRIVE_STATES = [
+    b"* Pan in REGULAR hold power mode",
+    b"* Tilt in OFF hold power mode",
+    b"-0059442611841074260531",
+    b"102",
+]
 ROTATOR_COMMANDS = {
     "alpaca": [
         b"PUT /api/v1/telescope/0/connected HTTP/1.1\r\nContent-Length: 14\r\n\r\nConnected=true",
@@ -122,6 +131,7 @@ def rotator_replies(family: str) -> Callable[[], Feed]:
         driver = FAMILIES[family].driver
         rotator = driver.__new__(driver)
         rotator._clock, rotator._name, rotator._wire = clock, "gimbal", wire
+        rotator._wakes, rotator._watch = True, DriveWatch("gimbal", clock, driver.refuses)
         wire.says = wire.waiting = ROTATOR_REPLIES[family][0]
         with suppress(HalError):
             rotator._begin()  # some ask at once
@@ -167,6 +177,19 @@ def alpaca_reply() -> Feed:
     return feed
 
 
+def drive_states() -> Feed:
+    """What gimbals tell of their drives, in every protocol that has an answer of its own for it."""
+
+    def feed(data: bytes) -> None:
+        told = [flir_ptu.held(data, axis) for _, axis in flir_ptu.AXES] + [ioptron.state_of(data)]
+        if re.fullmatch(rb"[0-9A-F]{3}", data):
+            told.append(skywatcher.state_of(data))
+        if not any(told):
+            raise ValueError(data)
+
+    return feed
+
+
 def emulated(family: str) -> Callable[[], Feed]:
     """An emulator of rotators.FAMILIES, for which a little time passes after each input."""
 
@@ -186,6 +209,7 @@ def emulated(family: str) -> Callable[[], Feed]:
 
 ROTATORS = (
     Target("indi messages", lambda: lambda data: Messages().feed(data), [INDI_INFO, INDI_SETS + INDI_ANGLES[:40]]),
+    Target("drive states", drive_states, DRIVE_STATES, (ValueError,)),
     Target("alpaca replies", alpaca_reply, ALPACA_REPLIES, (HalError,)),
     *(Target(f"{name} replies", rotator_replies(name), seeds, (HalError,)) for name, seeds in ROTATOR_REPLIES.items()),
     *(Target(f"emulated {name}", renewed(emulated(name)), seeds) for name, seeds in ROTATOR_COMMANDS.items()),

@@ -11,10 +11,12 @@ from stages import FAMILIES
 from controller.services.lockstep import Lockstep
 from hal.devices.apt import Apt
 from hal.devices.gcs2 import Gcs2
+from hal.devices.gcs2_mirror import Gcs2Mirror
 from hal.devices.xps import Calls, Xps
 from hal.devices.zaber import Zaber
 from hal.errors import HalError
 from hal.wires.lines import Lines
+from sim_hw.devices import gcs2_mirror
 from sim_hw.timeline import Timeline
 
 APT_STATUS = bytes.fromhex("91040e00 8150 0100 00860000 0000 0000 00240080")
@@ -81,6 +83,42 @@ def gcs2_reply() -> Feed:
             stage._axes()
         else:
             stage._moves()
+
+    return feed
+
+
+def mirror_reply() -> Feed:
+    """What a tip/tilt controller answers: two axes a question, units, and which of them move."""
+    clock = Lockstep(Timeline())
+    wire = FedWire(clock)
+    mirror = Gcs2Mirror.__new__(Gcs2Mirror)
+    mirror._clock, mirror._name, mirror._axis_names = clock, "mirror", ("1", "2")
+    mirror._middle, mirror._unit_rad = [1000.0, 1000.0], [1e-6, 1e-6]
+    mirror._meets(wire, clock)
+
+    def feed(data: bytes) -> None:
+        mirror._lines._in_step, wire.says, wire.waiting = True, data, b""
+        wire._pending.clear()
+        if b"0x" in data:
+            mirror._unit("1")
+        elif b"." in data:
+            mirror._angles("POS?")
+        else:
+            mirror._powered()
+
+    return feed
+
+
+def emulated_mirror() -> Feed:
+    """The emulated controller, for which a little time passes after each input."""
+    timeline = Timeline()
+    unit = gcs2_mirror.Gcs2Mirror(timeline)
+    unit.attach(lambda data: None)
+
+    def feed(data: bytes) -> None:
+        unit.receive(data)
+        timeline.advance(timeline.now_ns + FEED_NS)
+        assert all(0.0 <= unit.platform.true_rad(axis) <= unit.platform.stroke_rad for axis in (0, 1))
 
     return feed
 
@@ -153,7 +191,24 @@ STAGES = (
         [b"1=12.5000000\n", b"A \n", b"1 \n2 \n3\n", b"1=-1.5E-05\n"],
         (HalError,),
     ),
+    Target(
+        "gcs2_mirror replies",
+        mirror_reply,
+        [b"1=1000.0000 \n2=-12.5\n", b"1=1 \n2=0\n", b"1 0x7000601=\xb5rad\n", b"1=1.5E-05 \n2=1.0\n"],
+        (HalError,),
+        slow=10,  # 10^5 were fed once; as many more in each campaign
+    ),
     Target("xps replies", xps_reply, [b"0,1.5000000,EndOfAPI", b"0,44,EndOfAPI", b"-22,,EndOfAPI"], (HalError,)),
     Target("apt replies", apt_reply, [APT_STATUS, bytes.fromhex("4404010001 50") + APT_STATUS], (HalError,)),
     *(Target(f"emulated {name}", renewed(emulated(name)), seeds) for name, seeds in STAGE_COMMANDS.items()),
+    Target(
+        "emulated gcs2_mirror",
+        renewed(emulated_mirror),
+        [
+            b"SVO 1 1 2 1\nMOV 1 12.5 2 3\n\x05",
+            b"POS? 1 2\nONT?\nSPA? 1 0x7000601\n",
+            b"MVR 2 -3\nERR?\n\x18HLT 1\nHLP?\n",
+        ],
+        slow=10,
+    ),
 )

@@ -15,6 +15,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from hal.clock import Clock, Deadline
+from hal.devices.drive_watch import TO_DO
 from hal.errors import DeviceError, ProtocolError, ResourceError
 from hal.wires.http import Http
 from hal.wires.stream import StreamWire
@@ -32,7 +33,7 @@ WHY: Final = {
     INVALID_VALUE: "its telescope takes no such value; check the limits of the rig file against its own set-up",
     0x402: "its telescope was never told a value that it needs; complete its own set-up",
     NOT_CONNECTED: "the server has lost its telescope; check that telescope's power and cable, then open it again",
-    PARKED: "its telescope is parked; open it again, which unparks it",
+    PARKED: f"its telescope {TO_DO['parked']}",
     0x409: "its telescope follows another device; end that in its own set-up",
     0x40B: "its telescope may not do that now; see what other programs do with it",
     0x40C: "its telescope knows no such action",

@@ -21,7 +21,7 @@ from hal.devices.alpaca.ways import Way
 from hal.devices.rate_rotator import RateRotator
 from hal.devices.rotator import Rotator, Travel
 from hal.errors import DeviceError, HalError
-from hal.traits import AxisPosition, GimbalCapabilities, Identity, Pair
+from hal.traits import AxisPosition, Drives, DriveState, GimbalCapabilities, Identity, Pair
 from hal.wires.opening import open_stream
 from hal.wires.stream import StreamWire
 
@@ -75,6 +75,7 @@ class Alpaca(RateRotator):
     """
 
     model = "Alpaca"
+    drives_told = Drives(frozenset({"on", "parked"}), frozenset({"on"}))
     step_deg = 1.0 / 3600  # what the protocol does not tell
     reach_deg = ((-TURN_DEG, TURN_DEG), (-90.0, 90.0))
     leg_deg = 90.0  # sent there by hand it would go the other way round
@@ -87,7 +88,7 @@ class Alpaca(RateRotator):
         self._server = Server(self._wire, self._clock, self._renewed)
         patience_s, self._server.reply_timeout_s = self._server.reply_timeout_s, OPENING_TIMEOUT_S
         self._server.put("connected", Connected="true")
-        if self._server.flag("atpark"):
+        if self._wakes and self._server.flag("atpark"):
             self._server.put("unpark")
         if self._server.flag("tracking"):
             self._server.put("tracking", Tracking="false")
@@ -158,6 +159,14 @@ class Alpaca(RateRotator):
         self._slewing = True
         azimuth = round(azimuth_deg, 6) % TURN_DEG
         self._server.put("slewtoaltazasync", Azimuth=f"{azimuth:.6f}", Altitude=f"{elevation_deg:.6f}")
+
+    def _drives(self) -> tuple[DriveState, DriveState]:
+        state: DriveState = "parked" if self._server.flag("atpark") else "on"
+        return state, state
+
+    def _power(self, on: bool) -> None:
+        if self._server.flag("atpark"):
+            self._server.put("unpark")
 
     def _turn(self, azimuth_rad_s: float, elevation_rad_s: float) -> None:
         if self._slewing:

@@ -30,7 +30,7 @@ from hal.devices.indi.equatorial import (
 )
 from hal.devices.rotator import Rotator, Travel
 from hal.errors import DeviceError, ProtocolError
-from hal.traits import GimbalCapabilities, Identity, Pair
+from hal.traits import Drives, DriveState, GimbalCapabilities, Identity, Pair
 from hal.wires.stream import StreamWire
 
 HORIZONTAL, EQUATORIAL = "HORIZONTAL_COORD", "EQUATORIAL_EOD_COORD"
@@ -70,6 +70,7 @@ class Indi(Rotator):
     """
 
     model = "INDI telescope"
+    drives_told = Drives(frozenset({"on", "parked"}), frozenset({"on"}))
     step_deg = 0.01  # to which such mounts come, and come again
     go_bytes = 0  # nothing paces it
     reach_deg = (AZIMUTH_DEG, (0.0, 90.0))
@@ -96,7 +97,9 @@ class Indi(Rotator):
         if self._coordinates == EQUATORIAL:
             self._stand()
         self._order("Switch", ON_SET, {"SLEW": "On"})
-        if (park := client.known(self._device, PARK)) and park.values.get("PARK") == "On":
+        if (park := client.known(self._device, PARK)) is None:
+            self.drives_told = Drives()
+        elif self._wakes and park.values.get("PARK") == "On":
             self._order("Switch", PARK, {"UNPARK": "On"})
         if client.known(self._device, POLLING):
             self._order("Number", POLLING, {"PERIOD_MS": f"{POLLING_MS:g}"})
@@ -179,6 +182,8 @@ class Indi(Rotator):
         words = {axis: f"{value:.8f}" for axis, value in zip(AXES[self._coordinates], to, strict=True)}
         told = self._order("Number", self._coordinates, words)
         if told.state == "Idle":  # as libindi refuses, often without a word
+            if self.drives_told.tells:
+                self._watch.explain(self.drives)
             raise self._client.refused(self._device, self._coordinates)
 
     def _when_it_is_there(self, to: Direction) -> Direction:
@@ -188,6 +193,18 @@ class Indi(Rotator):
         able = self.capabilities
         way_s = able.command_latency_s + math.radians(apart_deg(here, to)) / able.rate_max_rad_s
         return (to[0] + way_s * SIDEREAL_HOURS_S) % 24.0, to[1]
+
+    def _drives(self) -> tuple[DriveState, DriveState]:
+        state: DriveState = "parked" if self._parked else "on"
+        return state, state
+
+    @property
+    def _parked(self) -> bool:
+        return self._client.ask(self._device, PARK).values.get("PARK") == "On"
+
+    def _power(self, on: bool) -> None:
+        if self._parked:
+            self._order("Switch", PARK, {"UNPARK": "On"})
 
     def _halt(self) -> None:
         self._client.shout(_stop(self._device))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -120,6 +121,54 @@ def test_a_star_is_approached_from_the_side_that_was_asked_for(approach, elevati
     assert states[-1].settled
     lead = np.array(mount.angle) - np.array(mount.load)
     assert lead == pytest.approx(75e-6 * np.array(approach), abs=3e-6)
+
+
+def test_a_rig_that_declares_an_approach_gets_it_for_every_direction_that_stands_still(fake_clock, simulated_mount):
+    """Slews, parks and homes are Fixed targets of this loop; the play is 2 mrad, more than a way of its own."""
+    clock = fake_clock(0)
+    mount = simulated_mount(clock, np.random.default_rng(1), start=(2.1, 0.95), backlash_rad=(2e-3, 2e-3))
+    mount.capabilities = replace(mount.capabilities, approach_rad=0.01)
+    loop = GimbalLoop(mount.capabilities)
+    for goal in (Fixed(2.0, 0.9), Fixed(2.05, 0.95), Fixed(1.9, 0.8, unwound=True)):
+        loop.follow(goal)
+        assert fly(clock, mount, loop, 30)[-1].settled
+        lead = np.array(mount.angle) - np.array(mount.load)
+        assert lead == pytest.approx(np.array([1e-3, 1e-3]), abs=5e-6)
+        assert mount.angle == pytest.approx([goal.azimuth_rad, goal.elevation_rad], abs=100e-6)
+
+
+def test_coarse_encoders_come_to_their_way_point_too(fake_clock, simulated_mount):
+    clock = fake_clock(0)
+    mount = simulated_mount(clock, np.random.default_rng(1), start=(2.1, 0.95))
+    mount.capabilities = replace(mount.capabilities, resolution_rad=math.radians(0.1))
+    position = mount.position
+
+    def coarse():
+        seen, grain = position(), math.radians(0.1)
+        return replace(
+            seen,
+            azimuth_rad=round(seen.azimuth_rad / grain) * grain,
+            elevation_rad=round(seen.elevation_rad / grain) * grain,
+        )
+
+    mount.position = coarse
+    loop = GimbalLoop(mount.capabilities)
+    loop.follow(Fixed(2.0, 0.9, (1.0, -1.0)))
+    assert fly(clock, mount, loop, 30)[-1].settled
+
+
+def test_inside_its_dead_band_an_axis_is_left_alone(fake_clock, simulated_mount):
+    clock = fake_clock(0)
+    mount = simulated_mount(clock, np.random.default_rng(1), start=(2.0, 0.9))
+    mount.capabilities = replace(mount.capabilities, dead_band_rad=0.01)
+    loop = GimbalLoop(mount.capabilities)
+    loop.follow(Fixed(2.005, 0.905))
+    assert fly(clock, mount, loop, 10)[-1].settled
+    assert mount.angle == [2.0, 0.9]
+    loop.follow(Fixed(2.03, 0.9))
+    fly(clock, mount, loop, 10)
+    assert mount.angle[0] == pytest.approx(2.03, abs=0.01)
+    assert mount.angle[0] > 2.0
 
 
 def test_azimuth_takes_the_turn_in_which_the_whole_path_fits(fake_clock, simulated_mount):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -133,6 +134,40 @@ def test_a_pass_over_the_end_of_travel_swings_round_for_as_long_as_was_told(pass
     errors = sky_errors(rotator, path, clock, path.start_utc_ns)
     assert np.count_nonzero(errors > 2.0 * DEG) * 0.01 == pytest.approx(told.swing_s, abs=2.0)
     assert errors[-500:].max() < 0.8 * DEG
+
+
+@pytest.mark.parametrize("elevation_deg", [20.0, 0.0])
+def test_a_rotator_with_an_approach_comes_upwards_also_at_the_end_of_its_travel(elevation_deg, fake_clock):
+    clock = fake_clock(0)
+    limits = replace(CAPABILITIES, approach_rad=4 * DEG)
+    rotator = SimulatedRotator(clock, (120.0, 40.0), limits)
+    go_to = rotator.go_to
+    rotator.go_to = lambda azimuth, elevation: go_to(azimuth, max(0.0, elevation))  # as drivers cut it
+    loop = loop_for(limits)
+    loop.follow(Fixed(100 * DEG, elevation_deg * DEG))
+    states = fly(clock, rotator, loop, 40)
+    assert states[-1].settled
+    sent = [tuple(round(angle) for angle in angles) for angles in rotator.sent]
+    assert sent[0] == (96, max(0, elevation_deg - 4))
+    assert sent[-1] == (100, elevation_deg)
+    assert [angle / DEG for angle in rotator.angle] == pytest.approx([100, elevation_deg])
+
+
+def test_a_dead_band_spares_the_motors_and_costs_what_was_told(pass_70, fake_clock):
+    path = pass_70.trajectory
+    limits = replace(CAPABILITIES, dead_band_rad=3 * DEG)
+    told = implied_error(path, limits)
+    clock = fake_clock(path.start_utc_ns - 40 * NS)
+    rotator = SimulatedRotator(clock, capabilities=limits)
+    loop = loop_for(limits)
+    loop.follow(path)
+    fly(clock, rotator, loop, 40 + (path.end_utc_ns - path.start_utc_ns) / NS)
+    errors = sky_errors(rotator, path, clock, path.start_utc_ns)
+    assert 3 * DEG < errors.max() <= told.max_rad
+    assert np.sqrt(np.mean(errors**2)) == pytest.approx(told.rms_rad, rel=0.15)
+    looks = path.sample(np.arange(path.start_utc_ns, path.end_utc_ns, NS // 10, dtype=np.int64))
+    travelled = np.abs(np.diff(looks[:, :2], axis=0)).sum() / DEG
+    assert len(rotator.sent) < 0.4 * travelled
 
 
 def test_a_command_that_was_lost_is_sent_again(fake_clock):

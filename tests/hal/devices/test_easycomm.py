@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from ideal_axes import IdealAxes
@@ -26,7 +27,7 @@ class Bench:
         self.line = SerialLine(self.timeline, self.rotator, 19_200)
         self.clock = Lockstep(self.timeline)
 
-    def open(self) -> easycomm.EasyComm:
+    def open(self, **more: Any) -> easycomm.EasyComm:
         return easycomm.EasyComm(
             "simhw://rotator",
             19_200,
@@ -34,6 +35,7 @@ class Bench:
             rate_max_rad_s=0.1,
             acceleration_max_rad_s2=0.1,
             command_latency_s=0.02,
+            **more,
         )
 
 
@@ -129,4 +131,16 @@ def test_a_rotator_whose_answers_are_lost_is_stopped_all_the_same(bench: Bench) 
         rotator.stop()
     bench.timeline.advance(bench.timeline.now_ns + NS)
     assert bench.axes.rate == [0.0, 0.0]
+    rotator.close()
+
+
+@pytest.mark.parametrize(("rate", "end_deg"), [(0.1, 200.0), (-0.1, 170.0)])
+def test_no_rate_carries_azimuth_out_of_soft_limits_of_less_than_a_turn(
+    bench: Bench, rate: float, end_deg: float
+) -> None:
+    rotator = bench.open(azimuth_rad=(math.radians(170), math.radians(200)))
+    for _ in range(120):  # as a loop repeats it
+        rotator.set_rate(rate, 0.0)
+        bench.clock.sleep_until(bench.timeline.now_ns + NS // 10)
+    assert math.degrees(bench.axes.encoder_rad()[0]) == pytest.approx(end_deg, abs=0.2)
     rotator.close()

@@ -238,7 +238,12 @@ def test_a_telescope_that_is_parked_is_unparked_when_it_is_opened(bench: Bench) 
 def test_a_refused_direction_is_a_sentence_with_the_telescopes_own_words(bench: Bench) -> None:
     telescope = bench.open()
     bench.beside("Switch", "TELESCOPE_PARK", PARK="On")
+    told = telescope._drives
+    telescope._drives = lambda: ("on", "on")  # what refuses is not the parking, as far as it says
     with pytest.raises(DeviceError, match=r"gimbal: Telescope Emulator refuses \w+_COORD: Please unpark the mount"):
+        telescope.go_to(1.0, 0.5)
+    telescope._drives = told
+    with pytest.raises(DeviceError, match=r"gimbal: its azimuth is parked; say `boresight rig drives --power on`"):
         telescope.go_to(1.0, 0.5)
 
 

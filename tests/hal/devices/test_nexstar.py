@@ -363,3 +363,30 @@ def test_no_rate_carries_elevation_out_of_its_soft_travel(rate_deg_s: float, end
         bench.pass_s(1.0)
         assert abs(math.degrees(bench.axes.encoder_rad()[1]) - end_deg) > 1.0, "and it comes back"
         mount.close()
+
+
+@pytest.mark.parametrize(("rate_deg_s", "end_deg"), [(3.0, 150.0), (-3.0, 100.0)])
+def test_no_rate_carries_azimuth_out_of_soft_limits_of_less_than_a_turn(rate_deg_s: float, end_deg: float) -> None:
+    bench = Bench()
+    with serving({"gimbal": bench.line}, bench.clock):
+        mount = bench.driver(azimuth_rad=(math.radians(100), math.radians(150)))
+        assert mount.capabilities.travel_rad[0] == pytest.approx((math.radians(100), math.radians(150)))
+        for _ in range(140):  # as a loop repeats it
+            mount.set_rate(math.radians(rate_deg_s), 0.0)
+            bench.pass_s(0.1)
+        assert math.degrees(bench.axes.encoder_rad()[0]) == pytest.approx(end_deg, abs=0.1)
+        assert math.degrees(mount.position().azimuth_rad) == pytest.approx(end_deg, abs=0.1), "not a turn further"
+        mount.set_rate(math.radians(-rate_deg_s), 0.0)
+        bench.pass_s(1.0)
+        assert abs(math.degrees(bench.axes.encoder_rad()[0]) - end_deg) > 1.0, "and it comes back"
+        mount.close()
+
+
+def test_soft_limits_of_a_turn_or_more_cannot_hold_where_turns_are_not_told() -> None:
+    bench = Bench()
+    with serving({"gimbal": bench.line}, bench.clock):
+        mount = bench.driver(azimuth_rad=(math.radians(-720), math.radians(720)))
+        assert mount.capabilities.travel_rad is None
+        mount.close()
+        with pytest.raises(DeviceError, match="azimuth_min_deg is not below azimuth_max_deg"):
+            bench.driver(azimuth_rad=(1.0, 1.0))

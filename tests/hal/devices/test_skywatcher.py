@@ -175,9 +175,8 @@ def test_a_mount_that_lost_power_refuses_to_start_and_says_why(bench: Bench) -> 
     mount = bench.open()
     for channel in bench.board._channels:
         channel.initialised = False
-    with pytest.raises(DeviceError, match=r"gimbal: the mount refuses :J1: it is not initialised.*open it again") as no:
+    with pytest.raises(DeviceError, match=r"gimbal: its azimuth has no power; see what took it"):
         mount.set_rate(0.01, 0.0)
-    assert no.value.code == 4
 
 
 def test_a_goto_ends_at_the_count_it_was_sent_to(bench: Bench) -> None:

@@ -198,7 +198,7 @@ def test_one_that_cannot_be_sent_takes_rates_and_one_that_can_do_neither_is_refu
         (0x401, "0x401", "takes no such value"),
         (0x402, "0x402", "never told a value"),
         (0x407, "0x407", "lost its telescope"),
-        (0x408, "0x408", "is parked; open it again"),
+        (0x408, "0x408", "is parked; say `boresight rig drives --power on`"),
         (0x409, "0x409", "follows another device"),
         (0x40B, "0x40B", "may not do that now"),
         (0x40C, "0x40C", "no such action"),
