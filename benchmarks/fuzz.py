@@ -31,7 +31,7 @@ HEAD = (
     "",
     "`python -m benchmarks.fuzz` (`--only NAME`, `--inputs N`): libFuzzer, guided by coverage, feeds every parser;",
     "anything but its documented error is a failure. In CI the same parsers get 10^5 inputs each, those of files of",
-    "positions 5,000, those of the tip/tilt mirror 10,000 (tests/fuzz).",
+    "positions 5,000 (tests/fuzz).",
     "",
     "| parser | inputs | seconds | edges reached | inputs kept | date | commit |",
     "|---|---|---|---|---|---|---|",

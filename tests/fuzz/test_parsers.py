@@ -1,4 +1,4 @@
-"""Whatever bytes come, a parser answers with its documented error or not at all: 10^5 inputs each, slow ones fewer.
+"""Whatever bytes come, a parser answers with its documented error or not at all: 10^5 inputs each, long files 5,000.
 
 A failure prints the input as Python. `make campaign` feeds each 10^7, guided by coverage (benchmarks/fuzz.py).
 """

@@ -196,7 +196,6 @@ STAGES = (
         mirror_reply,
         [b"1=1000.0000 \n2=-12.5\n", b"1=1 \n2=0\n", b"1 0x7000601=\xb5rad\n", b"1=1.5E-05 \n2=1.0\n"],
         (HalError,),
-        slow=10,  # 10^5 were fed once; as many more in each campaign
     ),
     Target("xps replies", xps_reply, [b"0,1.5000000,EndOfAPI", b"0,44,EndOfAPI", b"-22,,EndOfAPI"], (HalError,)),
     Target("apt replies", apt_reply, [APT_STATUS, bytes.fromhex("4404010001 50") + APT_STATUS], (HalError,)),
@@ -209,6 +208,5 @@ STAGES = (
             b"POS? 1 2\nONT?\nSPA? 1 0x7000601\n",
             b"MVR 2 -3\nERR?\n\x18HLT 1\nHLP?\n",
         ],
-        slow=10,
     ),
 )
