@@ -17,6 +17,7 @@ SUITES: dict[str, tuple[Case, ...]] = {  # by the section of the rig file
     "power_meter": power_meter.CASES,
     "shutter": shutter.CASES,
     "stage": stage.CASES,
+    "star_camera": camera.CASES,
 }
 
 __all__ = ["SUITES", "Case", "Deviation", "Finding", "NotHere", "Report", "Terms", "Trial", "compare", "run_suite"]
