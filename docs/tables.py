@@ -83,7 +83,7 @@ RIG_KEYS = {
     "stage.resolution_mm": "its smallest step; where the protocol counts (zaber, apt), one count, from the data sheet",
     "stage.approach_mm": "every way ends upwards over at least this: more than the play of its screw",
     "stage.speed_max_mm_s": "speed of every motion but the way home; set when it is opened",
-    "star_camera.driver": "a wide camera on the tube, for plates; a rig without [star_camera] is complete",
+    "star_camera.driver": "a rig without [star_camera] is complete; with it, `calibrate --plates` aligns by it",
     "star_camera.resource": "where it is, or `emulated`",
     "star_camera.exposure_s": "long enough for a dozen stars, short enough that the sky stands still: half a second",
     "star_camera.field_deg": "along a row of its pixels, to within 5 %: the solver looks for fields of that size only",

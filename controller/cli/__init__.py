@@ -31,6 +31,7 @@ VERBS = {
     "status": "status",
     "watch": "watch",
     "calibrate": "calibrate",
+    "plate": "plate",
     "mount": "mount",
     "track": "control",
     "offset": "offset",

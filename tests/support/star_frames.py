@@ -49,6 +49,7 @@ class StarFrames:
             scenario.spot_sigma_px,
             scenario.background_electrons_per_s,
         )
+        self.mid_utc_ns = utc_ns + EXPOSURE_NS // 2
         self._renderer = FrameRenderer(sensor, np.random.default_rng(seed + 1))
         self.sensor = sensor
 
@@ -57,6 +58,13 @@ class StarFrames:
         self.tape.stand(azimuth_rad, elevation_rad)
         t0_ns = round(t_s * 1e9)
         return self.expose(self.view.spots(t0_ns, t0_ns + EXPOSURE_NS, 20_000))
+
+    def moon_rad(self, azimuth_rad: float, elevation_rad: float) -> float:
+        """How far from a direction the Moon stands."""
+        vector, _ = self.view._sky.moon(0.0)
+        north, east, up = vector
+        cosine = frames.azel_to_enu(azimuth_rad, elevation_rad) @ np.array([east, north, up])
+        return math.acos(max(-1.0, min(1.0, float(cosine))))
 
     def expose(self, spots: list[tuple[float, ...]]) -> NDArray[np.uint16]:
         sensor = self.sensor

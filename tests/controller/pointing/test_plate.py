@@ -35,8 +35,10 @@ def missed_rad(frames: StarFrames, fitted: LensFit, azimuth_rad: float, elevatio
 
 def agrees(frames: StarFrames, count: int, seed: int) -> None:
     for azimuth_rad, elevation_rad in directions(count, seed):
-        plate = solve(frames.take(azimuth_rad, elevation_rad), FIELD_DEG, MID_UTC_NS)
-        fitted = over(plate)
+        if frames.moon_rad(azimuth_rad, elevation_rad) < math.radians(15.0):
+            continue  # that is another test's
+        plate = solve(frames.take(azimuth_rad, elevation_rad), FIELD_DEG, frames.mid_utc_ns)
+        fitted = over(plate, frames.mid_utc_ns)
         # A star's centre is read to a tenth of a pixel or so; so many stars divide that by their root. Five sigma.
         bound_rad = 5.0 * math.sqrt(2.0) * fitted.middle_sigma_rad + AIR_RAD
         assert bound_rad < 0.3 * frames.view.pixel_scale_rad
@@ -45,13 +47,13 @@ def agrees(frames: StarFrames, count: int, seed: int) -> None:
 
 
 def test_fields_all_over_the_sky_are_found_where_the_telescope_looks() -> None:
-    agrees(StarFrames(seed=3, mount=LEANING), 8, seed=5)
+    agrees(StarFrames(seed=3, mount=LEANING), 5, seed=5)
 
 
 @pytest.mark.campaign
 def test_a_thousand_fields_are_found_where_the_telescope_looks() -> None:
     for seed in range(10):
-        agrees(StarFrames(seed=seed, mount=LEANING, utc_ns=UTC_NS + seed * 30 * 86_400 * 10**9), 100, seed)
+        agrees(StarFrames(seed=seed, mount=LEANING, utc_ns=UTC_NS + (seed * 30 * 24 + 4) * 3600 * 10**9), 100, seed)
 
 
 def test_the_lens_projects_as_erfa_does() -> None:
