@@ -4,7 +4,7 @@ Offline, and each of them fails the audit: a licence that is not permissive, a v
 that is not what its package recorded, a package that nobody has locked (locked.txt), a version of which a weakness is
 known (advisories.toml). Online: pip-audit, if it is installed; when it learns nothing, that is said, never passed over.
 Writes build/sbom.json (CycloneDX 1.5) for a scan elsewhere. `audit.py freeze REPORT` writes locked.txt from
-`pip install --dry-run --ignore-installed --report REPORT '.[station,sim,parquet]'`.
+`pip install --dry-run --ignore-installed --report REPORT '.[station,sim,parquet,plates]'`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 HERE = Path(__file__).parent
-PRODUCT, EXTRAS = "boresight", ("station", "sim", "parquet")
+PRODUCT, EXTRAS = "boresight", ("station", "sim", "parquet", "plates")
 LOCKED, ADVISORIES, SBOM = HERE / "locked.txt", HERE / "advisories.toml", HERE.parent / "build" / "sbom.json"
 PERMISSIVE = re.compile(
     r"\b(MIT|BSD|0BSD|Apache|PSF|PYTHON|ISC|Zlib|CC0|HPND|Unlicense|MIT-CMU|NumFOCUS)", re.IGNORECASE

@@ -97,6 +97,11 @@ RIG_KEYS = {
     "stage.resolution_mm": "its smallest step; where the protocol counts (zaber, apt), one count, from the data sheet",
     "stage.approach_mm": "every way ends upwards over at least this: more than the play of its screw",
     "stage.speed_max_mm_s": "speed of every motion but the way home; set when it is opened",
+    "star_camera.driver": "a rig without [star_camera] is complete; with it, `calibrate --plates` aligns by it",
+    "star_camera.resource": "where it is, or `emulated`",
+    "star_camera.exposure_s": "long enough for a dozen stars, short enough that the sky stands still: half a second",
+    "star_camera.field_deg": "along a row of its pixels, to within 5 %: the solver looks for fields of that size only",
+    "star_camera.wavelength_nm": "middle of its band, for which refraction is taken off",
     "power_meter.driver": "",
     "power_meter.resource": "where it is, or `emulated`",
     "power_meter.wavelength_nm": "its correction",
@@ -267,7 +272,7 @@ def _allowed(section: str, key: str, field: Any) -> str:
     if (section, key) == ("aircraft", "resource"):
         return ", ".join(f"`{r}`" for r in AIRCRAFT_FEEDS)
     if key == "resource":
-        kinds = dict.fromkeys(r for d in DRIVERS.values() if d.device == section for r in d.resources)
+        kinds = dict.fromkeys(r for d in DRIVERS.values() if d.serves(section) for r in d.resources)
         return ", ".join(f"`{kind}`" for kind in kinds)
     if section == "supervisor" and key in SUPERVISOR_KEYS:
         return SUPERVISOR_KEYS[key]
@@ -289,10 +294,10 @@ def _metadata(field: Any) -> Iterable[Any]:
 def drivers() -> str:
     """What each driver opens, and what stops its device."""
     rows = [
-        (f"`{d.name}`", f"`[{d.device}]`", d.stopped_by.process, d.stopped_by.cable, d.stopped_by.host)
+        (f"`{d.name}`", f"`[{device}]`", d.stopped_by.process, d.stopped_by.cable, d.stopped_by.host)
         for device in (*DEVICES, *OPTIONAL)
         for d in DRIVERS.values()
-        if d.device == device
+        if d.serves(device)
     ]
     return _table(("driver", "section", "process dies", "cable is pulled", "host dies"), rows)
 

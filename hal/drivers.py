@@ -5,8 +5,8 @@ The table is read by the rig file's checks, by `open_device`, by the guardian an
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -96,6 +96,15 @@ class Driver:
     stopped_by: StoppedBy
     stop_axes: StopAxes | None = None  # for the guardian: devices that keep moving
     reads_back: tuple[str, ...] = ()  # of READ_BACKS
+    also: Mapping[str, Callable[[Any, Clock], Any]] = field(default_factory=dict)  # other sections that may name it
+
+    def serves(self, device: str) -> bool:
+        """Whether that section of a rig file may name it."""
+        return device == self.device or device in self.also
+
+    def opening(self, device: str) -> Callable[[Any, Clock], Any]:
+        """What opens it for a section that may name it."""
+        return self.also.get(device, self.open)
 
     @property
     def schemes(self) -> tuple[str, ...]:
@@ -158,6 +167,12 @@ def _indi(rig: Rig, clock: Clock, **more: Any) -> Any:
 
 def _u3v(rig: Terminal, clock: Clock) -> Any:
     return import_module("hal.devices.u3v").U3vCamera(rig.camera.resource, clock, "camera")
+
+
+def _star_camera(rig: Terminal, clock: Clock) -> Any:
+    if rig.star_camera is None:
+        raise ResourceError("star_camera: this rig has none; write [star_camera] in the rig file.")
+    return import_module("hal.devices.u3v").U3vCamera(rig.star_camera.resource, clock, "star_camera")
 
 
 def _beamboard(rig: Terminal, clock: Clock) -> Any:
@@ -265,7 +280,14 @@ DRIVERS: dict[str, Driver] = {
         Driver("ioptron", "gimbal", SERIAL, _rotator("ioptron", "IOptron"), GOES_ON, StopAxes("ioptron")),
         Driver("flir_ptu", "gimbal", SERIAL, _rotator("flir_ptu", "FlirPtu"), KEEPS_ITS_RATE, StopAxes("flir_ptu")),
         Driver("pelco_d", "gimbal", SERIAL, _rotator("pelco_d", "PelcoD"), GOES_ON, StopAxes("pelco_d")),
-        Driver("u3v", "camera", USB, _u3v, StoppedBy(NOTHING_MOVES, NOTHING_MOVES, NOTHING_MOVES)),
+        Driver(
+            "u3v",
+            "camera",
+            USB,
+            _u3v,
+            StoppedBy(NOTHING_MOVES, NOTHING_MOVES, NOTHING_MOVES),
+            also={"star_camera": _star_camera},
+        ),
         Driver("beamboard", "beam_board", SERIAL, _beamboard, StoppedBy(WATCHDOG, WATCHDOG, WATCHDOG)),
         Driver(
             "itc4000",
@@ -288,4 +310,4 @@ DRIVERS: dict[str, Driver] = {
 
 def drivers_of(device: str) -> list[str]:
     """Names of the drivers that a section of the rig file may name."""
-    return [driver.name for driver in DRIVERS.values() if driver.device == device]
+    return [driver.name for driver in DRIVERS.values() if driver.serves(device)]

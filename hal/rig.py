@@ -35,6 +35,7 @@ from hal.rig_sections import (
     Section,
     ShutterSection,
     StageSection,
+    StarCameraSection,
     StationSection,
 )
 from hal.rig_supervisor import SupervisorSection
@@ -42,7 +43,7 @@ from hal.wires.wirelog import is_replay
 
 HORIZON, CLEARANCE = "[safety] horizon_mask", "[clearinghouse] file"  # keys that name a file
 DEVICES = ("gimbal", "camera", "beam_board", "laser", "power_meter")  # of every terminal
-OPTIONAL = ("shutter", "stage", "mirror")  # of a rig that has one
+OPTIONAL = ("shutter", "stage", "mirror", "star_camera")  # of a rig that has one
 SPEED_OF_LIGHT_M_S = 299_792_458.0
 
 
@@ -95,6 +96,7 @@ class Terminal(Rig):
     """A rig with a laser, and with all that a laser needs."""
 
     camera: CameraSection
+    star_camera: StarCameraSection | None = None
     beam_board: BeamBoardSection = Field(description="a laser is driven behind the enable line of a beam board only")
     laser: LaserSection
     power_meter: PowerMeterSection
@@ -182,7 +184,7 @@ def open_device(rig: Rig, device: str, clock: Clock, **more: Any) -> Any:
             f"{device}: {getattr(rig, device).resource} is real, and simulated time drives emulated devices only; "
             "run the station in real time."
         )
-    return rig.driver(device).open(rig, clock, **more)
+    return rig.driver(device).opening(device)(rig, clock, **more)
 
 
 def emission_lock(rig: Rig, realtime: bool = True) -> list[str]:
@@ -248,7 +250,7 @@ def _resource_problems(document: dict[str, Any], emulated: frozenset[str]) -> li
         if not _is_address(resource):
             problems.append(f'[{device}] resource = "{resource}" is no address; write {allowed}')
             continue
-        fits = driver is not None and driver.device == device  # a wrong driver is told elsewhere
+        fits = driver is not None and driver.serves(device)  # a wrong driver is told elsewhere
         if driver and fits and device not in emulated and resource.partition("://")[0] not in driver.schemes:
             problems.append(f'[{device}] resource = "{resource}" is nothing that {driver.name} opens; write {allowed}')
         other = seen.setdefault(_port(resource), device)

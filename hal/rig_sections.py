@@ -128,6 +128,16 @@ class CameraSection(Section):
         return self
 
 
+class StarCameraSection(Section):
+    """A wide camera on the tube that sees a field of stars, from which the mount is aligned."""
+
+    driver: Annotated[str, AfterValidator(_driver_of("star_camera"))]
+    resource: str
+    exposure_s: Annotated[float, Field(gt=0, le=10)]
+    field_deg: Annotated[float, Field(ge=3, le=40)]  # along a row, within 5 %
+    wavelength_nm: Annotated[float, Field(ge=300, le=2000)] = 600.0  # middle of its band, which the air bends
+
+
 class BeamBoardSection(Section):
     """Steering mirror, quad cell and the enable line of the laser."""
 

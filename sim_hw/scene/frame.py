@@ -67,17 +67,23 @@ class FrameRenderer:
         width_px: int,
         height_px: int,
         exposure_s: float,
-        spots: Iterable[tuple[float, float, float]],
+        spots: Iterable[tuple[float, ...]],
     ) -> NDArray[np.uint16]:
-        """Counts of shape (height_px, width_px); `spots` are (x_rad, y_rad, electrons a second)."""
+        """Counts of shape (height_px, width_px); `spots` are (x_rad, y_rad, electrons a second).
+
+        What is wider than a point has its sigma in pixels as a fourth number.
+        """
         sensor = self.sensor
-        light = [(*sensor.pixel(x_rad, y_rad), electrons_s * exposure_s) for x_rad, y_rad, electrons_s in spots]
-        table = np.array(light, dtype=np.float64).reshape(len(light), 3)
+        light = [
+            (*sensor.pixel(x_rad, y_rad), electrons_s * exposure_s, *(wide or (sensor.spot_sigma_px,)))
+            for x_rad, y_rad, electrons_s, *wide in spots
+        ]
+        table = np.array(light, dtype=np.float64).reshape(len(light), 4)
         table[:, 0] -= x_px
         table[:, 1] -= y_px
         places = self._rng.integers(0, DECK, height_px)
         background_e = sensor.background_e_s * exposure_s
-        mean = _light(height_px, width_px, background_e, table, sensor.spot_sigma_px)
+        mean = _light(height_px, width_px, background_e, table)
         image = np.empty((height_px, width_px), dtype=np.uint16)
         converter = (sensor.full_well_e, sensor.gain_e_count, sensor.pedestal_counts)
         if background_e > NORMAL_ABOVE_E:  # handing a generator to compiled code costs more than a small frame
@@ -88,14 +94,14 @@ class FrameRenderer:
 
 
 @njit(cache=True)
-def _light(height, width, background_e, spots, sigma_px):  # type: ignore[no-untyped-def]  # numba
+def _light(height, width, background_e, spots):  # type: ignore[no-untyped-def]  # numba
     """Expected electrons of every pixel: background and each spot's."""
     mean = np.full((height, width), background_e)
-    reach = REACH_SIGMA * sigma_px
     along_x = np.empty(width)
     along_y = np.empty(height)
     for k in range(spots.shape[0]):
-        x, y, electrons = spots[k, 0], spots[k, 1], spots[k, 2]
+        x, y, electrons, sigma_px = spots[k, 0], spots[k, 1], spots[k, 2], spots[k, 3]
+        reach = REACH_SIGMA * sigma_px
         x0, x1 = max(0, math.ceil(x - reach)), min(width, math.floor(x + reach) + 1)
         y0, y1 = max(0, math.ceil(y - reach)), min(height, math.floor(y + reach) + 1)
         _share(along_x, x0, x1, x, sigma_px)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numba import njit
 
@@ -55,6 +57,16 @@ class Tape:
         self.dispersion_rad[steps] = d.beacon_offset_rad
         self.range_m[steps] = d.range_m
         self.wind_rad[steps] = chunk.wind_rad
+
+    def boresight_at(self, t_s: float, ticks: int) -> tuple[float, float]:
+        """Boresight (azimuth, elevation) of a past moment, interpolated between the steps of `ticks` that were run."""
+        steps = -(-ticks // TICKS_A_STEP)
+        at = min(max(t_s * 1e3 - 1.0, max(0, steps - STEPS + 1)), steps - 1.0)
+        before = int(at)
+        a = self.boresight_rad[before % STEPS]
+        b = self.boresight_rad[min(before + 1, steps - 1) % STEPS]
+        turn = math.remainder(b[0] - a[0], math.tau)
+        return float(a[0] + (at - before) * turn), float(a[1] + (at - before) * (b[1] - a[1]))
 
     @staticmethod
     def last(ring: Floats, end: int, count: int) -> Floats:

@@ -64,7 +64,7 @@ class CameraView:
         return [s for s in spots if max(abs(s.x_rad), abs(s.y_rad)) < self._half_field_rad]
 
     def _stars(self, sky: Sky, t_s: float, shake: Floats, ticks: int) -> list[tuple[Floats, float]]:
-        azimuth, elevation = self._boresight_at(t_s, ticks)
+        azimuth, elevation = self._tape.boresight_at(t_s, ticks)
         sin_a, cos_a, sin_e, cos_e = math.sin(azimuth), math.cos(azimuth), math.sin(elevation), math.cos(elevation)
         ahead = cos_e * cos_a, cos_e * sin_a, sin_e
         seen = []
@@ -87,13 +87,3 @@ class CameraView:
             cosine = math.cos(2.0 * self._half_field_rad + 2.0 * _CONE_SHIFT)
             self._cone = [int(i) for i in np.flatnonzero(np.array(ahead) @ sky.north_east_up(t_s) > cosine)]
         return self._cone
-
-    def _boresight_at(self, t_s: float, ticks: int) -> tuple[float, float]:
-        """Boresight of a past moment, interpolated between millisecond steps."""
-        steps = -(-ticks // TICKS_A_STEP)
-        at = min(max(t_s * 1e3 - 1.0, max(0, steps - STEPS + 1)), steps - 1.0)
-        before = int(at)
-        a = self._tape.boresight_rad[before % STEPS]
-        b = self._tape.boresight_rad[min(before + 1, steps - 1) % STEPS]
-        turn = math.remainder(b[0] - a[0], 2.0 * math.pi)
-        return float(a[0] + (at - before) * turn), float(a[1] + (at - before) * (b[1] - a[1]))

@@ -226,7 +226,7 @@ def test_a_device_that_is_not_there_is_named_when_it_is_opened(
 
 
 def test_every_device_of_a_rig_has_a_driver_that_says_what_stops_it() -> None:
-    assert {driver.device for driver in DRIVERS.values()} == {*DEVICES, *OPTIONAL}
+    assert {device for driver in DRIVERS.values() for device in (driver.device, *driver.also)} == {*DEVICES, *OPTIONAL}
     for driver in DRIVERS.values():
         assert all((driver.stopped_by.process, driver.stopped_by.cable, driver.stopped_by.host))
 
