@@ -343,7 +343,7 @@ def _door(reactor: Any, faults: Any, path: Path) -> Any:
 
 def _on_lines(rig: Rig) -> list[str]:
     """The devices of a rig that are on serial lines."""
-    return [device for device in ("gimbal", "beam_board", "shutter", "stage") if device in rig.devices]
+    return [device for device in ("gimbal", "beam_board", "shutter", "stage", "mirror") if device in rig.devices]
 
 
 def _exchanges(world: World, devices: Devices) -> dict[str, Any]:

@@ -43,7 +43,8 @@ def test_every_line_is_terms_and_no_device_may_be_suspended() -> None:
 def test_every_driver_has_an_identity_and_every_identity_a_driver() -> None:
     # Older rotators, motor boards, stages and the SC10 hang at any serial adapter, and rotctld is a program.
     without = {"easycomm2", "easycomm3", "gs232a", "gs232b", "rot1prog", "rot2prog", "md01", "rotctld", "indi", "sc10"}
-    without |= {"skywatcher", "lx200", "ioptron", "flir_ptu", "pelco_d", "zaber", "gcs2", "xps", "alpaca"}
+    without |= {"skywatcher", "lx200", "ioptron", "flir_ptu", "pelco_d", "alpaca"}
+    without |= {"zaber", "gcs2", "gcs2_mirror", "xps"}
     assert {identity.driver for identity in USB_IDENTITIES} == set(DRIVERS) - without
 
 
