@@ -12,6 +12,10 @@ from matplotlib.image import imsave
 from star_frames import FIELD_DEG, StarFrames
 
 from controller.cli import main
+from controller.cli.connect import DEFAULT_RIG
+from controller.cli.rig import ADDRESS_FILE, emulated_devices
+from controller.pointing.plate import PlateError
+from controller.pointing.plate_camera import CameraOnTube
 
 AT = "2026-03-01T21:00:07"
 WHERE = ("--field", str(FIELD_DEG), "--at", AT)
@@ -77,3 +81,25 @@ def test_a_time_that_is_none_and_a_file_that_is_not_there_are_told(tmp_path, cap
         with pytest.raises(SystemExit):
             main(["plate", str(tmp_path / "frame.npy"), "--field", "10", *words])
         assert says in capsys.readouterr().err
+
+
+def test_a_rig_without_a_star_camera_is_told_before_anything_is_asked(tmp_path, capsys):
+    devices = emulated_devices(DEFAULT_RIG)
+    addresses = {device: f"usbip://127.0.0.1:1/1-{number}" for number, device in enumerate(devices)}
+    (tmp_path / ADDRESS_FILE).write_text(json.dumps(addresses), encoding="utf-8")
+    with pytest.raises(SystemExit) as ended:
+        main(["calibrate", "--plates", "--run-dir", str(tmp_path)])
+    assert ended.value.code == 1
+    assert "it has no [star_camera]; write one (docs/reference.md), or leave --plates away" in capsys.readouterr().err
+
+
+def test_how_the_camera_sits_on_the_tube_survives_its_file(tmp_path):
+    kept, file = CameraOnTube((510.25, 498.5), 0.1, 0.17, -4e-4), tmp_path / "star_camera.toml"
+    kept.save(file, "measured on Vega")
+    again = CameraOnTube.load(file)
+    assert again.boresight_px == kept.boresight_px
+    assert (again.roll_rad, again.field_rad) == pytest.approx((kept.roll_rad, kept.field_rad))
+    for text in ("boresight_x_px = 'left'", "[[["):
+        file.write_text(text, encoding="utf-8")
+        with pytest.raises(PlateError, match=r"star_camera\.toml: .*and align again"):
+            CameraOnTube.load(file)

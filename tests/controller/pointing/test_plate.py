@@ -34,6 +34,7 @@ def missed_rad(frames: StarFrames, fitted: LensFit, azimuth_rad: float, elevatio
 
 
 def agrees(frames: StarFrames, count: int, seed: int) -> None:
+    distortions = []
     for azimuth_rad, elevation_rad in directions(count, seed):
         if frames.moon_rad(azimuth_rad, elevation_rad) < math.radians(15.0):
             continue  # that is another test's
@@ -43,7 +44,8 @@ def agrees(frames: StarFrames, count: int, seed: int) -> None:
         bound_rad = 5.0 * math.sqrt(2.0) * fitted.middle_sigma_rad + AIR_RAD
         assert bound_rad < 0.3 * frames.view.pixel_scale_rad
         assert missed_rad(frames, fitted, azimuth_rad, elevation_rad) < bound_rad
-        assert fitted.lens.distortion == pytest.approx(frames.view.distortion, abs=4e-4)
+        distortions.append(fitted.lens.distortion)
+    assert np.median(distortions) == pytest.approx(frames.view.distortion, abs=2e-4)
 
 
 def test_fields_all_over_the_sky_are_found_where_the_telescope_looks() -> None:
