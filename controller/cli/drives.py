@@ -11,14 +11,13 @@ import typer
 from controller.cli.connect import DEFAULT_RIG, DEFAULT_RUN_DIR, RigOption, RunDirOption
 from controller.cli.rig import WITHOUT_POWER, app, resolve_one, station_clock
 from controller.errors import BoresightError
-from hal.devices.drive_watch import TO_DO
 from hal.rig import open_device
 
 if TYPE_CHECKING:
     from hal.rig import Rig
     from hal.traits import DriveStatus, PoweredGimbal
 
-SAYS = {"on": "on", "unheld": "on; nothing but its gears holds it at rest"} | TO_DO
+SAYS = {"on": "on", "unheld": "on; nothing but its gears holds it at rest"}
 
 
 class DrivesError(BoresightError):
@@ -71,8 +70,10 @@ def _tell(rig: Rig, status: DriveStatus | None, json_output: bool) -> None:
     if status is None:
         typer.echo(f"gimbal: {rig.gimbal.driver} says nothing of its drives; an axis without power just does not move")
         return
+    from hal.devices.drive_watch import TO_DO
+
     for axis in ("azimuth", "elevation"):
-        typer.echo(f"{axis}: {SAYS[getattr(status, axis)]}")
+        typer.echo(f"{axis}: {(SAYS | TO_DO)[getattr(status, axis)]}")
 
 
 def _consent(rig: Rig, power: str, yes: bool) -> None:

@@ -27,6 +27,7 @@ from .conftest import METADATA, T0_NS, Night
 COUNTS = {
     "cycles", "late_steps", "frames_dropped", "saturated_ticks", "ticks", "sweep", "snr", "quad_sum",
     "predicted_success", "radius_sigma", "seq", "generation", "gen", "connections", "number",
+    "taken", "refused",
 }  # fmt: skip
 
 
