@@ -17,13 +17,14 @@ from controller.pointing.observation import Observation, sky_offset
 from controller.pointing.prediction import Observer
 from controller.pointing.setting_up import mistake
 from controller.procedure import NARROW_RAD, WIDE_RAD, CalibrationError, Procedure
-from controller.tracking.camera_model import CameraModel, poke_offsets
+from controller.tracking.camera_model import CameraModel, UnsteadyPokeError, poke_offsets
 from controller.tracking.camera_model import fit as fit_camera
 from hal.clock import Clock
 
 POKE_RAD = math.radians(0.2)  # well inside a one degree field, with room for an uncalibrated mount
 POKE_ELEVATION_RAD = math.radians(45.0)  # near the zenith azimuth says little, near the horizon refraction much
 POKE_SIDE: Signs = (1.0, 1.0)  # always from the same side, so that the play does not show
+POKES_MAX = 3  # of which one has to fit: a gust, or one stand on the other side of the play, spoils a poke
 STARS_MIN = 8
 
 
@@ -79,7 +80,7 @@ class Calibration:
             self._use(MountModel())
             chosen = choose_stars(self._clock.utc_ns(), observer.site, observer.earth, self._wavelength_um)
             middle = min(chosen, key=lambda one: abs(one[2] - POKE_ELEVATION_RAD))
-            self._camera = self._poke(middle[0])
+            self._camera = self._poke_well(middle[0])
             observations = self._visit_all(visits(chosen))
             fitted = fit(observations, self._model)
         except BoresightError:
@@ -88,6 +89,15 @@ class Calibration:
         self._do.call("pointing", "pointing.model", fitted.model.to_body())
         suspicion = mistake(observations, observer.site, self._clock.utc_ns())
         return Calibrated(fitted, self._camera, tuple(observations), suspicion)
+
+    def _poke_well(self, star: Star) -> CameraModel:
+        """A poke that fits, of POKES_MAX."""
+        for _ in range(POKES_MAX - 1):
+            try:
+                return self._poke(star)
+            except UnsteadyPokeError:
+                continue
+        return self._poke(star)
 
     def _poke(self, star: Star) -> CameraModel:
         """Where one star appears while the gimbal stands off by known angles."""

@@ -25,6 +25,10 @@ class PokeError(HalError, ValueError):
     """A poke did not show what the rig file promises: a sign, a rotation, a scale, or nothing but noise."""
 
 
+class UnsteadyPokeError(PokeError):
+    """The star did not follow the gimbal to a pixel: noise, or a stand that ended on the other side of the play."""
+
+
 @dataclass(frozen=True, slots=True)
 class CameraModel:
     """`matrix` turns pixels from `origin_px` into target minus boresight (cross-elevation, elevation), rad a pixel."""
@@ -113,7 +117,7 @@ def fit(gimbal_offsets_rad: Sequence[Pair], pixels: Sequence[Pair], expected: Ca
     (a, c), (b, d) = solution[0], solution[1]
     model = CameraModel(((float(a), float(b)), (float(c), float(d))), expected.origin_px, residual)
     if residual > expected.scale_rad:
-        raise PokeError(
+        raise UnsteadyPokeError(
             f"camera: the poke fits to {residual * 1e6:.0f} µrad only, more than a pixel; wait for calmer air or a "
             "brighter star and repeat it."
         )

@@ -35,7 +35,7 @@ class RateRotator(Rotator):
         """Turn at these rates, not out of its travel. Raises ValueError, and sends nothing, when one is not finite."""
         self._finite("rates", azimuth_rad_s, elevation_rad_s)
         if any((azimuth_rad_s, elevation_rad_s)):
-            self._watch.moves(self.drives)
+            self._watch.moves(self.drives, by_rate=True)
         else:
             self._watch.rests()
         rates = self._within(azimuth_rad_s, elevation_rad_s)

@@ -32,6 +32,7 @@ ZERO = 0x800000
 PERIOD_MAX = 0xFFFFFF
 QUESTION_BYTES = 4
 JUMP_RAD = 0.01  # beyond what an axis can do at its fastest
+STANDS_COUNTS, STANDS_NS = 20, NS // 4  # a count that should have changed by so many, and has not for so long
 FAST_RAD_S = math.radians(128 * 15.041 / 3600)  # above it boards with two speed ranges use the other (the document)
 AXES = (b"1", b"2")
 MOVES, BLOCKED, INITIALISED = 1, 2, 1  # bits of the status
@@ -85,6 +86,9 @@ class Axis:
     period: int = 0
     late: bool = False  # it has been stopped to turn round, and not started yet
     mode: tuple[int, bool] | None = None  # way and range that it will start with
+    count: int = 0  # as last told
+    seen: int = -1  # the count that it has had since `seen_ns`
+    seen_ns: int = 0
 
     def slowest_rad_s(self) -> float:
         """With the longest period."""
@@ -143,16 +147,32 @@ class SkyWatcher(RateRotator):
                 )
                 > away_rad
             ):
-                self._watch.look(self.drives, at_once=True)  # a loss of power takes the count, too
+                self._watch.look(self.drives, odd=True)  # a loss of power takes the count, too
                 raise self._nonsense(b"a jump to %.3f, %.3f deg" % (azimuth_deg, elevation_deg))
+        stands = [
+            self._stands(axis, rate_rad_s, later_ns)
+            for axis, rate_rad_s in zip(self._axes, self._soft_travel.rates, strict=True)
+        ]
+        if any(stands):
+            self._watch.look(self.drives, odd=True)
         return azimuth_deg, elevation_deg, asked_ns, QUESTION_BYTES
+
+    def _stands(self, axis: Axis, rate_rad_s: float, now_ns: int) -> bool:
+        """It turns, as it was told, and its count has been the same for long."""
+        if axis.count != axis.seen or not axis.way or axis.late:
+            axis.seen, axis.seen_ns = axis.count, now_ns
+        owed = abs(rate_rad_s) / math.tau * axis.counts * (now_ns - axis.seen_ns) / NS
+        if owed < STANDS_COUNTS or now_ns - axis.seen_ns < STANDS_NS:
+            return False
+        axis.seen_ns = now_ns  # said; and again when as much is owed again
+        return True
 
     def _read_ns(self, asked_ns: int, line_bytes: int) -> int:
         return min(asked_ns + self._line_ns(line_bytes), self._clock.now_ns())  # as the question has arrived
 
     def _angle_deg(self, axis: Axis) -> tuple[float, int]:
-        count = self._number(b":j" + axis.number, 6)
-        return (count - ZERO) / axis.counts * 360.0, self._lines.asked_ns
+        axis.count = self._number(b":j" + axis.number, 6)
+        return (axis.count - ZERO) / axis.counts * 360.0, self._lines.asked_ns
 
     def _go(self, azimuth_deg: float, elevation_deg: float) -> None:
         for axis in self._axes:
