@@ -1,27 +1,31 @@
 """A Physik Instrumente C-863 Mercury servo controller with an M-111 stage, in GCS 2.
 
-Source: PI General Command Set 2.0 (C-863 user manual): lines ended by LF; commands are silent and leave their error for
-`ERR?`, which forgets it; an answer of several lines has a space before each LF but the last. Single characters without
-LF: 5 axes that move, 7 ready, 24 stop. The numbers of errors are those of PIPython (gcserror), which drives this
-emulator in tests/strangers.
+Source: the C-863 user manual; what it shares with other controllers of that command set is in gcs2_unit.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Final
 
 from sim_hw.devices.carriage import Carriage
-from sim_hw.devices.line_device import LineDevice
+from sim_hw.devices.gcs2_unit import (
+    LIMITS,
+    NO_AXIS,
+    NO_PARAMETER,
+    RANGE,
+    STOPPED,
+    SYNTAX,
+    TOO_FAST,
+    UNKNOWN,
+    UNREFERENCED,
+    Gcs2Unit,
+)
 from sim_hw.devices.refused import Refused, as_number
 from sim_hw.timeline import Timeline
 
 IDENTITY: Final = "(c)2015 Physik Instrumente (PI) GmbH & Co. KG, C-863.11, 0115500828, 1.4.0.0"
 AXIS: Final = "1"
-SYNTAX, UNKNOWN, UNREFERENCED, LIMITS, TOO_FAST, STOPPED, NO_AXIS, RANGE, NO_PARAMETER = 1, 2, 5, 7, 8, 10, 15, 17, 54
-MOVING, READY, STOP = 0x05, 0x07, 0x18
-SINGLE: Final = re.compile(rb"[\x05\x07\x18]")
 LENGTH_MM: Final = 25.0
 PARAMETERS: Final = {0x7000601: "MM", 0x3C: "M-111.1DG", 0x15: f"{LENGTH_MM:.7f}", 0x30: f"{0.0:.7f}"}
 
@@ -30,17 +34,14 @@ def _number(word: str) -> float:
     return as_number(word, SYNTAX, RANGE)
 
 
-class Gcs2(LineDevice):
+class Gcs2(Gcs2Unit):
     """The controller; a SerialDevice. `carriage` is what it moves."""
-
-    reply_delay_s = 0.001
 
     def __init__(self, timeline: Timeline, carriage: Carriage | None = None) -> None:
         super().__init__(timeline)
         self.carriage = carriage or Carriage(timeline, length_mm=LENGTH_MM)
         self.conditions = self.carriage.conditions
         self._servo = False
-        self._error = 0
         self._goal_mm = 0.0
         self._speed_mm_s = self.carriage.speed_mm_s
         self._questions: dict[str, Callable[[], str]] = {
@@ -58,30 +59,10 @@ class Gcs2(LineDevice):
             "LIM?": lambda: "1",
         }
 
-    def receive(self, data: bytes) -> None:
-        """Single characters are carried out as they come, wherever they stand; the rest are lines."""
-        while single := SINGLE.search(data):
-            super().receive(data[: single.start()])
-            self._at_once(single[0][0])
-            data = data[single.end() :]
-        super().receive(data)
+    def _moving(self) -> int:
+        return int(self.carriage.moving)
 
-    def answer(self, line: str) -> str:
-        """The answer to a question; a command is silent."""
-        try:
-            return self._run(line.split())
-        except Refused as refused:
-            self._error = refused.code
-            return ""
-
-    def _at_once(self, byte: int) -> None:
-        if byte == STOP:
-            self._halt()
-            return
-        told = f"{int(self.carriage.moving):X}\n".encode() if byte == MOVING else b"\xb1\n"
-        self._timeline.after(self.reply_delay_s, lambda: self._send(told))
-
-    def _halt(self) -> None:
+    def _halt_all(self) -> None:
         self.carriage.stop()
         self._error = STOPPED
 
@@ -92,8 +73,7 @@ class Gcs2(LineDevice):
             case ["*IDN?"]:
                 return IDENTITY
             case ["ERR?"]:
-                code, self._error = self._error, 0
-                return str(code)
+                return self._take_error()
             case ["SAI?", *_]:
                 return AXIS
             case ["CSV?"]:
@@ -111,7 +91,7 @@ class Gcs2(LineDevice):
             case ["STP"] | ["HLT", *_]:
                 for axis in words[1:]:
                     self._axis(axis)
-                self._halt()
+                self._halt_all()
             case ["MOV" | "MVR" as how, axis, where]:
                 self._move(axis, _number(where) + (self._goal_mm if how == "MVR" else 0.0))
             case ["FRF" | "FNL" | "FPL", *axes]:

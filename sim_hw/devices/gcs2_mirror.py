@@ -1,7 +1,7 @@
 """A Physik Instrumente E-727 piezo controller with an S-330 tip/tilt platform, in GCS 2; axes 1 and 2 count in µrad.
 
-Source: PI General Command Set 2.0 as the C-863's (sim_hw/devices/gcs2.py), with what a piezo controller has of it: no
-referencing, a servo for each axis, and commands and questions that name several axes at once.
+Source: PI General Command Set 2.0 (gcs2_unit), with what a piezo controller has of it: no referencing, a servo for each
+axis, and commands and questions that name several axes at once.
 """
 
 from __future__ import annotations
@@ -9,21 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from sim_hw.devices.gcs2 import (
+from sim_hw.devices.gcs2_unit import (
     LIMITS,
-    MOVING,
     NO_AXIS,
     NO_PARAMETER,
     RANGE,
-    READY,
-    SINGLE,
-    STOP,
     STOPPED,
     SYNTAX,
     UNKNOWN,
     UNREFERENCED,
+    Gcs2Unit,
 )
-from sim_hw.devices.line_device import LineDevice
 from sim_hw.devices.platform import Platform
 from sim_hw.devices.refused import Refused, as_number
 from sim_hw.timeline import Timeline
@@ -43,16 +39,13 @@ HELP: Final = (  # level to write it, items it has, type, group, name
 NAMES: Final = ("*IDN?", "ERR?", "SAI?", "CSV?", "HLP?", "HPA?", "SPA?", "MOV", "MVR", "SVO", "HLT", "STP")
 
 
-class Gcs2Mirror(LineDevice):
+class Gcs2Mirror(Gcs2Unit):
     """The controller; a SerialDevice. `platform` is what it tips."""
-
-    reply_delay_s = 0.001
 
     def __init__(self, timeline: Timeline, platform: Platform | None = None) -> None:
         super().__init__(timeline)
         self.platform = platform or Platform(timeline)
         self.conditions = self.platform.conditions
-        self._error = 0
         self._questions: dict[str, Callable[[int], str]] = {
             "POS?": lambda axis: f"{self.platform.shown_rad(axis) / URAD:.4f}",
             "MOV?": lambda axis: f"{self.platform.goal_rad(axis) / URAD:.4f}",
@@ -65,31 +58,14 @@ class Gcs2Mirror(LineDevice):
             "CST?": lambda axis: STAGE,
         }
 
-    def receive(self, data: bytes) -> None:
-        """Single characters are carried out as they come, wherever they stand; the rest are lines."""
-        while single := SINGLE.search(data):
-            super().receive(data[: single.start()])
-            self._at_once(single[0][0])
-            data = data[single.end() :]
-        super().receive(data)
-
-    def answer(self, line: str) -> str:
-        """The answer to a question; a command is silent."""
-        try:
-            return self._run(line.split())
-        except Refused as refused:
-            self._error = refused.code
-            return ""
-
-    def _at_once(self, byte: int) -> None:
-        if byte == STOP:
-            self._halt(list(AXES.values()))
-            return
-        bits = sum(
-            1 << axis for axis in AXES.values() if self.platform.servo[axis] and not self.platform.on_target(axis)
+    def _moving(self) -> int:
+        on_their_way = (
+            axis for axis in AXES.values() if self.platform.servo[axis] and not self.platform.on_target(axis)
         )
-        told = {MOVING: f"{bits:X}\n".encode(), READY: b"\xb1\n"}[byte]
-        self._timeline.after(self.reply_delay_s, lambda: self._send(told))
+        return sum(1 << axis for axis in on_their_way)
+
+    def _halt_all(self) -> None:
+        self._halt(list(AXES.values()))
 
     def _run(self, words: list[str]) -> str:
         match [words[0].upper(), *words[1:]] if words else []:
@@ -98,8 +74,7 @@ class Gcs2Mirror(LineDevice):
             case ["*IDN?"]:
                 return IDENTITY
             case ["ERR?"]:
-                code, self._error = self._error, 0
-                return str(code)
+                return self._take_error()
             case ["SAI?", *_]:
                 return " \n".join(AXES)
             case ["CSV?"]:
@@ -114,7 +89,7 @@ class Gcs2Mirror(LineDevice):
                 named = axes or list(AXES)
                 return " \n".join(f"{axis}={self._questions[question](_axis(axis))}" for axis in named)
             case ["STP"]:
-                self._halt(list(AXES.values()))
+                self._halt_all()
             case ["HLT", *axes]:
                 self._halt([_axis(axis) for axis in axes or AXES])
             case ["MOV" | "MVR" as how, _, _, *_]:
