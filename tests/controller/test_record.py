@@ -12,6 +12,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from idle_bench import Idle
 from mcap.reader import make_reader
 
 from controller.bus.envelope import BusError, Envelope, pack
@@ -45,16 +46,6 @@ from hal.clock import NS
 UTC0_NS = 1_790_000_000 * NS
 PAIR = (1e-6, -2e-6)
 TRUTH = Truth(UTC0_NS, 1.0, 1.0, 6e5, PAIR, PAIR, PAIR, PAIR, PAIR, 1e-6, True, True, False)
-
-
-class Idle:
-    now_ns = 0
-
-    def next_event_ns(self) -> None:
-        return None
-
-    def advance(self, to_ns: int) -> None:
-        self.now_ns = max(self.now_ns, to_ns)
 
 
 def record(path: Path, seed: int = 1, messages: int = 60, close: bool = True) -> Recorder:

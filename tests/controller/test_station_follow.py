@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from idle_bench import Idle
 
 from controller.bus.holder import acquire
 from controller.bus.local import LocalBus, LocalPort
@@ -38,18 +39,6 @@ KEYS = {
     "station": Principal("station", "station"),
     "pointing": Principal("pointing", "station"),
 }
-
-
-class Idle:
-    """A bench in which nothing happens."""
-
-    now_ns = 0
-
-    def next_event_ns(self) -> None:
-        return None
-
-    def advance(self, to_ns: int) -> None:
-        self.now_ns = max(self.now_ns, to_ns)
 
 
 class Axes:

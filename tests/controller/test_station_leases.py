@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from idle_bench import Idle
 
 from controller.bus.envelope import Lease
 from controller.bus.local import LocalBus, LocalPort
@@ -12,18 +13,6 @@ from controller.services.lockstep import Lockstep
 from controller.station_service import StationService
 
 UTC0_NS = 1_790_000_000_000_000_000
-
-
-class Idle:
-    """A bench in which nothing happens."""
-
-    now_ns = 0
-
-    def next_event_ns(self) -> None:
-        return None
-
-    def advance(self, to_ns: int) -> None:
-        self.now_ns = max(self.now_ns, to_ns)
 
 
 class Run:

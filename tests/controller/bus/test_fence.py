@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from idle_bench import Idle
 from leases import grant
 
 from controller.bus.envelope import Envelope, Lease, encode
@@ -29,18 +30,6 @@ from hal.clock import NS
 
 UTC0_NS = 1_790_000_000 * NS
 DEVICES = {"pointing": "gimbal", "tracking": "camera", "safety": "laser"}
-
-
-class Idle:
-    """A bench in which nothing happens."""
-
-    now_ns = 0
-
-    def next_event_ns(self) -> None:
-        return None
-
-    def advance(self, to_ns: int) -> None:
-        self.now_ns = max(self.now_ns, to_ns)
 
 
 class Station:

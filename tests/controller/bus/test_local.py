@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from idle_bench import Idle
 
 from controller.bus.envelope import BusError, Envelope, Ids, body_as, decode
 from controller.bus.inbox import CACHE_NS, Inbox, Writer
@@ -24,18 +25,6 @@ from controller.services.lockstep import Lockstep
 from hal.clock import NS
 
 UTC0_NS = 1_790_000_000 * NS
-
-
-class Idle:
-    """A bench in which nothing happens."""
-
-    now_ns = 0
-
-    def next_event_ns(self) -> None:
-        return None
-
-    def advance(self, to_ns: int) -> None:
-        self.now_ns = max(self.now_ns, to_ns)
 
 
 @pytest.fixture
