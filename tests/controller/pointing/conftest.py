@@ -8,6 +8,7 @@ from collections import deque
 import numpy as np
 import pytest
 from hand_clock import HandClock
+from pointing_bench import Bench
 
 from controller.bus.port import Reply, Request, Sample
 from controller.geometry.earth import load_earth_orientation
@@ -20,6 +21,7 @@ from hal.clock import NS
 from hal.traits import AxisPosition, GimbalCapabilities
 
 MS = NS // 1000
+EVENING = int(np.datetime64("2025-10-04T21:00:00", "ns").astype(np.int64))
 EXCHANGE_S = {"query": 0.035, "command": 0.0245}
 
 
@@ -183,3 +185,13 @@ def pass_70(observer, limits):
             if abs(math.degrees(one.elevation_max_rad) - 70.2) < 0.3:
                 return plan(one, observer, limits)
     raise AssertionError("no pass near 70 degrees among the built-in elements")
+
+
+@pytest.fixture
+def make_bench(fake_clock, simulated_mount, recording_port, observer):
+    def make(utc_ns=EVENING, start=(0.0, 0.5), wrap=None):
+        clock = fake_clock(utc_ns)
+        mount = simulated_mount(clock, np.random.default_rng(7), start=start)
+        return Bench(clock, mount, recording_port(clock), observer, wrap)
+
+    return make

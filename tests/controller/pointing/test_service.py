@@ -12,7 +12,6 @@ from msgspec.structs import replace
 
 from controller.bus.port import Sample
 from controller.bus.topics import (
-    POINTING_STATE,
     STATION_EVENT,
     STATION_MODE,
     TRACKING_CORRECTION,
@@ -21,65 +20,12 @@ from controller.bus.topics import (
     StationEvent,
 )
 from controller.errors import BoresightError
-from controller.geometry.bodies import Place, separation_rad, sun_and_moon
-from controller.pointing.keepout import KeepOut
 from controller.pointing.offsets import OffsetBook
 from controller.pointing.service import MODE_STALE_S, PointingService
 from controller.pointing.targets import Fixed
 from controller.pointing.wrap_memory import WrapMemory
 from hal.clock import NS
 from hal.errors import DeviceError, WireError, WireTimeout
-
-EVENING = int(np.datetime64("2025-10-04T21:00:00", "ns").astype(np.int64))
-
-
-class Bench:
-    """A service, its mount and its port; `turn` runs cycles while a station tells its mode at 10 Hz."""
-
-    def __init__(self, clock, mount, port, observer, wrap=None):
-        self.clock, self.mount, self.port = clock, mount, port
-        park, cones = Fixed(0.0, math.radians(30), unwound=True), KeepOut(math.radians(30), 0.0)
-        self.service = PointingService(clock, port, lambda: mount, observer, park, cones=cones, wrap=wrap)
-        self.mode: str | None = "SLEW"
-        self.service.open()
-
-    def turn(self, seconds):
-        end_ns = self.clock.t_ns + round(seconds * NS)
-        while self.clock.t_ns < end_ns:
-            if self.mode is not None:
-                self.port.give(STATION_MODE, ModeState(self.mode, 0, "a test says so"))
-            self.service.cycle()
-        return self.states[-1] if self.states else None
-
-    def ask(self, method, body=None):
-        self.port.ask(method, body)
-        self.turn(0.05)
-        return self.port.answers[-1]
-
-    @property
-    def states(self):
-        return self.port.bodies(POINTING_STATE)
-
-    @property
-    def events(self):
-        return self.port.bodies(STATION_EVENT)
-
-    @property
-    def moving(self):
-        self.turn(0.4)  # commands on their way, and braking
-        before = list(self.mount.angle)
-        self.turn(0.2)
-        return max(abs(a - b) for a, b in zip(before, self.mount.angle, strict=True)) > 1e-9
-
-
-@pytest.fixture
-def make_bench(fake_clock, simulated_mount, recording_port, observer):
-    def make(utc_ns=EVENING, start=(0.0, 0.5), wrap=None):
-        clock = fake_clock(utc_ns)
-        mount = simulated_mount(clock, np.random.default_rng(7), start=start)
-        return Bench(clock, mount, recording_port(clock), observer, wrap)
-
-    return make
 
 
 @pytest.fixture
@@ -327,70 +273,6 @@ def test_a_mount_model_is_taken_and_told(make_bench):
     assert bench.ask("pointing.model").body["IA"] == 0.01
     assert bench.turn(0.2).azimuth_rad == pytest.approx(-0.01, abs=1e-5)
     assert bench.ask("pointing.model", {"XX": 1.0}).code == "SCHEMA"
-
-
-NOON = int(np.datetime64("2025-10-04T12:44:00", "ns").astype(np.int64))  # the Sun at azimuth 175, elevation 57 deg
-
-
-def test_nothing_is_pointed_into_the_cone_of_the_sun(make_bench):
-    bench = make_bench(NOON)
-    reply = bench.ask("pointing.slew", {"azimuth_rad": math.radians(180), "elevation_rad": math.radians(50)})
-    assert reply.code == "LIMIT"
-    assert "from the Sun" in reply.message
-    assert not bench.moving
-
-
-def sun_distance_deg(bench, observer):
-    """How near the Sun the axes came on their way, each 10 ms."""
-    t_utc_ns = bench.clock.utc_ns()
-    sun, _ = sun_and_moon(t_utc_ns, observer.site, observer.earth)
-    return min(math.degrees(separation_rad(Place(a, e), sun)) for _, a, e in bench.mount.history)
-
-
-def test_a_slew_that_would_cross_the_sun_goes_round_by_the_other_side(make_bench, observer):
-    bench = make_bench(NOON, start=(math.radians(100), math.radians(50)))
-    there = {"azimuth_rad": math.radians(250), "elevation_rad": math.radians(50)}
-    assert bench.ask("pointing.slew", there).code == ""
-    assert bench.turn(100).activity == "hold"
-    assert math.degrees(bench.mount.angle[0]) == pytest.approx(-110, abs=0.01)  # 150 degrees onwards is the Sun
-    assert sun_distance_deg(bench, observer) > 30
-    assert not bench.events
-
-
-def test_a_slew_with_the_sun_on_either_side_is_refused_with_the_distance(make_bench, observer):
-    bench = make_bench(NOON, start=(math.radians(100), math.radians(50)))
-    bench.service._loop._azimuth_limits_rad = (0.0, math.radians(300))  # its cables allow one way only
-    there = {"azimuth_rad": math.radians(250), "elevation_rad": math.radians(50)}
-    reply = bench.ask("pointing.slew", there)
-    assert reply.code == "LIMIT"
-    assert "on its way the telescope would be 7.0 deg from the Sun" in reply.message  # it is 57 degrees up
-    assert not bench.moving
-
-
-def test_a_telescope_that_stands_in_the_cone_may_leave_it_and_not_cross_it(make_bench):
-    bench = make_bench(NOON, start=(math.radians(150), math.radians(50)))
-    bench.service._loop._azimuth_limits_rad = (0.0, math.radians(300))
-    across = {"azimuth_rad": math.radians(250), "elevation_rad": math.radians(50)}
-    assert "on its way" in bench.ask("pointing.slew", across).message
-    assert bench.ask("pointing.slew", {"azimuth_rad": math.radians(90), "elevation_rad": math.radians(50)}).code == ""
-    assert bench.turn(40).activity == "hold"
-
-
-def test_motion_into_the_sun_that_no_plan_foresaw_is_held_and_may_go_back(make_bench):
-    bench = make_bench(NOON, start=(math.radians(100), math.radians(50)))
-    bench.turn(0.2)
-    bench.service._loop.follow(Fixed(math.radians(250), math.radians(50)))
-    bench.turn(30)
-    assert any(e.code == "SUN" for e in bench.events)
-    assert not bench.moving
-    assert math.degrees(bench.mount.angle[0]) < 145
-    assert bench.ask("pointing.slew", {"azimuth_rad": math.radians(90), "elevation_rad": math.radians(50)}).code == ""
-    assert bench.turn(30).activity == "hold"
-
-
-def test_at_night_the_sun_is_in_nobodys_way(make_bench):
-    bench = make_bench(NOON + 9 * 3600 * NS)
-    assert bench.ask("pointing.slew", {"azimuth_rad": math.radians(180), "elevation_rad": 0.5}).code == ""
 
 
 def test_an_unknown_method_is_named(make_bench):
