@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,3 +55,13 @@ def test_its_zaber_stage_goes_to_its_focus_while_the_mount_turns(short_pass: Any
         assert stage.status().position_mm == pytest.approx(20.0, abs=1e-3)
         gimbal.close()
         stage.close()
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+def test_it_calibrates_itself_on_stars_and_then_flies(seed: int, tmp_path: Path) -> None:
+    """Its line is slow and its gears have play: questions between two rates once spoiled the poke of three seeds."""
+    words = ["demo", "--rig", "small-telescope", "--arc", "2", "--seed", str(seed), "--out", str(tmp_path / "out")]
+    done = subprocess.run([sys.executable, "-m", "controller.cli", *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
