@@ -193,7 +193,7 @@ def _check(state: State, where: str) -> None:
     if not (np.isfinite(state.position_m).all() and np.isfinite(state.velocity_m_s).all()):
         raise EphemerisError(f"{where}: a coordinate is no finite number.")
     low, high = RADIUS_LIMITS_M
-    radius, speed = float(np.linalg.norm(state.position_m)), float(np.linalg.norm(state.velocity_m_s))
+    radius, speed = math.hypot(*state.position_m.tolist()), math.hypot(*state.velocity_m_s.tolist())
     if not low <= radius <= high:
         raise EphemerisError(
             f"{where}: the position is {radius:,.0f} m from the Earth's centre, and should be {low:,.0f} to "

@@ -271,6 +271,8 @@ def test_what_is_no_state_near_the_earth_is_refused(bench):
     in_km = good | {"position_m": [x / 1e3 for x in good["position_m"]]}
     assert "metres from the geocentre are meant" in bench.feed([in_km]).message
     assert "no finite number" in bench.feed([good | {"velocity_m_s": [math.nan, 0.0, 0.0]}]).message
+    assert "metres from the geocentre" in bench.feed([good | {"position_m": [1e308, 1e308, 1e308]}]).message
+    assert "m/s are meant" in bench.feed([good | {"velocity_m_s": [1e308, 1e308, 1e308]}]).message
     assert "six rows of six" in bench.feed([good | {"covariance": [[1.0]]}]).message
     skew = np.eye(6)
     skew[0, 1] = 3.0
