@@ -11,6 +11,7 @@ from pathlib import Path
 
 from controller.bus.port import Port
 from controller.cli.connect import service_security, table_of
+from controller.errors import BoresightError
 from controller.freeze import as_metadata, frozen
 from controller.geometry.bodies import Place, sun_and_moon
 from controller.geometry.earth import EarthOrientation, load_earth_orientation
@@ -118,6 +119,8 @@ def station(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
 
 def pointing(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
     """The gimbal loop, with the last calibration when there is one."""
+    if rig.gimbal.mount != "alt-az":
+        raise BoresightError(f"{rig.path}: an {rig.gimbal.mount} mount is modelled, and not driven yet.")
     park = Fixed(math.radians(rig.gimbal.park_azimuth_deg), math.radians(rig.gimbal.park_elevation_deg), unwound=True)
     file = run_dir / MODEL_FILE
     model = MountModel.load(file) if file.exists() else None

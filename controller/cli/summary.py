@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -128,7 +127,7 @@ def _calibration(flown: Flown) -> dict[str, Any] | None:
         "stars": found.stars,
         "residual_rms_rad": found.fit.residual_rms_rad,
         "rejected": found.fit.rejected,
-        "model_rad": asdict(found.fit.model),
+        "model_rad": found.fit.model.to_body(),
         "camera_rotation_rad": found.camera.rotation_rad,
         "camera_pixel_rad": found.camera.scale_rad,
     }
