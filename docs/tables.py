@@ -49,6 +49,8 @@ RIG_KEYS = {
     "gimbal.mount": "how it stands: the first axis of an `equatorial` one points at the pole, of an `alt-alt` level",
     "gimbal.axis_azimuth_deg": "of a mount that is not `alt-az`: where its first axis points, from north through east",
     "gimbal.axis_elevation_deg": "likewise; without both an equatorial axis points at the pole, an alt-alt one north",
+    "gimbal.start_azimuth_deg": "of a Sky-Watcher: the angle of its first axis where it was switched on",
+    "gimbal.start_elevation_deg": "likewise of the second; both are 90 for an equatorial one at its pole",
     "gimbal.horizon_min_deg": "of a mount that is not `alt-az`: motion to below this elevation is stopped",
     "gimbal.park_azimuth_deg": "where it stows, from north through east",
     "gimbal.park_elevation_deg": "where it stows",

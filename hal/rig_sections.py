@@ -60,6 +60,10 @@ class GimbalSection(Section):
     mount: Literal["alt-az", "equatorial", "alt-alt"] = "alt-az"  # how it stands; its axes below are then others
     axis_azimuth_deg: Annotated[float, Field(ge=-360, le=360)] | None = None  # where its first axis points
     axis_elevation_deg: Annotated[float, Field(ge=0, le=90)] | None = None
+    start_azimuth_deg: Annotated[float, Field(ge=-360, le=360)] = (
+        0.0  # axes where they are when it is switched on, of a
+    )
+    start_elevation_deg: Annotated[float, Field(ge=-180, le=180)] = 0.0  # mount that counts from there
     horizon_min_deg: Annotated[float, Field(ge=-10, le=90)] = -2.0  # where an axis is not elevation: no lower
     park_azimuth_deg: Annotated[float, Field(ge=-360, le=360)]
     park_elevation_deg: Annotated[float, Field(ge=-10, le=90)]
@@ -78,10 +82,10 @@ class GimbalSection(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _second_axis_both_ways(cls, given: Any) -> Any:
-        """The second axis of a mount that does not stand upright turns as far down as up, if nobody says less."""
+    def _axes_of_a_leaning_mount(cls, given: Any) -> Any:
+        """If nobody says otherwise: the second axis turns as far down as up, the first not below the pole."""
         if isinstance(given, dict) and given.get("mount", "alt-az") != "alt-az":
-            return {"elevation_min_deg": -92.0, **given}
+            return {"elevation_min_deg": -92.0, "azimuth_min_deg": -195.0, "azimuth_max_deg": 195.0, **given}
         return given
 
     @model_validator(mode="after")
@@ -92,6 +96,16 @@ class GimbalSection(Section):
                 "mount leans is measured by boresight calibrate"
             )
         return self
+
+    @property
+    def start_deg(self) -> tuple[float, float]:
+        """Angles of both axes where the mount is switched on."""
+        return self.start_azimuth_deg, self.start_elevation_deg
+
+    @property
+    def start_rad(self) -> tuple[float, float]:
+        """The same in radians."""
+        return math.radians(self.start_azimuth_deg), math.radians(self.start_elevation_deg)
 
     @property
     def travel_deg(self) -> tuple[tuple[float, float], tuple[float, float]]:

@@ -18,12 +18,6 @@ if TYPE_CHECKING:
     from controller.pointing.observation import Observation
 
 ARCSEC_PER_RAD = 180 * 3600 / math.pi
-# What is left at a star, along the two axes of each kind of mount.
-LEFT = {
-    "alt-az": ("cross-elevation", "elevation"),
-    "equatorial": ("cross-declination", "declination"),
-    "alt-alt": ("cross-axis", "second axis"),
-}
 
 
 def mount(
@@ -74,7 +68,7 @@ def report(seen: Sequence[Observation], found: Fit) -> dict[str, Any]:
     def seconds(value_rad: float) -> float:
         return round(value_rad * ARCSEC_PER_RAD, 3)
 
-    axes = [name.replace("-", "_").replace(" ", "_") for name in LEFT[found.model.frame.kind]]
+    axes = [name.replace("-", "_").replace(" ", "_") for name in across_and_along(found)]
     terms = {}
     for term in found.terms:
         name, value = found.model.published(term)
@@ -91,6 +85,7 @@ def report(seen: Sequence[Observation], found: Fit) -> dict[str, Any]:
     ]
     return {
         "mount": found.model.frame.kind,
+        "axes": found.model.frame.axis_names,
         "terms": terms,
         "residual_rms_arcsec": [seconds(v) for v in found.residual_rms_rad],
         "noise_arcsec": seconds(found.noise_rad),
@@ -99,6 +94,12 @@ def report(seen: Sequence[Observation], found: Fit) -> dict[str, Any]:
         "rejected": found.rejected,
         "stars": stars,
     }
+
+
+def across_and_along(found: Fit) -> tuple[str, str]:
+    """What is left at a star is told across and along the second axis; what those are called."""
+    second = found.model.frame.axis_names[1]
+    return f"cross-{second}", second
 
 
 def _print(told: dict[str, Any]) -> None:
@@ -111,7 +112,7 @@ def _print(told: dict[str, Any]) -> None:
         terms.add_row(name, f"{row['arcsec']:.1f}", f"{row['sigma']:.1f}")
     console.print(terms)
     table = Table(
-        *("star", "azimuth", "elevation", *LEFT[told["mount"]], ""),
+        *("star", "azimuth", "elevation", f"cross-{told['axes'][1]}", f"{told['axes'][1]} left", ""),
         title="What is left, arc seconds (places in degrees)",
         title_justify="left",
         box=None,
@@ -123,5 +124,5 @@ def _print(told: dict[str, Any]) -> None:
     x, y = told["residual_rms_arcsec"]
     typer.echo(
         f"{told['sightings']} sightings, {told['rejected']} not believed; left {x:.1f} arcsec across and {y:.1f} in "
-        f"{LEFT[told['mount']][1]} (rms); the model is good to {told['pointing_sigma_arcsec']:.1f} arcsec over the sky."
+        f"{told['axes'][1]} (rms); the model is good to {told['pointing_sigma_arcsec']:.1f} arcsec over the sky."
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from controller.cli.mount import ARCSEC_PER_RAD, LEFT
+from controller.cli.mount import ARCSEC_PER_RAD, across_and_along
 from controller.cli.pass_plot import FORMATS
 from controller.errors import BoresightError
 
@@ -46,7 +46,7 @@ def draw(seen: Sequence[Observation], found: Fit, title: str, path: Path) -> Non
     sky.set_title(f"{title}; 10° of arrow are {10 / scale:.1f}″")
     for row, (name, angle) in enumerate((("azimuth", np.degrees(azimuth) % 360), ("elevation", elevation_deg))):
         axes: Any = figure.add_subplot(grid[row, 1])
-        for column, label in enumerate(LEFT[found.model.frame.kind]):
+        for column, label in enumerate(across_and_along(found)):
             axes.plot(angle[good], left[good, column], "o", markersize=4, color=f"C{column}", label=label)
         axes.axhspan(*(sign * found.noise_rad * ARCSEC_PER_RAD for sign in (-1, 1)), color="0.92")
         axes.set_xlabel(f"{name}, degrees")

@@ -16,7 +16,7 @@ and, where a fit finds that they are there, what the encoder shows more than the
     HASA ... harmonics, H, encoder, function, angle, order: HASA2 is in azimuth, sin 2A; HESE in elevation, sin E
 
 The geometry is a chain of exact rotations, not the small-angle series, so there and back agree to rounding. To first
-order the boresight lies right of the azimuth that the axis reads by CA/cos E + NPAE tan E, and so on.
+order the boresight lies right of the azimuth that the axis reads by CA/cos E - NPAE tan E, and so on.
 
 Of a mount whose first axis is not vertical (controller/pointing/mount_frame.py) everything here is about its own axes:
 azimuth is the angle about the first, elevation that of the second, north where the first is zero. Its tube sinks

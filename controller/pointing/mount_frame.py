@@ -106,6 +106,13 @@ class MountFrame:
         return right, zero, axis
 
     @property
+    def axis_names(self) -> tuple[str, str]:
+        """What an operator calls the two."""
+        return {"alt-az": ("azimuth", "elevation"), "equatorial": ("hour angle", "declination")}.get(
+            self.kind, ("first axis", "second axis")
+        )
+
+    @property
     def zenith(self) -> Vector:
         """The vertical as the mount's axes see it."""
         east, north, up = self.rotation
@@ -122,18 +129,21 @@ class MountFrame:
         a, b, c = zip(*self.rotation, strict=True)
         return _turned((a, b, c), primary_rad, secondary_rad)
 
-    def on_sky(self, azimuth_rad: float, elevation_rad: float, pair: Pair) -> Pair:
-        """A small pair at a direction of the sky, from across and along the mount's own axes to those of the sky."""
+    def field_rotation_rad(self, azimuth_rad: float, elevation_rad: float) -> float:
+        """How far to the right of upwards on the sky the second axis moves a telescope that looks there."""
         if self.level:
-            return pair
+            return 0.0
         east, north, up = self.rotation[2]
         s, c = math.sin(azimuth_rad), math.cos(azimuth_rad)
-        # Along the second axis is towards where the first one points.
-        x = east * c - north * s
-        y = up * math.cos(elevation_rad) - (east * s + north * c) * math.sin(elevation_rad)
-        length = math.hypot(x, y)
-        x, y = (x / length, y / length) if length > 0.0 else (0.0, 1.0)
-        return pair[0] * y + pair[1] * x, pair[1] * y - pair[0] * x
+        # It moves it towards where the first axis points.
+        upwards = up * math.cos(elevation_rad) - (east * s + north * c) * math.sin(elevation_rad)
+        return math.atan2(east * c - north * s, upwards)
+
+    def on_sky(self, azimuth_rad: float, elevation_rad: float, pair: Pair) -> Pair:
+        """A small pair at a direction, from across and along the second axis to (cross-elevation, elevation)."""
+        turn = self.field_rotation_rad(azimuth_rad, elevation_rad)
+        s, c = math.sin(turn), math.cos(turn)
+        return pair[0] * c + pair[1] * s, pair[1] * c - pair[0] * s
 
     def published(self, term: str) -> tuple[str, int]:
         """What a term is called, and with which sign; of an alt-alt mount as of an alt-azimuth one that lies down."""
