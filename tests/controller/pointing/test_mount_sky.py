@@ -9,15 +9,20 @@ import numpy as np
 import pytest
 
 from controller.bus.topics import POINTING_STATE, STATION_EVENT, STATION_MODE, ModeState, PointingState
+from controller.errors import BoresightError
 from controller.geometry import trajectory
+from controller.geometry.bodies import Place
 from controller.geometry.frames import azel_to_enu
 from controller.geometry.trackframe import about_axes
+from controller.pointing import keepout
+from controller.pointing.keepout import NO_CONES, KeepOut
 from controller.pointing.mount import MountModel
 from controller.pointing.mount_frame import ALT_AZ, MountFrame
 from controller.pointing.mount_sky import in_axes, on_sky, path_in_axes
 from controller.pointing.plan import AxisLimits, Demand, demand, way
 from controller.pointing.service import PointingService
 from controller.pointing.targets import Fixed
+from controller.pointing.wrap_memory import WrapMemory
 from hal.clock import NS
 
 RATE, DEGREE = math.radians(6), math.radians(1)
@@ -112,11 +117,11 @@ def test_a_declination_that_the_axis_does_not_reach_is_no_pass():
 class Desk:
     """A pointing service of an equatorial mount, looking south-west at first."""
 
-    def __init__(self, clock, mount, port, observer, place, low_deg):
+    def __init__(self, clock, mount, port, observer, place, low_deg, cones):
         model = MountModel(IA=2e-3, IE=-1e-3, AN=5e-4, frame=NORTH)
         mount.angle[:] = mount.load[:] = model.encoder(*NORTH.axes(*np.radians(place)))
         park, low = Fixed(math.pi, math.radians(50)), math.radians(low_deg)
-        self.service = PointingService(clock, port, lambda: mount, observer, park, model, horizon_min_rad=low)
+        self.service = PointingService(clock, port, lambda: mount, observer, park, model, cones, horizon_min_rad=low)
         self.clock, self.mount, self.port, self.model = clock, mount, port, model
         self.service.open()
 
@@ -132,10 +137,10 @@ class Desk:
 
 @pytest.fixture
 def make_desk(fake_clock, simulated_mount, recording_port, observer):
-    def make(place=(200.0, 50.0), low_deg=-2.0):
+    def make(place=(200.0, 50.0), low_deg=-2.0, cones=NO_CONES):
         clock = fake_clock(EVENING)
         mount = simulated_mount(clock, np.random.default_rng(7))
-        return Desk(clock, mount, recording_port(clock), observer, place, low_deg)
+        return Desk(clock, mount, recording_port(clock), observer, place, low_deg, cones)
 
     return make
 
@@ -168,3 +173,29 @@ def test_no_axis_of_an_equatorial_mount_ends_at_the_horizon_and_it_is_held_there
     assert states[-1].activity == "idle"
     assert states[-1].elevation_rad > math.radians(40.0)
     assert desk.slew(180.0, 60.0, 4)[-1].elevation_rad > math.radians(45.0), "it may rise"
+
+
+def test_what_is_wound_up_is_called_by_the_mounts_own_first_axis(make_desk, tmp_path):
+    (tmp_path / "wrap.json").mkdir()  # nothing can be put in its place
+    desk = make_desk()
+    desk.service._wrap = WrapMemory(tmp_path / "wrap.json")
+    desk.slew(170.0, 40.0, 1)
+    (told,) = (e.message for e in desk.port.bodies(STATION_EVENT) if e.code == "AXES")
+    assert told.startswith("how far hour angle is wound up cannot be kept")
+    (tmp_path / "damaged.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(BoresightError, match="does not say how far hour angle is wound up"):
+        WrapMemory(tmp_path / "damaged.json", "hour angle").recall()
+
+
+def test_a_slew_of_the_service_is_refused_where_the_suns_cone_is_on_the_way_of_these_axes(make_desk, monkeypatch):
+    """From east to west an hour angle culminates 77 degrees high; both ends are far from the Sun."""
+    sun = Place(math.pi, math.radians(77))
+    monkeypatch.setattr(keepout, "sun_and_moon", lambda *_: (sun, Place(0.0, -1.0)))
+    desk = make_desk((80.0, 17.0), cones=KeepOut(math.radians(4), 0.0))
+    before = list(desk.mount.angle)
+    desk.slew(280.0, 17.0, 0.5)
+    assert desk.port.answers[-1].code == "LIMIT"
+    assert "on its way the telescope would be" in desk.port.answers[-1].message
+    assert desk.mount.angle == pytest.approx(before, abs=1e-6)
+    desk.slew(110.0, 17.0, 0.5)
+    assert desk.port.answers[-1].code == ""
