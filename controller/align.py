@@ -24,6 +24,7 @@ from controller.pointing.calibration import choose_stars
 from controller.pointing.lens import LensFit
 from controller.pointing.mount import MountModel, MountModelError, Signs
 from controller.pointing.mount_fit import Fit, fit
+from controller.pointing.mount_frame import ALT_AZ, MountFrame
 from controller.pointing.observation import Observation, Pair
 from controller.pointing.plate import Plate, PlateError, over_site, solve
 from controller.pointing.plate_camera import CameraOnTube, looked_at, roll_rad
@@ -81,7 +82,7 @@ class Aligned:
 
 
 class Alignment:
-    """Visits `directions` (azimuth, elevation; the mount's own), from each of `sides`.
+    """Visits `directions` (azimuth, elevation; as the mount takes them to be), from each of `sides`.
 
     `known` is how the camera sat on the tube the last time; `tell(what, share)` is called as it goes on.
     """
@@ -97,11 +98,13 @@ class Alignment:
         sides: Sequence[Signs] = SIDES,
         known: CameraOnTube | None = None,
         tell: Callable[[str, float], None] = lambda what, share: None,
+        frame: MountFrame = ALT_AZ,
     ) -> None:
         self._clock, self._port, self._observer = clock, port, observer
         self._stars, self._beacon_um, self._known, self._tell = stars, beacon_um, known, tell
         self._directions, self._sides = directions, sides
-        self._model = MountModel()
+        self._frame = frame
+        self._model = MountModel(frame=frame)
         self._do = Procedure(clock, port, observer)
 
     def run(self) -> Aligned:
@@ -111,17 +114,17 @@ class Alignment:
         try:
             camera = self._stars.camera
             camera.configure(self._stars.exposure_s, 0.5 / self._stars.exposure_s, camera.sensor)
-            self._use(MountModel())
+            self._use(MountModel(frame=self._frame))
             looks = self._tour()
             middle = ((camera.sensor.width - 1) / 2, (camera.sensor.height - 1) / 2)
-            fitted = fit(sightings(looks, middle))
+            fitted = self._fit(sightings(looks, middle))
             pixel, how = self._telescope(looks, fitted)
-            fitted = fit(seen := sightings(looks, pixel or middle))
+            fitted = self._fit(seen := sightings(looks, pixel or middle))
         except (BoresightError, HalError):
             self._do.call("pointing", "pointing.model", before)
             raise
         self._use(fitted.model)
-        suspicion = mistake(seen, self._observer.site, self._clock.utc_ns())
+        suspicion = mistake(seen, self._observer.site, self._clock.utc_ns(), self._frame)
         on_tube = _on_tube(looks, fitted.model, pixel or middle)
         return Aligned(fitted, tuple(seen), tuple(looks), on_tube, how, pixel is not None, suspicion)
 
@@ -177,7 +180,7 @@ class Alignment:
         pixels: list[Pair] = []
         names: list[str] = []
         if self._known is not None:
-            fitted = fit(sightings(looks, self._known.boresight_px))
+            fitted = self._fit(sightings(looks, self._known.boresight_px))
         stars = self._bright_stars()
         for number, star in enumerate(stars):
             self._tell(f"the telescope on {star.name}", FIELDS_SHARE + (1 - FIELDS_SHARE) * number / len(stars))
@@ -185,7 +188,7 @@ class Alignment:
             if (pixel := self._both_see(star, NARROW_RAD if pixels else WIDE_RAD)) is not None:
                 pixels.append(pixel)
                 names.append(star.name)
-                fitted = fit(sightings(looks, pixel))
+                fitted = self._fit(sightings(looks, pixel))
         if len(pixels) > 1:
             x, y = np.mean(pixels[1:], axis=0)  # the first was seen far from the middle, where its place is rough
             return (float(x), float(y)), f"measured on {', '.join(dict.fromkeys(names))}"
@@ -199,7 +202,9 @@ class Alignment:
         try:
             self._do.show(WIDE_RAD)
             now_ns = self._clock.utc_ns()
-            chosen = choose_stars(now_ns, observer.site, observer.earth, self._beacon_um, BRIGHT_STARS)
+            chosen = choose_stars(
+                now_ns, observer.site, observer.earth, self._beacon_um, BRIGHT_STARS, frame=self._frame
+            )
         except (CalibrationError, MountModelError):
             return []
         return [star for star, _, _ in (*chosen, chosen[0])]
@@ -215,13 +220,16 @@ class Alignment:
         if seen is None or look.over is None:
             return None
         azimuth, elevation = self._place(star, seen.t_utc_ns)
-        x, y = seen.offset_rad
+        x, y = self._frame.on_sky(azimuth, elevation, seen.offset_rad)
         enu = azel_to_enu(azimuth - x / math.cos(elevation), elevation - y)
         column, row = look.over.lens.pixel(enu[None])[0]
         return float(column), float(row)
 
     def _place(self, star: Star, t_utc_ns: int) -> Pair:
         return self._do.place(star, t_utc_ns, self._beacon_um)
+
+    def _fit(self, seen: Sequence[Observation]) -> Fit:
+        return fit(seen, frame=self._frame)
 
     def _use(self, model: MountModel) -> None:
         self._do.use(model)
@@ -231,7 +239,7 @@ class Alignment:
         state = self._do.until(lambda: self._port.fresh(POINTING_STATE), 1.0)
         if state is None:
             raise CalibrationError("Pointing fell silent; the log says why.")
-        return self._model.encoder(state.azimuth_rad, state.elevation_rad)
+        return self._model.encoder(*state.axes_rad)
 
 
 def sightings(looks: Sequence[Look], pixel: Pair) -> list[Observation]:

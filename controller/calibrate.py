@@ -13,6 +13,7 @@ from controller.geometry.stars import Star
 from controller.pointing.calibration import Visit, choose_stars, visits
 from controller.pointing.mount import MountModel, Signs
 from controller.pointing.mount_fit import Fit, fit
+from controller.pointing.mount_frame import ALT_AZ, MountFrame
 from controller.pointing.observation import Observation, sky_offset
 from controller.pointing.prediction import Observer
 from controller.pointing.setting_up import mistake
@@ -62,12 +63,15 @@ class Calibration:
         observer: Observer,
         wavelength_um: float,
         tell: Callable[[str, float], None] = lambda what, share: None,
+        frame: MountFrame = ALT_AZ,
+        sun_cone_rad: float = 0.0,
     ) -> None:
         self._clock = clock
         self._port = port
         self._observer = observer
         self._wavelength_um = wavelength_um
-        self._model = MountModel()
+        self._frame, self._sun_cone_rad = frame, sun_cone_rad
+        self._model = MountModel(frame=frame)
         self._tell = tell
         self._do = Procedure(clock, port, observer)
 
@@ -77,9 +81,16 @@ class Calibration:
         before = self._do.call("pointing", "pointing.model", {})
         try:
             self._camera = CameraModel.from_body(self._do.call("tracking", "tracking.model", {}))
-            self._use(MountModel())
-            chosen = choose_stars(self._clock.utc_ns(), observer.site, observer.earth, self._wavelength_um)
-            middle = min(chosen, key=lambda one: abs(one[2] - POKE_ELEVATION_RAD))
+            self._use(MountModel(frame=self._frame))
+            chosen = choose_stars(
+                self._clock.utc_ns(),
+                observer.site,
+                observer.earth,
+                self._wavelength_um,
+                frame=self._frame,
+                sun_cone_rad=self._sun_cone_rad,
+            )
+            middle = min(chosen, key=lambda one: abs(self._height(one[1:]) - POKE_ELEVATION_RAD))
             self._camera = self._poke_well(middle[0])
             observations = self._visit_all(visits(chosen))
             fitted = fit(observations, self._model)
@@ -87,7 +98,7 @@ class Calibration:
             self._do.call("pointing", "pointing.model", before)
             raise
         self._do.call("pointing", "pointing.model", fitted.model.to_body())
-        suspicion = mistake(observations, observer.site, self._clock.utc_ns())
+        suspicion = mistake(observations, observer.site, self._clock.utc_ns(), self._frame)
         return Calibrated(fitted, self._camera, tuple(observations), suspicion)
 
     def _poke_well(self, star: Star) -> CameraModel:
@@ -105,19 +116,20 @@ class Calibration:
         self._do.show(WIDE_RAD)
         offsets, pixels = [], []
         for offset in poke_offsets(POKE_RAD):
-            azimuth, elevation = self._place(star, self._clock.utc_ns())
-            look = self._look_at(azimuth + offset[0] / math.cos(elevation), elevation + offset[1], POKE_SIDE)
+            primary, secondary = self._axes(star, self._clock.utc_ns())
+            off = primary + offset[0] / math.cos(secondary), secondary + offset[1]
+            look = self._look_at(*self._frame.sky(*off), POKE_SIDE)
             if look is None:
                 raise CalibrationError(f"{star.name} is not in the camera's field: check focus, cloud and the set-up.")
-            offsets.append(sky_offset(self._place(star, look.t_utc_ns), look.encoder))
+            offsets.append(sky_offset(self._axes(star, look.t_utc_ns), look.encoder))
             pixels.append(self._camera.pixel(look.offset_rad))
         model = fit_camera(offsets, pixels, self._camera)
         self._do.call("tracking", "tracking.camera", {"matrix": model.matrix, "origin_px": model.origin_px})
         # The zero points, roughly: the other stars then appear near the middle, and a smaller region is enough.
         x, y = model.error(*pixels[0])
-        _, elevation = self._place(star, self._clock.utc_ns())
+        _, secondary = self._axes(star, self._clock.utc_ns())
         x, y = x + offsets[0][0], y + offsets[0][1]
-        self._use(MountModel(IA=x / math.cos(elevation), IE=y))
+        self._use(MountModel(IA=x / math.cos(secondary), IE=y, frame=self._frame))
         self._do.show(NARROW_RAD)
         return model
 
@@ -157,8 +169,15 @@ class Calibration:
         if seen is None:
             return None
         state = self._port.fresh(POINTING_STATE) or held
-        encoder = self._model.encoder(state.azimuth_rad, state.elevation_rad)
+        encoder = self._model.encoder(*state.axes_rad)
         return _Look(seen.t_utc_ns, encoder, seen.offset_rad)
 
     def _place(self, star: Star, t_utc_ns: int) -> Pair:
         return self._do.place(star, t_utc_ns, self._wavelength_um)
+
+    def _axes(self, star: Star, t_utc_ns: int) -> Pair:
+        return self._frame.axes(*self._place(star, t_utc_ns))
+
+    def _height(self, place: Pair) -> float:
+        """How far from square to the first axis a place is."""
+        return abs(self._frame.axes(*place)[1])

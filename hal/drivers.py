@@ -269,7 +269,7 @@ DRIVERS: dict[str, Driver] = {
             "skywatcher",
             "gimbal",
             (*SERIAL, *DATAGRAMS),
-            _rotator("skywatcher", "SkyWatcher"),
+            _rotator("skywatcher", "SkyWatcher", "start_deg"),
             KEEPS_ITS_RATE,
             StopAxes("skywatcher"),
         ),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from difflib import get_close_matches
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -57,12 +57,20 @@ class GimbalSection(Section):
     rate_max_deg_s: Annotated[float, Field(gt=0, le=100)]
     acceleration_max_deg_s2: Annotated[float, Field(gt=0, le=1000)]
     command_latency_s: Annotated[float, Field(ge=0, le=2)]
+    mount: Literal["alt-az", "equatorial", "alt-alt"] = "alt-az"  # how it stands; its axes below are then others
+    axis_azimuth_deg: Annotated[float, Field(ge=-360, le=360)] | None = None  # where its first axis points
+    axis_elevation_deg: Annotated[float, Field(ge=0, le=90)] | None = None
+    start_azimuth_deg: Annotated[float, Field(ge=-360, le=360)] = (
+        0.0  # axes where they are when it is switched on, of a
+    )
+    start_elevation_deg: Annotated[float, Field(ge=-180, le=180)] = 0.0  # mount that counts from there
+    horizon_min_deg: Annotated[float, Field(ge=-10, le=90)] = -2.0  # where an axis is not elevation: no lower
     park_azimuth_deg: Annotated[float, Field(ge=-360, le=360)]
     park_elevation_deg: Annotated[float, Field(ge=-10, le=90)]
     position_step_deg: Annotated[float, Field(gt=0, le=10)] = 1.0  # of a rotator whose protocol does not tell it
     azimuth_min_deg: Annotated[float, Field(ge=-720, le=720)] = -720.0  # soft limits, inside its stops
     azimuth_max_deg: Annotated[float, Field(ge=-720, le=720)] = 720.0
-    elevation_min_deg: Annotated[float, Field(ge=-90, le=90)] = -2.0  # soft limits, on every way into the device
+    elevation_min_deg: Annotated[float, Field(ge=-180, le=90)] = -2.0  # soft limits, on every way into the device
     elevation_max_deg: Annotated[float, Field(ge=0, le=180)] = 92.0
     approach_deg: Annotated[float, Field(ge=0, le=10)] = 0.0  # over which it comes to rest upwards, against its play
     dead_band_deg: Annotated[float, Field(ge=0, le=10)] = 0.0  # so near to where it should be no axis is moved again
@@ -71,6 +79,33 @@ class GimbalSection(Section):
     motion_cut_off: Annotated[
         str, Field(min_length=3, description="say what a person uses to stop the mount when host or cable is dead")
     ]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _axes_of_a_leaning_mount(cls, given: Any) -> Any:
+        """If nobody says otherwise: the second axis turns as far down as up, the first not below the pole."""
+        if isinstance(given, dict) and given.get("mount", "alt-az") != "alt-az":
+            return {"elevation_min_deg": -92.0, "azimuth_min_deg": -195.0, "azimuth_max_deg": 195.0, **given}
+        return given
+
+    @model_validator(mode="after")
+    def _axis_of_a_free_mount(self) -> Self:
+        if self.mount == "alt-az" and not (self.axis_azimuth_deg is None and self.axis_elevation_deg is None):
+            raise ValueError(
+                'axis_azimuth_deg and axis_elevation_deg are of mount = "equatorial" or "alt-alt"; how far an alt-az '
+                "mount leans is measured by boresight calibrate"
+            )
+        return self
+
+    @property
+    def start_deg(self) -> tuple[float, float]:
+        """Angles of both axes where the mount is switched on."""
+        return self.start_azimuth_deg, self.start_elevation_deg
+
+    @property
+    def start_rad(self) -> tuple[float, float]:
+        """The same in radians."""
+        return math.radians(self.start_azimuth_deg), math.radians(self.start_elevation_deg)
 
     @property
     def travel_deg(self) -> tuple[tuple[float, float], tuple[float, float]]:

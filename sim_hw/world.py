@@ -33,7 +33,7 @@ from sim_hw.plant.light_block import (
 from sim_hw.scenarios import Scenario
 from sim_hw.scene.disturbances import TICK_S, Disturbances
 from sim_hw.scene.earth import Site
-from sim_hw.scene.mount import MountTerms
+from sim_hw.scene.mount import MountTerms, Standing
 from sim_hw.scene.noise import Floats, stream
 from sim_hw.scene.optics import laser_power_w
 from sim_hw.scene.orbit import TabledTarget, Target
@@ -71,7 +71,8 @@ class Board(Protocol):
 class World:
     """A bench's world; `seed` draws everything that a scenario leaves open.
 
-    `stars` is the catalogue of what the camera can see. `fine` stands in for mirror, quad cell and firmware in tests.
+    `stars` is the catalogue of what the camera can see; `standing` is how the mount stands, else upright. `fine`
+    stands in for mirror, quad cell and firmware in tests.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class World:
         target: Target | TabledTarget,
         stars: Sequence[CatalogueStar] = (),
         fine: FineModel | None = None,
+        standing: Standing | None = None,
     ) -> None:
         self.scenario = scenario
         self.seed = seed
@@ -103,7 +105,7 @@ class World:
         self._truth = TargetTruth(target, site, utc0_ns, wavelengths, self._along_m, self._cross_m)
         self._high_s = self._first_high_s()
         self._outside = Disturbances(scenario, seed, self._truth, self._gust_start_s())
-        self._tape = Tape()
+        self._tape = Tape(standing)
 
         g = scenario.gimbal
         self.gimbal = Gimbal(
@@ -132,11 +134,14 @@ class World:
             fine,
             scenario.fine.range_rad,
             terminal,
+            standing,
         )
         sky = Sky(stars, site, utc0_ns, wavelengths.beacon_m) if stars else None
-        self._view = CameraView(scenario.camera, self._tape, sky, stream(seed, "camera"), stream(seed, "stars"))
+        self._view = CameraView(
+            scenario.camera, self._tape, sky, stream(seed, "camera"), stream(seed, "stars"), standing
+        )
         self._star_camera: StarCameraView | None = None
-        self._site = site
+        self._site, self._standing = site, standing
         self._chain.start(self._truth.at(np.array([0.0])))
         self.timeline.schedule(GRID_TICKS * TICK_NS, self._watch_enable_line)
 
@@ -193,7 +198,10 @@ class World:
         return self._truth.at(t_s)
 
     def axis_boresight_rad(self, azimuth_axis_rad: float, elevation_axis_rad: float) -> tuple[float, float]:
-        """Where the telescope looks at two axis angles (worm, backlash and wind left out): truth of a mount model."""
+        """Where the telescope looks at two axis angles (worm, backlash and wind left out): truth of a mount model.
+
+        As angles about the axes as they should stand: azimuth and elevation where these are upright.
+        """
         azimuth, elevation = boresight(azimuth_axis_rad, elevation_axis_rad, self.mount_terms.array)
         return float(azimuth), float(elevation)
 
@@ -211,8 +219,8 @@ class World:
         flags, changed_ns = int(row[FLAGS]), self._enable_changed_ns
         return {
             "t_utc_ns": self.timeline.utc0_ns + log.count * MS_NS,
-            "target_azimuth_rad": float(self._tape.target_rad[step, 0]),
-            "target_elevation_rad": float(self._tape.target_rad[step, 1]),
+            "target_azimuth_rad": float(self._tape.sky_rad[step, 0]),
+            "target_elevation_rad": float(self._tape.sky_rad[step, 1]),
             "range_m": float(self._tape.range_m[step]),
             "coarse_error_rad": _pair(row, COARSE),
             "total_error_rad": _pair(row, TOTAL),
@@ -295,7 +303,9 @@ class World:
         sky = WideSky(stars, self._site, self.timeline.utc0_ns, 1e-9 * camera.wavelength_nm)
         clouds = (cloud.windows_s, cloud.transmission)
         rng = stream(self.seed, "star camera")
-        self._star_camera = StarCameraView(camera, field_rad, self._tape, sky, self.mount_terms, clouds, rng)
+        self._star_camera = StarCameraView(
+            camera, field_rad, self._tape, sky, self.mount_terms, clouds, rng, self._standing
+        )
         return self._star_camera
 
     def star_camera_spots(self, t0_ns: int, t1_ns: int) -> list[tuple[float, ...]]:

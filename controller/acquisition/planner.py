@@ -9,7 +9,7 @@ import numpy as np
 from controller.acquisition.crossing import Detector
 from controller.acquisition.plan import LIGHT_M_S, Latency, Limits, Matrix, Spiral, plan, uncertainty
 from controller.bus.topics import PointingState
-from controller.geometry.trackframe import along_cross_on_sky
+from controller.geometry.trackframe import about_axes, along_cross_on_sky
 
 SPIN = np.array([[0.0, -1.0], [1.0, 0.0]])
 
@@ -41,21 +41,22 @@ class Planner:
         frame is not known, the ellipse is blurred by what rotation and gain may do to it. Raises ScanError.
         """
         if coasted_rad2 is None:
-            rates = (
-                pointing.target_azimuth_rate_rad_s * np.cos(pointing.target_elevation_rad),
-                pointing.target_elevation_rate_rad_s,
-            )
+            level = np.cos(pointing.target_elevation_rad)
+            rates = np.array([pointing.target_azimuth_rate_rad_s * level, pointing.target_elevation_rate_rad_s])
+            rates = about_axes(rates, pointing.field_rotation_rad)
             project = along_cross_on_sky(
                 pointing.target_elevation_rad,
                 pointing.target_azimuth_rate_rad_s,
                 pointing.target_elevation_rate_rad_s,
                 pointing.range_m,
             )
+            project = about_axes(project, pointing.field_rotation_rad)
             mount = np.eye(2) * self.mount_rad**2
             track_m = self.along_track_m, self.cross_track_m
             if pointing.state_utc_ns:  # a live target says how well it is known
                 mount, track_m = mount + np.diag(np.square(pointing.target_sigma_rad)), (0.0, 0.0)
-            covariance = uncertainty(project, *track_m, mount, rates, self.clock_s)
+            moves = float(rates[0]), float(rates[1])
+            covariance = uncertainty(project, *track_m, mount, moves, self.clock_s)
         else:
             covariance = coasted_rad2
         covariance = covariance * self.widening ** (2 * sweep)

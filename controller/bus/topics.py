@@ -1,6 +1,8 @@
 """Every topic of the bus in one table: name, struct, nominal rate, class, stale-after.
 
-Structs are msgpack maps on the wire. SI units, in the names. Pairs are (cross-elevation, elevation) on the sky.
+Structs are msgpack maps on the wire. SI units, in the names. Pairs are (cross-elevation, elevation) on the sky; where
+the mount's axes are not those of azimuth and elevation they are across and along its second axis, as its instruments
+turn with it: turned by `field_rotation_rad` against the sky.
 `t_utc_ns` is the time the content is true for, not the time it was sent (the envelope has that).
 """
 
@@ -92,6 +94,22 @@ class PointingState(Body, frozen=True):
     state_utc_ns: int = 0  # of the newest state of a live target; else 0
     state_age_max_s: float = 0.0  # how old that may be
     target_sigma_rad: Pair = ZERO  # one sigma of where a live target is said to be; grows with that age
+    # Of a mount whose axes are not azimuth and elevation: their angles and rates, and how far to the right of upwards
+    # on the sky its second axis moves the telescope.
+    axis_rad: Pair | None = None
+    axis_rate_rad_s: Pair | None = None
+    field_rotation_rad: float = 0.0
+
+    @property
+    def axes_rad(self) -> Pair:
+        """Where the mount's own two axes stand."""
+        return (self.azimuth_rad, self.elevation_rad) if self.axis_rad is None else self.axis_rad
+
+    @property
+    def axes_rate_rad_s(self) -> Pair:
+        """How fast they turn."""
+        rate = self.axis_rate_rad_s
+        return (self.azimuth_rate_rad_s, self.elevation_rate_rad_s) if rate is None else rate
 
 
 class StreamState(Body, frozen=True):

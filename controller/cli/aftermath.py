@@ -31,7 +31,7 @@ def write_aftermath(run_dir: Path, bench: Bench, coming: Pass, seed: int) -> Pat
         raise BoresightError(f"{run_dir} holds no recording: no station has run against this bench.")
     recording = rename_run(recordings[-1], "recording")
     rig = bench.rig
-    limits = AxisLimits.of(rig.gimbal)
+    limits = AxisLimits.of(rig)
     flown = heard(recording, bench, plan(coming, observer_of(rig), limits))
     summary = summary_of(flown, seed)
     np.savez_compressed(run_dir / "truth.npz", fine_10khz_rad=bench.world.fine_capture_rad().astype(np.float32))

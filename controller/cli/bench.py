@@ -159,7 +159,9 @@ def _scenario(scenario: str | Path, overrides: dict[str, dict[str, object]] | No
 
 def _world(rig: Rig, target: Ephemeris, utc0_ns: int, scenario: Scenario, seed: int) -> World:
     from controller.geometry.stars import bright_stars
+    from controller.pointing.mount_frame import MountFrame
     from sim_hw.scene.earth import Site
+    from sim_hw.scene.mount import Standing
     from sim_hw.scene.sky import CatalogueStar
     from sim_hw.world import World
 
@@ -182,7 +184,9 @@ def _world(rig: Rig, target: Ephemeris, utc0_ns: int, scenario: Scenario, seed: 
         )
         for star in bright_stars()
     ]
-    return World(scenario, seed, utc0_ns, site, in_the_sky(target, utc0_ns), stars)
+    frame = MountFrame.of(rig)
+    standing = Standing(frame.level, frame.axis_azimuth_rad, frame.axis_elevation_rad)
+    return World(scenario, seed, utc0_ns, site, in_the_sky(target, utc0_ns), stars, standing=standing)
 
 
 def in_the_sky(target: Ephemeris, utc0_ns: int) -> Target | TabledTarget:
@@ -276,8 +280,11 @@ def _gimbal(rig: Rig, world: World, seed: int) -> Any:
         "rate_max_rad_s": rig.gimbal.rate_max_rad_s,
         "acceleration_max_rad_s2": rig.gimbal.acceleration_max_rad_s2,
     }
+    more = {}
+    if rig.gimbal.driver == "skywatcher":
+        more["start_rad"] = rig.gimbal.start_rad
     if rig.gimbal.driver in ROTATORS:
-        return ROTATORS[rig.gimbal.driver](world.timeline, world.gimbal, **limits)
+        return ROTATORS[rig.gimbal.driver](world.timeline, world.gimbal, **limits, **more)
     site = {"latitude_deg": rig.station.latitude_deg, "longitude_deg": rig.station.longitude_deg}
     return NexStar(world.timeline, world.gimbal, stream(seed, "mount electronics"), **limits, **site)
 

@@ -148,7 +148,7 @@ def next_plan(
         typer.echo(f"boresight: {coming[0].cut}", err=True)
     if not coming:
         raise PassError(never_rises([elements], site, mask_rad))
-    limits = AxisLimits.of(rig.gimbal)
+    limits = AxisLimits.of(rig)
     cones = KeepOut(math.radians(rig.safety.sun_cone_deg), math.radians(rig.safety.moon_cone_deg))
     planned = plan(coming[0], Observer(site, earth), limits, cones)
     refusal = planned.demand.refusal(limits)

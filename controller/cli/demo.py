@@ -149,7 +149,7 @@ def choose_pass(rig: Rig, tle: Path | None, name: str, above_limits: bool, ephem
     from controller.pointing.plan import AxisLimits, choose
 
     sets = load_targets(tle, ephemeris, name)
-    limits = AxisLimits.of(rig.gimbal)
+    limits = AxisLimits.of(rig)
     mask_rad, cones = math.radians(rig.station.elevation_mask_deg), cones_of(rig)
     chosen = choose(sets, observer_of(rig), limits, mask_rad, above_limits, cones)
     if ephemeris is not None:

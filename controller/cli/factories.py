@@ -19,6 +19,7 @@ from controller.geometry.stars import Star, observed
 from controller.link.service import LinkService
 from controller.pointing.keepout import KeepOut
 from controller.pointing.mount import MountModel, saved_sigma_rad
+from controller.pointing.mount_frame import MountFrame
 from controller.pointing.offsets import OffsetBook
 from controller.pointing.prediction import Observer
 from controller.pointing.service import PointingService
@@ -120,12 +121,16 @@ def pointing(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
     """The gimbal loop, with the last calibration when there is one."""
     park = Fixed(math.radians(rig.gimbal.park_azimuth_deg), math.radians(rig.gimbal.park_elevation_deg), unwound=True)
     file = run_dir / MODEL_FILE
-    model = MountModel.load(file) if file.exists() else None
+    frame = MountFrame.of(rig)
+    model = MountModel.load(file, frame) if file.exists() else MountModel(frame=frame)
+    ground_rad = -math.pi / 2 if frame.level else math.radians(rig.gimbal.horizon_min_deg)
     gimbal = partial(open_gimbal, rig, clock)
-    wrap = WrapMemory(run_dir / WRAP_FILE)
+    wrap = WrapMemory(run_dir / WRAP_FILE, frame.axis_names[0])
     offsets = OffsetBook(run_dir / OFFSETS_FILE)
     slow_s = slow_line_s(rig)
-    return PointingService(clock, port, gimbal, observer_of(rig), park, model, cones_of(rig), wrap, offsets, slow_s)
+    return PointingService(
+        clock, port, gimbal, observer_of(rig), park, model, cones_of(rig), wrap, offsets, slow_s, ground_rad
+    )
 
 
 def recorder(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
@@ -113,6 +114,7 @@ class Flight:
 
     def _operate(self, factories: Any) -> None:
         from controller.calibrate import Calibration
+        from controller.pointing.mount_frame import MountFrame
 
         flown, clock = self._flown, self._lockstep
         port = self._bus.port("operator")
@@ -129,6 +131,8 @@ class Flight:
                         factories.observer_of(rig),
                         as_terminal(rig).optics.beacon_wavelength_nm * 1e-3,
                         self._calibrates,
+                        MountFrame.of(rig),
+                        math.radians(rig.safety.sun_cone_deg),
                     )
                     flown.calibrated = operator.calibrate(calibration)
                     self._doing = ""

@@ -83,17 +83,23 @@ def opened_gimbal(
 def sun_watch(rig: Rig, clock: Clock, run_dir: Path) -> Callable[[AxisPosition], str]:
     """Why motion must end now: the telescope goes into the Sun's cone. Uses the last calibration where there is one."""
     from controller.cli.factories import MODEL_FILE, observer_of
-    from controller.pointing.keepout import SunGuard
+    from controller.pointing.keepout import HorizonGuard, SunGuard
     from controller.pointing.mount import MountModel
+    from controller.pointing.mount_frame import MountFrame
 
     observer, file = observer_of(rig), run_dir / MODEL_FILE
-    model = MountModel.load(file) if file.exists() else MountModel()
+    frame = MountFrame.of(rig)
+    model = MountModel.load(file, frame) if file.exists() else MountModel(frame=frame)
     if not file.exists() and rig.safety.sun_cone_deg:
         typer.echo("the mount is not calibrated: the Sun's cone is as good as its zero points are", err=True)
     guard = SunGuard(math.radians(rig.safety.sun_cone_deg), observer.site, observer.earth)
-    return lambda position: guard.entering(
-        clock.utc_ns(), *model.direction(position.azimuth_rad, position.elevation_rad, (0.0, 0.0))
-    )
+    ground = HorizonGuard(-math.pi / 2 if frame.level else math.radians(rig.gimbal.horizon_min_deg))
+
+    def watch(position: AxisPosition) -> str:
+        azimuth_rad, elevation_rad = frame.sky(*model.direction(position.azimuth_rad, position.elevation_rad))
+        return guard.entering(clock.utc_ns(), azimuth_rad, elevation_rad) or ground.entering(elevation_rad)
+
+    return watch
 
 
 def _consent(rig: Rig, speed_deg_s: float, yes: bool) -> None:

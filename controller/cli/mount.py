@@ -32,21 +32,22 @@ def mount(
 ) -> None:
     """Fit a mount model to star sightings and show its terms, what it leaves at each star, and who was not believed.
 
-    Nothing moves. The rig says where the sightings were made: a clock or a place that is wrong is named when the stars
-    show it.
+    Nothing moves. The rig says where the sightings were made and how its mount stands: a clock or a place that is wrong
+    is named when the stars show it. What is left is across and along the swing of the second axis.
     """
     from controller.cli.factories import site_of
     from controller.pointing.mount_fit import fit
+    from controller.pointing.mount_frame import MountFrame
     from controller.pointing.setting_up import mistake
     from controller.pointing.star_log import load_stars
     from hal.clock import RealClock
 
     described = read_rig(rig)
-    seen = load_stars(sightings)
-    suspicion = mistake(seen, site_of(described), RealClock().utc_ns())
+    seen, frame = load_stars(sightings), MountFrame.of(described)
+    suspicion = mistake(seen, site_of(described), RealClock().utc_ns(), frame)
     if suspicion:
         typer.echo(f"boresight: {suspicion}", err=True)
-    found = fit(seen)
+    found = fit(seen, frame=frame)
     if save is not None:
         found.model.save(save, f"{described.station.name}, from {sightings.name}", found.sky_sigma_rad())
     if plot is not None:
@@ -67,19 +68,24 @@ def report(seen: Sequence[Observation], found: Fit) -> dict[str, Any]:
     def seconds(value_rad: float) -> float:
         return round(value_rad * ARCSEC_PER_RAD, 3)
 
-    terms = {t: {"arcsec": seconds(getattr(found.model, t)), "sigma": seconds(found.sigma_rad(t))} for t in found.terms}
+    axes = [name.replace("-", "_").replace(" ", "_") for name in across_and_along(found)]
+    terms = {}
+    for term in found.terms:
+        name, value = found.model.published(term)
+        terms[name] = {"arcsec": seconds(value), "sigma": seconds(found.sigma_rad(term))}
     stars = [
         {
             "star": o.star,
             "azimuth_deg": round(math.degrees(o.azimuth_rad) % 360, 4),
             "elevation_deg": round(math.degrees(o.elevation_rad), 4),
-            "cross_elevation_arcsec": seconds(float(x)),
-            "elevation_arcsec": seconds(float(y)),
+            **{f"{axis}_arcsec": seconds(float(left)) for axis, left in zip(axes, (x, y), strict=True)},
             "believed": bool(weight >= REJECTED),
         }
         for o, (x, y), weight in zip(seen, found.residuals_rad, found.weights, strict=True)
     ]
     return {
+        "mount": found.model.frame.kind,
+        "axes": found.model.frame.axis_names,
         "terms": terms,
         "residual_rms_arcsec": [seconds(v) for v in found.residual_rms_rad],
         "noise_arcsec": seconds(found.noise_rad),
@@ -88,6 +94,12 @@ def report(seen: Sequence[Observation], found: Fit) -> dict[str, Any]:
         "rejected": found.rejected,
         "stars": stars,
     }
+
+
+def across_and_along(found: Fit) -> tuple[str, str]:
+    """What is left at a star is told across and along the second axis; what those are called."""
+    second = found.model.frame.axis_names[1]
+    return f"cross-{second}", second
 
 
 def _print(told: dict[str, Any]) -> None:
@@ -100,17 +112,17 @@ def _print(told: dict[str, Any]) -> None:
         terms.add_row(name, f"{row['arcsec']:.1f}", f"{row['sigma']:.1f}")
     console.print(terms)
     table = Table(
-        *("star", "azimuth", "elevation", "cross-elevation", "elevation left", ""),
+        *("star", "azimuth", "elevation", f"cross-{told['axes'][1]}", f"{told['axes'][1]} left", ""),
         title="What is left, arc seconds (places in degrees)",
         title_justify="left",
         box=None,
     )
     for row in told["stars"]:
-        numbers = (row["azimuth_deg"], row["elevation_deg"], row["cross_elevation_arcsec"], row["elevation_arcsec"])
+        numbers = [value for key, value in row.items() if key.endswith(("_deg", "_arcsec"))]
         table.add_row(row["star"], *(f"{n:.1f}" for n in numbers), "" if row["believed"] else "not believed")
     console.print(table)
     x, y = told["residual_rms_arcsec"]
     typer.echo(
         f"{told['sightings']} sightings, {told['rejected']} not believed; left {x:.1f} arcsec across and {y:.1f} in "
-        f"elevation (rms); the model is good to {told['pointing_sigma_arcsec']:.1f} arcsec over the sky."
+        f"{told['axes'][1]} (rms); the model is good to {told['pointing_sigma_arcsec']:.1f} arcsec over the sky."
     )

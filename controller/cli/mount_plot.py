@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from controller.cli.mount import ARCSEC_PER_RAD, across_and_along
 from controller.cli.pass_plot import FORMATS
 from controller.errors import BoresightError
 
 if TYPE_CHECKING:
     from controller.pointing.mount_fit import Fit
     from controller.pointing.observation import Observation
-
-ARCSEC_PER_RAD = 180 * 3600 / np.pi
 
 
 def draw(seen: Sequence[Observation], found: Fit, title: str, path: Path) -> None:
@@ -39,14 +38,15 @@ def draw(seen: Sequence[Observation], found: Fit, title: str, path: Path) -> Non
     sky.set_rgrids([0, 30, 60], labels=["0°", "30°", "60°"], color="0.5")
     sky.scatter(azimuth, elevation_deg, s=14, c=["C0" if one else "none" for one in good], edgecolors="C0")
     scale = 10.0 / max(1e-6, float(np.hypot(*left[good].T).max()))  # the longest arrow is ten degrees long
-    for i in np.nonzero(good)[0]:
-        to = elevation_deg[i] + scale * left[i, 1]
-        turn = np.radians(scale * left[i, 0]) / max(0.2, np.cos(np.radians(elevation_deg[i])))
+    for i in np.nonzero(good)[0].tolist():
+        x, y = found.model.frame.on_sky(seen[i].azimuth_rad, seen[i].elevation_rad, (left[i, 0], left[i, 1]))
+        to = elevation_deg[i] + scale * y
+        turn = np.radians(scale * x) / max(0.2, np.cos(np.radians(elevation_deg[i])))
         sky.annotate("", (azimuth[i] + turn, to), (azimuth[i], elevation_deg[i]), arrowprops={"arrowstyle": "->"})
     sky.set_title(f"{title}; 10° of arrow are {10 / scale:.1f}″")
     for row, (name, angle) in enumerate((("azimuth", np.degrees(azimuth) % 360), ("elevation", elevation_deg))):
         axes: Any = figure.add_subplot(grid[row, 1])
-        for column, label in enumerate(("cross-elevation", "elevation")):
+        for column, label in enumerate(across_and_along(found)):
             axes.plot(angle[good], left[good, column], "o", markersize=4, color=f"C{column}", label=label)
         axes.axhspan(*(sign * found.noise_rad * ARCSEC_PER_RAD for sign in (-1, 1)), color="0.92")
         axes.set_xlabel(f"{name}, degrees")

@@ -41,7 +41,7 @@ class PassSite:
         air = (s.pressure_hpa, s.temperature_c, s.relative_humidity)
         place = Site(s.latitude_deg, s.longitude_deg, s.height_m, *air, s.name)
         mask_rad = math.radians(s.elevation_mask_deg)
-        return cls(Observer(place, load_earth_orientation()), mask_rad, AxisLimits.of(rig.gimbal))
+        return cls(Observer(place, load_earth_orientation()), mask_rad, AxisLimits.of(rig))
 
     @property
     def name(self) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from controller.cli.flown import Flown
 from controller.geometry.timescales import Floats
-from controller.pointing.mount import MountModel
+from controller.pointing.mount_frame import MountFrame
 from controller.pointing.observation import sky_offset
 from controller.pointing.plan import LEAD_NS as PATH_LEAD_NS
 from controller.tracking.fine_bound import jitter_psd, predictor_bound_rad, tilt_psd
@@ -128,7 +127,7 @@ def _calibration(flown: Flown) -> dict[str, Any] | None:
         "stars": found.stars,
         "residual_rms_rad": found.fit.residual_rms_rad,
         "rejected": found.fit.rejected,
-        "model_rad": asdict(found.fit.model),
+        "model_rad": found.fit.model.to_body(),
         "camera_rotation_rad": found.camera.rotation_rad,
         "camera_pixel_rad": found.camera.scale_rad,
     }
@@ -136,12 +135,12 @@ def _calibration(flown: Flown) -> dict[str, Any] | None:
 
 def _before(flown: Flown, start_ns: int, end_ns: int) -> Pair:
     """What the misalignment alone would do to this pass without a mount model: no worm, play or wind."""
-    world, model = flown.bench.world, MountModel()
+    world, frame = flown.bench.world, MountFrame.of(flown.bench.rig)
     where = world.directions(np.linspace(start_ns, end_ns, 200) / NS)
     errors = []
     for azimuth, elevation in zip(where.azimuth_rad, where.elevation_rad, strict=True):
-        boresight = world.axis_boresight_rad(*model.encoder(float(azimuth), float(elevation)))
-        errors.append(sky_offset(boresight, (float(azimuth), float(elevation))))
+        axes = frame.axes(float(azimuth), float(elevation))
+        errors.append(sky_offset(world.axis_boresight_rad(*axes), axes))
     x, y = np.sqrt(np.mean(np.square(errors), axis=0))
     return float(x), float(y)
 

@@ -14,6 +14,15 @@ from numpy.typing import NDArray
 EARTH_RADIUS_M = 6_371_000.0  # mean sphere; the track's direction moves 0.1 deg if 20 km are added
 
 
+def about_axes(on_sky: NDArray[np.float64], field_rotation_rad: float) -> NDArray[np.float64]:
+    """The same (2,) or (2, n) as instruments have it whose upwards is that far to the right of upwards on the sky."""
+    if field_rotation_rad == 0.0:
+        return on_sky
+    s, c = math.sin(field_rotation_rad), math.cos(field_rotation_rad)
+    turned: NDArray[np.float64] = np.array([[c, -s], [s, c]]) @ on_sky
+    return turned
+
+
 def along_cross_on_sky(
     elevation_rad: float, azimuth_rate_rad_s: float, elevation_rate_rad_s: float, range_m: float
 ) -> NDArray[np.float64]:

@@ -140,6 +140,15 @@ class Trajectory:
         looks[:, 0] = np.unwrap(looks[:, 0])
         return looks
 
+    def turned(self, rotation: Sequence[Sequence[float]]) -> Trajectory:
+        """The same path in other axes: a rotation (3, 3) from east, north, up, in whose place are then the others."""
+        return Trajectory(
+            tuple(
+                Segment(s.start_utc_ns, s.end_utc_ns, *(_turn(leg, rotation) for leg in (s.receive, s.transmit)))
+                for s in self.segments
+            )
+        )
+
     def to_body(self) -> list[dict[str, Any]]:
         """The segments as plain data for the bus and for files."""
         return [
@@ -261,6 +270,12 @@ def _fit(start_utc_ns: int, end_utc_ns: int, t: Times, receive: Floats, transmit
 def _three(axes: Sequence[Sequence[float]]) -> tuple[Poly, Poly, Poly]:
     east, north, up = (tuple(axis) for axis in axes)
     return east, north, up
+
+
+def _turn(axes: tuple[Poly, Poly, Poly], rotation: Sequence[Sequence[float]]) -> tuple[Poly, Poly, Poly]:
+    length = max(len(axis) for axis in axes)
+    padded = np.array([[*axis, *(0.0,) * (length - len(axis))] for axis in axes])
+    return _three((np.asarray(rotation) @ padded).tolist())
 
 
 def _powers(axes: tuple[Poly, Poly, Poly]) -> tuple[tuple[float, float, float], ...]:

@@ -54,7 +54,7 @@ def fixed_of(body: dict[str, Any]) -> Fixed:
 
 
 def _within(path: Trajectory, name: str, body: dict[str, Any], limits: AxisLimits) -> Trajectory:
-    why = demand(path).refusal(limits, margin=1.0)
+    why = demand(path, limits.frame).refusal(limits, margin=1.0)
     if why and not body.get("above_limits", False):
         raise CommandError("LIMIT", f"{name}: {why}", "ask for it above limits to fly it with an outage")
     return path

@@ -2,7 +2,8 @@
 
 What must be kept away from counts along all of it: the slew, the wait at its end, and a keyhole or an azimuth that
 unwinds, where the boresight is far from the target. Both axes go at once, each as fast as it can; how they speed up and
-brake is the same for both and bends the course little.
+brake is the same for both and bends the course little. What the axes do is reckoned in their own angles, however the
+mount stands; where the boresight then looks is told of the sky.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from controller.geometry.timescales import Floats, Times
 from controller.geometry.trajectory import Trajectory
 from controller.pointing.axis import near
 from controller.pointing.keyhole import Way
+from controller.pointing.mount_frame import ALT_AZ, MountFrame
 from controller.pointing.targets import Fixed, Target
 
 NS = 1_000_000_000
@@ -45,22 +47,28 @@ class Course:
 
 @dataclass(frozen=True, slots=True)
 class Axes:
-    """Where the axes stand (None: on the target), how fast they are, and the stops of azimuth in the sky, if any."""
+    """Where two axes are (None: on the target), how fast, the stops of azimuth, if any, and how they stand."""
 
     stands: Pair | None
     rate_rad_s: float
     azimuth_stops_rad: Pair | None = None
+    frame: MountFrame = ALT_AZ
 
 
 def along(path: Trajectory, way: Way | None, t_utc_ns: Times) -> Course:
-    """The course on a path alone, at some of its times."""
-    looks = path.sample(t_utc_ns)[:, :2]
-    axes = looks if way is None else way.planned(t_utc_ns, looks, looks[:, 0])
-    return Course(t_utc_ns, azel_to_enu(axes[:, 0], axes[:, 1]), azel_to_enu(looks[:, 0], looks[:, 1]))
+    """The course on a path over a site alone, at some of its times; the way is the one for it."""
+    target = _units(path.sample(t_utc_ns), ALT_AZ)
+    if way is None:
+        return Course(t_utc_ns, target, target)
+    looks = way.path.sample(t_utc_ns)[:, :2]
+    return Course(t_utc_ns, _units(way.planned(t_utc_ns, looks, looks[:, 0]), way.frame), target)
 
 
 def course(target: Target, way: Way | None, azimuth_rad: float, axes: Axes, now_utc_ns: int) -> Course:
-    """The whole course to a target and with it, when the turn of its azimuth begins near `azimuth_rad`."""
+    """The whole course to a target and with it, when the turn of its azimuth begins near `azimuth_rad`.
+
+    The target's azimuth and elevation are the angles of the axes.
+    """
     step_ns = round(max(0.25, STEP_RAD / axes.rate_rad_s) * NS)
     slew_ns = round(2 * math.tau / axes.rate_rad_s * NS)
     times = _times(target, now_utc_ns, slew_ns, step_ns)
@@ -75,7 +83,13 @@ def course(target: Target, way: Way | None, azimuth_rad: float, axes: Axes, now_
         )
         aims = looks
     taken = _followed(times, aims, axes)
-    return Course(times, azel_to_enu(taken[:, 0], taken[:, 1]), azel_to_enu(looks[:, 0], looks[:, 1]))
+    return Course(times, _units(taken, axes.frame), _units(looks, axes.frame))
+
+
+def _units(angles: Floats, frame: MountFrame) -> Floats:
+    """Unit vectors (n, 3) east, north, up for angles (n, 2 or more) of a mount's two axes."""
+    units = azel_to_enu(angles[:, 0], angles[:, 1])
+    return units if frame.level else units @ np.asarray(frame.rotation)
 
 
 def _times(target: Target, now_utc_ns: int, slew_ns: int, step_ns: int) -> Times:

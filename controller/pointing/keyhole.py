@@ -6,6 +6,8 @@ that just follows falls behind, and is furthest away when the target is long pas
 degrees the mount may go over the top instead: azimuth hardly moves, elevation passes the zenith, and the target is
 missed by no more than it misses the zenith. Azimuth may also turn the other way round, across the other side of the
 zenith. Elevation always goes where the target is nearest.
+
+Of a mount that does not stand upright all these are the angles of its own two axes, and so is the path.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import numpy as np
 from controller.geometry.frames import azel_to_enu
 from controller.geometry.timescales import Floats, Times
 from controller.geometry.trajectory import Trajectory
+from controller.pointing.mount_frame import ALT_AZ, MountFrame
 
 NS = 1_000_000_000
 AHEAD_S = 10  # as far as the votes of Sun and Moon look
@@ -62,6 +65,7 @@ class Way:
     turn: Turn
     swing_rad: float  # of the target's azimuth in that time
     less_rad: float  # azimuth is less by this afterwards: half a turn over the top, a whole one the other way round
+    frame: MountFrame = ALT_AZ  # whose axes these are
 
     def axes(self, t_utc_ns: int, azimuth_rad: float, elevation_rad: float) -> tuple[float, float]:
         """Where the axes should be (elevation 0 to 180 degrees) for the target's direction at a time."""
@@ -136,9 +140,10 @@ class Way:
     @property
     def sentence(self) -> str:
         """For the operator, before the pass."""
+        axis = self.frame.axis_names[0]
         if self.all_over:
-            return "the whole pass is flown over the top, or azimuth would have to unwind in the middle of it"
-        what = "turns azimuth early the other way round" if self.less_rad else "turns azimuth early"
+            return f"the whole pass is flown over the top, or {axis} would have to unwind in the middle of it"
+        what = f"turns {axis} early the other way round" if self.less_rad else f"turns {axis} early"
         what = "goes over the top" if self.over else what
         lasts_s = (self.end_utc_ns - self.start_utc_ns) / NS
         culmination = np.datetime64((self.start_utc_ns + self.end_utc_ns) // 2 // NS, "s")
@@ -151,10 +156,10 @@ class Way:
         return np.arange(self.start_utc_ns, self.end_utc_ns + 1, step_ns, dtype=np.int64)
 
 
-def way_over(path: Trajectory) -> Way:
+def way_over(path: Trajectory, frame: MountFrame = ALT_AZ) -> Way:
     """The whole path over the top: azimuth by half a turn elsewhere, where it may fit between the stops."""
     start = path.start_utc_ns - 1
-    return Way(path, start, start, Turn(0.0, 0.0, 0.0, 1.0, 0.0), 0.0, math.pi)
+    return Way(path, start, start, Turn(0.0, 0.0, 0.0, 1.0, 0.0), 0.0, math.pi, frame)
 
 
 def ways_through(path: Trajectory, rate_max: float, acceleration_max: float, elevation_max_rad: float) -> Iterator[Way]:

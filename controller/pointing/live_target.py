@@ -11,8 +11,10 @@ import numpy as np
 
 from controller.bus.topics import Pair
 from controller.geometry import trajectory
+from controller.geometry.trackframe import about_axes
 from controller.geometry.trajectory import Look, Trajectory
 from controller.pointing.ephemeris.live import Live
+from controller.pointing.mount_frame import ALT_AZ, MountFrame
 from controller.pointing.prediction import Observer, apparent_enu_m
 from controller.pointing.sighting import on_sky_rad2
 
@@ -22,15 +24,20 @@ NODES = 8
 
 
 class LiveTarget:
-    """A Target that is a stream of states."""
+    """A Target that is a stream of states, in the angles of a mount that stands like `frame`."""
 
-    def __init__(self, stream: Live, observer: Observer) -> None:
+    def __init__(self, stream: Live, observer: Observer, frame: MountFrame = ALT_AZ) -> None:
         self.stream = stream
+        self.frame = frame
         self.feeder = ""  # who sends its states, once somebody does
         self.taken, self.refused = len(stream.states), 0
         self.reason = ""  # of the last refusal
         self._observer = observer
         self.path = self._fitted()
+
+    def about(self, frame: MountFrame) -> LiveTarget:
+        """The same stream for a mount that stands otherwise, before it is fed."""
+        return LiveTarget(self.stream, self._observer, frame)
 
     def renew(self) -> None:
         """Go on with the states that have come."""
@@ -49,8 +56,14 @@ class LiveTarget:
         return self.path.point_ahead(t_utc_ns)
 
     def sigma_rad(self, t_utc_ns: int) -> Pair:
-        """One sigma of where the target is said to be, (cross-elevation, elevation)."""
-        seen = on_sky_rad2(self.stream, t_utc_ns, self.receive(t_utc_ns), self._observer)
+        """One sigma of where the target is said to be, across and along the second axis, as all pairs are."""
+        look = self.receive(t_utc_ns)
+        azimuth, elevation = self.frame.sky(look.azimuth_rad, look.elevation_rad)
+        place = look._replace(azimuth_rad=azimuth, elevation_rad=elevation)
+        seen = on_sky_rad2(self.stream, t_utc_ns, place, self._observer)
+        if seen is not None:
+            turn = self.frame.field_rotation_rad(azimuth, elevation)
+            seen = about_axes(about_axes(seen, turn).T, turn)
         variances = np.zeros(2) if seen is None else np.maximum(np.diag(seen), 0.0)
         return math.sqrt(variances[0]), math.sqrt(variances[1])
 
@@ -58,4 +71,5 @@ class LiveTarget:
         """Up to the newest state and beyond it apart: the acceleration changes there."""
         newest = self.stream.epoch_utc_ns
         edges = newest - BEFORE_NS, newest, self.stream.end_utc_ns
-        return trajectory.fit_between(lambda t: apparent_enu_m(self.stream, t, self._observer), edges, NODES)
+        path = trajectory.fit_between(lambda t: apparent_enu_m(self.stream, t, self._observer), edges, NODES)
+        return path if self.frame.level else path.turned(self.frame.rotation)

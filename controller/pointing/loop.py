@@ -12,6 +12,9 @@ The first part is the feed-forward as the mount can take it, held for a turn: it
 and the crossing of the backlash at a reversal. The second works on what the mount did not do; far from the target it
 becomes a braking curve. Nothing here reads a clock or a wire.
 
+Azimuth and elevation are here the angles of the mount's two axes, however it stands: whoever hands over a target has
+turned it (controller/pointing/mount_sky.py).
+
 A gimbal that takes no such rates has a loop of its own: controller/pointing/steps.py.
 """
 
@@ -50,6 +53,7 @@ CROSSING_S = 0.35
 HALF_CROSSING_NS = round(CROSSING_S * NS / 2)
 REVERSAL_RAD_S = 2e-6  # slower than this has no direction of its own
 ENDLESS_RAD = (-1.5 * math.pi, 1.5 * math.pi)  # of azimuth, for a mount without stops: its cables
+OVER_THE_AXIS_RAD = (-1.08 * math.pi, 1.08 * math.pi)  # where the first axis leans: its far side is in the ground
 TURN_S = 0.09  # first guess of a turn; measured from then on
 TURN_MAX_S = 0.3  # what is longer is a pause
 
@@ -75,7 +79,8 @@ class GimbalLoop:
         self.model = model or MountModel()
         self.target: Target | None = None
         self._travel_rad = capabilities.travel_rad and capabilities.travel_rad[0]
-        self._azimuth_limits_rad = azimuth_limits_rad or self._travel_rad or ENDLESS_RAD
+        endless = ENDLESS_RAD if self.model.frame.level else OVER_THE_AXIS_RAD
+        self._azimuth_limits_rad = azimuth_limits_rad or self._travel_rad or endless
         band_rad = capabilities.dead_band_rad
         self._settled_rad = max(SETTLED_RAD, SETTLED_GRAINS * capabilities.resolution_rad, math.sqrt(2) * band_rad)
         self._still_rad = max(STILL_RAD, STILL_GRAINS * capabilities.resolution_rad, band_rad)
@@ -190,7 +195,8 @@ class GimbalLoop:
     def notice(self) -> str:
         """What an operator should know of the path before it is flown, or nothing."""
         if self.unwinds:
-            return "azimuth has to unwind in the middle of the pass: no turn of it fits between the stops"
+            axis = self.model.frame.axis_names[0]
+            return f"{axis} has to unwind in the middle of the pass: no turn of it fits between the stops"
         return self._way.sentence if self._way is not None else ""
 
     @property
@@ -348,7 +354,7 @@ class GimbalLoop:
         ways = list(ways) or [None]
         travel = self.capabilities.travel_rad
         if ways == [None] and travel is not None and math.pi - float(path[:, 1].min()) <= travel[1][1]:
-            ways.append(way_over(target))
+            ways.append(way_over(target, self.model.frame))
         options = []
         for way in ways:
             turned = path[:, 0] if way is None else way.planned(times, path, path[:, 0])[:, 0]
@@ -372,7 +378,7 @@ class GimbalLoop:
         """Where the axes stand as last seen, how fast they are, and the stops of azimuth."""
         stops = self._travel_rad and (self._travel_rad[0] - self._zero_rad, self._travel_rad[1] - self._zero_rad)
         stands = self.model.direction(*self._sample[1:]) if self._sample is not None else None
-        return Axes(stands, self.capabilities.rate_max_rad_s, stops)
+        return Axes(stands, self.capabilities.rate_max_rad_s, stops, self.model.frame)
 
     @property
     def _zero_rad(self) -> float:

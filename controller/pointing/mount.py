@@ -16,28 +16,35 @@ and, where a fit finds that they are there, what the encoder shows more than the
     HASA ... harmonics, H, encoder, function, angle, order: HASA2 is in azimuth, sin 2A; HESE in elevation, sin E
 
 The geometry is a chain of exact rotations, not the small-angle series, so there and back agree to rounding. To first
-order the boresight lies right of the azimuth that the axis reads by CA/cos E + NPAE tan E, and so on.
+order the boresight lies right of the azimuth that the axis reads by CA/cos E - NPAE tan E, and so on.
+
+Of a mount whose first axis is not vertical (controller/pointing/mount_frame.py) everything here is about its own axes:
+azimuth is the angle about the first, elevation that of the second, north where the first is zero. Its tube sinks
+towards the ground all the same: TF and TX act along the vertical, and HECE and HECA are terms of their own, which an
+alt-azimuth mount has no need of (they are TF and a part of AN there).
 
 An elevation beyond 90 degrees is a mount that has gone over the top: the same direction with azimuth turned by half.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import tomllib
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from controller.errors import BoresightError
+from controller.pointing.mount_frame import ALT_AZ, Matrix, MountFrame, Vector
 
 TERMS = ("IA", "IE", "CA", "NPAE", "AN", "AW", "BA", "BE")  # of every mount
 FLEXURE = ("TF", "TX", "PEE1", "HASA", "HACA", "HASA2", "HACA2", "HESE", "HESA2", "HECA2")  # of some
 FLEXURE_ROUNDS = 7  # terms of half a degree: 1e-14 rad
+LEANING = (*FLEXURE, "HECE", "HECA")  # of some whose first axis is not vertical
+ALL = (*TERMS, *LEANING)
 COT_E_MIN_RAD = math.radians(5.0)  # below, flexure grows no further
-Vector = tuple[float, float, float]
-Matrix = tuple[Vector, Vector, Vector]
 Signs = tuple[float, float]
 
 
@@ -47,7 +54,7 @@ class MountModelError(BoresightError, ValueError):
 
 @dataclass(frozen=True)
 class MountModel:
-    """The terms, in radians; all zero is a perfect mount."""
+    """The terms, in radians; all zero is a perfect mount. Angles are those of its own axes, as it stands."""
 
     IA: float = 0.0
     IE: float = 0.0
@@ -67,6 +74,9 @@ class MountModel:
     HESE: float = 0.0
     HESA2: float = 0.0
     HECA2: float = 0.0
+    HECE: float = 0.0
+    HECA: float = 0.0
+    frame: MountFrame = ALT_AZ
 
     def encoder(self, azimuth_rad: float, elevation_rad: float, motion: Signs = (0.0, 0.0)) -> tuple[float, float]:
         """Encoder angles (azimuth near the azimuth given, elevation) that put the boresight on a direction.
@@ -74,7 +84,8 @@ class MountModel:
         `motion` says where in the play each axis is: +1 when it arrived with growing angle, -1 falling, 0 centred.
         Raises MountModelError for the small cap about the azimuth axis that a collimation error hides.
         """
-        x, y, z = _turn(self._tilt, _vector(azimuth_rad, elevation_rad))
+        looks = _vector(azimuth_rad, elevation_rad)
+        x, y, z = _turn(self._tilt, self._lifted(looks) if self._sags else looks)
         sine = (z - math.sin(self.CA) * math.sin(self.NPAE)) / (math.cos(self.CA) * math.cos(self.NPAE))
         if abs(sine) > 1.0:
             raise MountModelError(
@@ -102,7 +113,8 @@ class MountModel:
         lift = math.cos(self.CA) * math.sin(elevation_axis)
         up = math.sin(self.CA) * math.sin(self.NPAE) + lift * math.cos(self.NPAE)
         c, s = math.cos(azimuth_axis), math.sin(azimuth_axis)
-        x, y, z = _turn(_transpose(self._tilt), (c * right + s * forward, c * forward - s * right, up))
+        looks = _turn(_transpose(self._tilt), (c * right + s * forward, c * forward - s * right, up))
+        x, y, z = self._sunk(looks) if self._sags else looks
         elevation = math.atan2(z, math.hypot(x, y))
         if math.cos(elevation_axis) < 0.0:  # over the top
             x, y, elevation = -x, -y, math.pi - elevation
@@ -111,22 +123,51 @@ class MountModel:
 
     @cached_property
     def _flexes(self) -> bool:
-        return any(getattr(self, term) for term in FLEXURE)
+        return any(getattr(self, term) for term in LEANING)
+
+    @cached_property
+    def _sags(self) -> bool:
+        """Whether the tube sinks in another direction than that of the second axis."""
+        return not self.frame.level and bool(self.TF or self.TX)
+
+    def _lifted(self, looks: Vector) -> Vector:
+        """Where the tube would look if it did not sink."""
+        x, y, z = looks
+        up = self.frame.zenith
+        sine = x * up[0] + y * up[1] + z * up[2]
+        level = math.sqrt(max(0.0, 1.0 - sine * sine))
+        if level < 1e-12:
+            return looks
+        angle = level * (self.TF + self.TX / max(sine, math.sin(COT_E_MIN_RAD)))
+        c, s = math.cos(angle) - math.sin(angle) * sine / level, math.sin(angle) / level
+        return c * x + s * up[0], c * y + s * up[1], c * z + s * up[2]
+
+    def _sunk(self, looks: Vector) -> Vector:
+        """The inverse of `_lifted`, each round a hundred times nearer."""
+        sunk = looks
+        for _ in range(FLEXURE_ROUNDS):
+            lifted = self._lifted(sunk)
+            x, y, z = (s + wanted - is_ for s, wanted, is_ in zip(sunk, looks, lifted, strict=True))
+            length = math.sqrt(x * x + y * y + z * z)
+            sunk = x / length, y / length, z / length
+        return sunk
 
     def _flexure(self, azimuth: float, elevation: float) -> tuple[float, float]:
         """What the encoders show more than the axes stand at, zero points and play aside."""
-        lean = max(elevation, COT_E_MIN_RAD)
+        lean = min(max(elevation, COT_E_MIN_RAD), math.pi - COT_E_MIN_RAD)  # over the top, too
+        sinks = 0.0 if self._sags else self.TF * math.cos(elevation) + self.TX / math.tan(lean)
         return (
             self.HASA * math.sin(azimuth)
             + self.HACA * math.cos(azimuth)
             + self.HASA2 * math.sin(2 * azimuth)
             + self.HACA2 * math.cos(2 * azimuth),
-            self.TF * math.cos(elevation)
-            + self.TX / math.tan(lean)
+            sinks
             + self.PEE1 * elevation
             + self.HESE * math.sin(elevation)
             + self.HESA2 * math.sin(2 * azimuth)
-            + self.HECA2 * math.cos(2 * azimuth),
+            + self.HECA2 * math.cos(2 * azimuth)
+            + self.HECE * math.cos(elevation)
+            + self.HECA * math.cos(azimuth),
         )
 
     def _axes(self, azimuth: float, elevation: float) -> tuple[float, float]:
@@ -162,34 +203,56 @@ class MountModel:
 
     def changed(self, **terms: float) -> MountModel:
         """The same model with some terms replaced."""
-        return replace(self, **terms)
+        return replace(self, **terms)  # type: ignore[arg-type]  # of fields that are angles
+
+    def standing(self, frame: MountFrame) -> MountModel:
+        """The same terms of a mount that stands otherwise."""
+        return replace(self, frame=frame)
+
+    def published(self, term: str) -> tuple[str, float]:
+        """A term by the name, and with the sign, that it has for a mount that stands like this."""
+        name, sign = self.frame.published(term)
+        return name, sign * float(getattr(self, term)) + 0.0  # never -0.0
 
     def save(self, path: str | Path, note: str = "", sigma_rad: float | None = None) -> None:
         """Write the terms as TOML, with how good they are over the sky (one sigma of one axis) where that is known."""
         lines = ["# Mount model of boresight: terms in radians.", *(f"# {row}" for row in note.splitlines()), "[mount]"]
-        lines += [f"{name} = {value!r}" for name, value in asdict(self).items() if value or name in TERMS]
+        told = (self.published(term) for term in ALL if getattr(self, term) or term in TERMS)
+        lines += [f"{name} = {value!r}" for name, value in told]
+        if not self.frame.level:
+            lines += ["[stands]", *(f"{key} = {json.dumps(value)}" for key, value in _stands(self.frame).items())]
         lines += ["[fit]", f"sky_sigma_rad = {sigma_rad!r}"] if sigma_rad is not None else []
         Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, path: str | Path) -> MountModel:
-        """Read what `save` wrote. Raises MountModelError naming file and term."""
-        return cls.from_body(_tables(path)["mount"], str(path))
+    def load(cls, path: str | Path, frame: MountFrame = ALT_AZ) -> MountModel:
+        """Read what `save` wrote of a mount that stands like this. Raises MountModelError naming file and term."""
+        tables = _tables(path)
+        here, there = _stands(frame), _stands(ALT_AZ) | tables.get("stands", {})
+        if here != there:
+            told = ("{mount}, axis at {axis_azimuth_deg}, {axis_elevation_deg} deg".format(**s) for s in (there, here))
+            raise MountModelError(
+                f"{path}: the model of a mount that stands otherwise ({' and not '.join(told)}); calibrate again."
+            )
+        return cls.from_body(tables["mount"], str(path), frame)
 
     @classmethod
-    def from_body(cls, body: dict[str, object], source: str = "mount model") -> MountModel:
-        """Terms from plain data. Raises MountModelError naming the term that is unknown or no angle."""
-        known = {f.name for f in fields(cls)}
+    def from_body(cls, body: dict[str, object], source: str = "mount model", frame: MountFrame = ALT_AZ) -> MountModel:
+        """Terms from plain data, by their names. Raises MountModelError naming the term that is unknown or no angle."""
+        known = {name: (term, sign) for term in ALL for name, sign in [frame.published(term)]}
+        terms = {}
         for name, value in body.items():
             if name not in known:
-                raise MountModelError(f"{source}: unknown term {name}; a mount model has {', '.join(TERMS + FLEXURE)}.")
+                raise MountModelError(f"{source}: unknown term {name}; a mount model has {', '.join(known)}.")
             if not isinstance(value, (int, float)) or isinstance(value, bool) or not abs(value) < math.tau:
                 raise MountModelError(f"{source}: term {name} is {value!r} and should be an angle in radians.")
-        return cls(**{name: float(value) for name, value in body.items()})  # type: ignore[arg-type]
+            term, sign = known[name]
+            terms[term] = sign * float(value)
+        return cls(**terms, frame=frame)
 
     def to_body(self) -> dict[str, float]:
-        """Terms as plain data."""
-        return asdict(self)
+        """Terms as plain data, by their names."""
+        return dict(self.published(term) for term in ALL)
 
 
 def saved_sigma_rad(path: str | Path) -> float | None:
@@ -217,6 +280,12 @@ class Play:
             self.state = self._lead / width
         self._encoder = encoder_rad
         return self.state
+
+
+def _stands(frame: MountFrame) -> dict[str, object]:
+    """How a mount stands, to a thousandth of an arc second."""
+    angles = (round(math.degrees(angle), 7) for angle in (frame.axis_azimuth_rad, frame.axis_elevation_rad))
+    return dict(zip(("mount", "axis_azimuth_deg", "axis_elevation_deg"), (frame.kind, *angles), strict=True))
 
 
 def _tables(path: str | Path) -> dict[str, Any]:

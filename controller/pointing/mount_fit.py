@@ -21,9 +21,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from controller.geometry.timescales import Floats
-from controller.pointing.mount import FLEXURE, TERMS, MountModel, MountModelError
+from controller.pointing.mount import FLEXURE, LEANING, TERMS, MountModel, MountModelError
+from controller.pointing.mount_frame import ALT_AZ, MountFrame
 from controller.pointing.mount_place import placed
-from controller.pointing.observation import Observation, Pair, sky_offset
+from controller.pointing.observation import Observation, Pair, about_axes, sky_offset
 
 HUBER = 1.5  # a residual longer than this many sigma counts linearly
 TUKEY = 5.0  # one longer than this counts nothing; 95 % of the efficiency of least squares on clean stars
@@ -35,6 +36,7 @@ TUKEY_ROUNDS = 25
 ROUNDS = 10
 CONDITION_MAX = 1e4
 STARS_MIN = 8
+NEAR_AXIS_RAD = math.radians(82.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +70,18 @@ class Fit:
         return float(np.sqrt(self.covariance[index, index]))
 
     def sky_sigma_rad(self) -> float:
-        """One sigma of one axis that the terms' uncertainty makes, rms over the sky from 20 to 80 degrees."""
+        """One sigma of one axis that the terms' uncertainty makes, rms over the sky from 20 to 80 degrees.
+
+        Where the first axis points to itself is left out.
+        """
         places = [(a, e) for e in np.radians([20.0, 40.0, 60.0, 80.0]) for a in np.arange(0.0, 6.2, math.tau / 6)]
+        places = [place for place in places if abs(self.model.frame.axes(*place)[1]) < NEAR_AXIS_RAD]
         return float(np.sqrt(np.mean(np.square([self.pointing_sigma_rad(*place) for place in places]))))
 
     def pointing_sigma_rad(self, azimuth_rad: float, elevation_rad: float) -> Pair:
-        """One sigma of the boresight that the terms' uncertainty makes at a direction, both axes."""
-        encoder = self.model.encoder(azimuth_rad, elevation_rad)
-        probe = Observation("", azimuth_rad, elevation_rad, *encoder, (0.0, 0.0), (0.0, 0.0))
+        """One sigma of the boresight that the terms' uncertainty makes at a direction of the sky, both axes."""
+        axes = self.model.frame.axes(azimuth_rad, elevation_rad)
+        probe = Observation("", *axes, *self.model.encoder(*axes), (0.0, 0.0), (0.0, 0.0))
         slope = _slopes(self.model, self.terms, [probe])
         sigma = np.sqrt(np.diag(slope @ self.covariance @ slope.T))
         return float(sigma[0]), float(sigma[1])
@@ -91,18 +97,26 @@ class _Solution:
 
 
 def fit(
-    observations: Sequence[Observation], start: MountModel | None = None, candidates: Sequence[str] = FLEXURE
+    observations: Sequence[Observation],
+    start: MountModel | None = None,
+    candidates: Sequence[str] | None = None,
+    frame: MountFrame = ALT_AZ,
 ) -> Fit:
     """Fit the common terms, backlash only for axes approached from both sides, and those `candidates` that are there.
 
-    From `start`, or from a mount that stands as the stars say. Raises MountModelError with fewer than eight stars, or
+    From `start`, or from a mount that stands in about this `frame`, as the stars say. Candidates are all that a mount
+    of that kind may have, unless they are named. Raises MountModelError with fewer than eight stars, or
     when they do not determine the terms.
     """
     stars = {o.star for o in observations}
     if len(stars) < STARS_MIN:
         raise MountModelError(f"Calibration saw {len(stars)} stars and needs {STARS_MIN}; check focus, cloud and mask.")
+    frame = start.frame if start is not None else frame
+    observations = about_axes(observations, frame)
+    if candidates is None:
+        candidates = FLEXURE if frame.level else LEANING
     common = tuple(t for t in TERMS if not t.startswith("B") or _both_ways(observations, ["BA", "BE"].index(t)))
-    best = _solve(start or placed(observations), common, observations)
+    best = _solve(start or placed(observations).standing(frame), common, observations)
     while (trial := _one_more(best, candidates, observations)) is not None:
         best = trial
     for term in best.terms[len(common) :]:  # what was taken first was chosen while others were missing

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,9 +17,13 @@ from controller.pointing.ephemeris.ephemeris import Ephemeris
 from controller.pointing.ephemeris_passes import search_window
 from controller.pointing.keepout import KeepOut
 from controller.pointing.keyhole import Way, ways_through
+from controller.pointing.mount_frame import ALT_AZ, MountFrame
+from controller.pointing.mount_sky import path_in_axes
 from controller.pointing.passes import NS, Pass, PassError, find_passes
 from controller.pointing.prediction import Observer, predict
-from hal.rig_sections import GimbalSection
+
+if TYPE_CHECKING:
+    from hal.rig import Rig
 
 MARGIN = 0.8  # share of the gimbal's limits that a plan may use; the rest is for corrections
 LEAD_NS = 20 * NS  # a trajectory begins before the mask, so that the mount moves when the pass starts
@@ -29,39 +33,57 @@ SMALL_CATALOGUE = 50  # up to here every pass is refined
 
 @dataclass(frozen=True, slots=True)
 class AxisLimits:
-    """What a gimbal can do, each axis, and how far elevation goes: beyond 90 degrees is over the top."""
+    """What a gimbal can do, each axis, and how far elevation goes: beyond 90 degrees is over the top.
+
+    `frame` says how it stands: azimuth and elevation are the angles of its own axes.
+    """
 
     rate_max_rad_s: float
     acceleration_max_rad_s2: float
     elevation_max_rad: float = math.pi / 2
+    frame: MountFrame = ALT_AZ
+    elevation_min_rad: float = -math.pi / 2
 
     @classmethod
-    def of(cls, gimbal: GimbalSection) -> AxisLimits:
+    def of(cls, rig: Rig) -> AxisLimits:
         """What a rig's gimbal can do."""
-        elevation_max_rad = math.radians(gimbal.elevation_max_deg)
-        return cls(gimbal.rate_max_rad_s, gimbal.acceleration_max_rad_s2, elevation_max_rad)
+        gimbal, frame = rig.gimbal, MountFrame.of(rig)
+        low, high = gimbal.elevation_rad
+        return cls(gimbal.rate_max_rad_s, gimbal.acceleration_max_rad_s2, high, frame, low)
 
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What a pass asks of the mount: largest rate and acceleration of (azimuth, elevation)."""
+    """What a pass asks of the mount: largest rate and acceleration of its two axes, (azimuth, elevation)."""
 
     rate_max_rad_s: tuple[float, float]
     acceleration_max_rad_s2: tuple[float, float]
+    secondary_rad: tuple[float, float] = (0.0, 0.0)  # lowest and highest angle of the second
 
     def refusal(self, limits: AxisLimits, margin: float = MARGIN) -> str:
         """Why a mount should not fly this, or nothing."""
+        names = limits.frame.axis_names
         for what, unit, wanted, limit in (
             ("turn at", "deg/s", self.rate_max_rad_s, limits.rate_max_rad_s),
             ("accelerate at", "deg/s2", self.acceleration_max_rad_s2, limits.acceleration_max_rad_s2),
         ):
-            for axis, value in zip(("azimuth", "elevation"), wanted, strict=True):
+            for axis, value in zip(names, wanted, strict=True):
                 if value > margin * limit:
                     return (
                         f"{axis} would have to {what} {np.degrees(value):.2f} {unit}, more than {margin:.0%} of the "
                         f"gimbal's {np.degrees(limit):.2f} {unit}"
                     )
-        return ""
+        return "" if limits.frame.level else self._out_of_reach(limits)  # elevation ends where the mask begins
+
+    def _out_of_reach(self, limits: AxisLimits) -> str:
+        low, high = self.secondary_rad
+        least, most = limits.elevation_min_rad, limits.elevation_max_rad
+        if (least <= low and high <= most) or (least <= math.pi - high and math.pi - low <= most):
+            return ""
+        return (
+            f"{limits.frame.axis_names[1]} would have to go from {np.degrees(low):.1f} to {np.degrees(high):.1f} deg, "
+            f"and goes from {np.degrees(least):g} to {np.degrees(most):g} deg"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +103,7 @@ def plan(target: Pass, observer: Observer, limits: AxisLimits, cones: KeepOut | 
     With `cones` the way through a keyhole is one that stays out of them, where there is one.
     """
     path = _path(target, observer)
-    asked = demand(path)
+    asked = demand(path, limits.frame)
     if max(asked.rate_max_rad_s) <= MARGIN * limits.rate_max_rad_s:
         return Plan(target, path, asked, 0.0)
     planned = way(path, limits) if cones is None else clear_way(path, observer, limits, cones)[0]
@@ -94,8 +116,10 @@ def way(path: Trajectory, limits: AxisLimits) -> Way | None:
 
 
 def ways(path: Trajectory, limits: AxisLimits) -> Iterator[Way]:
-    """All of them, the best first."""
-    return ways_through(path, limits.rate_max_rad_s, limits.acceleration_max_rad_s2, limits.elevation_max_rad)
+    """All of them, the best first, as angles of the mount's own axes."""
+    frame, turned = limits.frame, path_in_axes(path, limits.frame)
+    found = ways_through(turned, limits.rate_max_rad_s, limits.acceleration_max_rad_s2, limits.elevation_max_rad)
+    return (replace(each, frame=frame) for each in found)
 
 
 def clear_way(path: Trajectory, observer: Observer, limits: AxisLimits, cones: KeepOut) -> tuple[Way | None, str]:
@@ -161,12 +185,13 @@ def choose(
         found = [p for s in sets for p in find_passes(s, site, earth, *search_window(s, now_utc_ns), mask_rad)]
         candidates = sorted(found, key=lambda p: -p.elevation_max_rad)
     else:
-        rate_max = np.inf if above_limits else MARGIN * limits.rate_max_rad_s
+        # Only of an alt-azimuth mount is the rate of the first axis that of azimuth, which the search knows.
+        rate_max = np.inf if above_limits or not limits.frame.level else MARGIN * limits.rate_max_rad_s
         candidates = highest_passes(orbits, site, earth, mask_rad, rate_max)
     refusal = ""
     for candidate in candidates:
         path = _path(candidate, observer)
-        asked = demand(path)
+        asked = demand(path, limits.frame)
         why = ("" if above_limits else asked.refusal(limits)) or cones.refusal(path, site, earth)
         planned = None
         if not why:
@@ -192,13 +217,14 @@ def never_rises(sets: Sequence[Ephemeris], site: Site, mask_rad: float) -> str:
     )
 
 
-def demand(path: Trajectory) -> Demand:
-    """Largest axis rates and accelerations, sampled each 0.2 s and differenced."""
-    looks = path.sample(np.arange(path.start_utc_ns, path.end_utc_ns, NS // 5, dtype=np.int64))
+def demand(path: Trajectory, frame: MountFrame = ALT_AZ) -> Demand:
+    """Largest axis rates and accelerations, sampled each 0.2 s and differenced, of a mount that stands like this."""
+    looks = path_in_axes(path, frame).sample(np.arange(path.start_utc_ns, path.end_utc_ns, NS // 5, dtype=np.int64))
     rates = looks[:, 3:5]
     accelerations = np.gradient(rates, 0.2, axis=0)
     rate, acceleration = (np.abs(a).max(axis=0).tolist() for a in (rates, accelerations))
-    return Demand((rate[0], rate[1]), (acceleration[0], acceleration[1]))
+    low, high = float(looks[:, 1].min()), float(looks[:, 1].max())
+    return Demand((rate[0], rate[1]), (acceleration[0], acceleration[1]), (low, high))
 
 
 def outage_s(path: Trajectory, limits: AxisLimits, error_max_rad: float = 1e-3) -> float:
@@ -214,6 +240,7 @@ def _outage_s(path: Trajectory, limits: AxisLimits, planned: Way | None, error_m
         return planned.outage_s
     from controller.pointing.lag import lag  # here: numba takes a while to load
 
+    path = path_in_axes(path, limits.frame)
     step_s = 0.05
     seconds = np.arange(path.start_utc_ns, path.end_utc_ns, NS, dtype=np.int64)
     rates = np.abs(path.sample(seconds)[:, 3:5]).max(axis=1)

@@ -49,9 +49,9 @@ class CameraOnTube:
 
 
 def roll_rad(lens: Lens, model: MountModel, encoder: Pair) -> float:
-    """From the image's upward direction to the one in which the elevation axis lifts the telescope."""
+    """From the image's upward direction to the one in which the second axis moves the telescope."""
     step_rad = 1e-3
-    here, above = (model.direction(encoder[0], encoder[1] + up) for up in (0.0, step_rad))
+    here, above = (model.frame.sky(*model.direction(encoder[0], encoder[1] + up)) for up in (0.0, step_rad))
     x, y = np.diff(lens.pixel(np.array([azel_to_enu(*here), azel_to_enu(*above)])), axis=0)[0]
     return math.atan2(x, -y)
 

@@ -30,11 +30,12 @@ from controller.pointing.course import course
 from controller.pointing.drive import loop_for, send
 from controller.pointing.feed import Streams
 from controller.pointing.implied import implied_error
-from controller.pointing.keepout import NO_CONES, KeepOut, SunGuard
+from controller.pointing.keepout import NO_CONES, HorizonGuard, KeepOut, SunGuard
 from controller.pointing.keyhole import Way
 from controller.pointing.live_target import LiveTarget
 from controller.pointing.loop import GimbalLoop, Option
 from controller.pointing.mount import MountModel
+from controller.pointing.mount_sky import in_axes, on_sky
 from controller.pointing.offsets import OffsetBook, Offsets
 from controller.pointing.plan import AxisLimits, ways
 from controller.pointing.prediction import Observer
@@ -44,7 +45,7 @@ from controller.services.deaths import deaths
 from controller.services.service import Service
 from hal.clock import NS, Clock
 from hal.errors import HalError
-from hal.traits import Gimbal, GimbalCapabilities, Identity
+from hal.traits import Gimbal, Identity
 
 STILL_MODES = frozenset({"HOLD", "SAFE", "FAULT"})
 LOCKED_MODES = frozenset({"SAFE", "FAULT"})
@@ -60,6 +61,7 @@ class PointingService(Service):
     """The gimbal loop in its shell. `open_gimbal` is called on the service's own thread.
 
     `slow_line_s` is how much longer the station may say nothing, as it waits for a gimbal whose line takes so long.
+    Below `horizon_min_rad` the telescope is held, of a mount none of whose axes ends there by itself.
     """
 
     name = "pointing"
@@ -76,6 +78,7 @@ class PointingService(Service):
         wrap: WrapMemory | None = None,
         offsets: OffsetBook | None = None,
         slow_line_s: float = 0.0,
+        horizon_min_rad: float = -math.pi / 2,
     ) -> None:
         super().__init__(clock, port)
         self._mode_stale_s = MODE_STALE_S + slow_line_s
@@ -86,8 +89,10 @@ class PointingService(Service):
         self._offsets = offsets or OffsetBook()
         self._tracked = ""  # the object's name
         self._model = model or MountModel()
+        self._frame = self._model.frame  # how the mount stands: from here down to the gimbal angles are its own axes'
         self._cones = cones
         self._sun = SunGuard(cones.sun_cone_rad, observer.site, observer.earth)
+        self._ground = HorizonGuard(horizon_min_rad)
         self._sun_due_ns = 0
         self._streams = Streams(clock, port, observer)
         self._silent = False  # the stream that was followed has ended
@@ -164,11 +169,10 @@ class PointingService(Service):
                 return Reply("", "the axes are held")
             case "pointing.model":
                 if body:
-                    loop.use(MountModel.from_body(body, "pointing.model"))
+                    loop.use(MountModel.from_body(body, "pointing.model", self._frame))
                 return Reply("", "the mount model is in use", body=dict(loop.model.to_body()))
             case "pointing.track":
-                limits = loop.capabilities
-                reach = _reach(limits)
+                reach = self._reach(loop)
                 name = str(body.get("name", body.get("star", "")))
                 return self._go(loop, lambda: trajectory_of(body, self._observer, reach, self.clock.utc_ns()), name)
             case "pointing.follow":
@@ -210,13 +214,14 @@ class PointingService(Service):
         target = target_of()
         if isinstance(target, Trajectory) and target.end_utc_ns <= self.clock.utc_ns():
             return Reply("LIMIT", "that pass is over", "choose a later one: boresight passes")
+        turned = in_axes(target, self._frame)
         try:
             if self._gimbal is not None and loop.axes.stands is None:
                 loop.see(self._gimbal.position())
         except HalError as error:
             return Reply("DEVICE", str(error))
-        by = self._clear(loop, target)
-        loop.follow(target, by.way, by)
+        by = self._clear(loop, target, turned)
+        loop.follow(turned, by.way, by)
         self._tracked = name
         if name:
             loop.offsets = self._offsets.of(name)
@@ -228,22 +233,23 @@ class PointingService(Service):
             self._tell("warning", "EARTH", old)
         self._fault, self._silent = "", False
         self._accepted_utc_ns = self.clock.utc_ns()
-        implied = implied_error(target, loop.capabilities).sentence(loop.capabilities)
+        implied = implied_error(turned, loop.capabilities).sentence(loop.capabilities)
         if implied:
             self._tell("info", "POINTING", f"gimbal: {implied}")
         return Reply("", "the gimbal is on its way" + (f"; {implied}" if implied else ""))
 
-    def _clear(self, loop: GimbalLoop, target: Target) -> Option:
+    def _clear(self, loop: GimbalLoop, target: Target, turned: Target) -> Option:
         """How the axes take a target without looking at the Sun, and out of emission's cones where that can be.
 
+        `turned` is the target as angles of the mount's axes.
         Raises CommandError where every way leads into the Sun's cone.
         """
         path = target if isinstance(target, Trajectory) else None
-        through = list(ways(path, _reach(loop.capabilities))) if path is not None else []
+        through = list(ways(path, self._reach(loop))) if path is not None else []
         refused, dark = "", None
-        seen = target.receive(self.clock.utc_ns())
-        known = Fixed(seen.azimuth_rad, seen.elevation_rad) if isinstance(target, LiveTarget) else target
-        for option in loop.options(target, through):
+        seen = turned.receive(self.clock.utc_ns())
+        known = Fixed(seen.azimuth_rad, seen.elevation_rad) if isinstance(turned, LiveTarget) else turned
+        for option in loop.options(turned, through):
             taken = course(known, option.way, option.azimuth_rad, loop.axes, self.clock.utc_ns())
             why = self._sun.refusal(taken)
             if not why and (path is None or option.way is None or not self._dark(path, option.way)):
@@ -311,6 +317,7 @@ class PointingService(Service):
         correction = self.port.latest(TRACKING_CORRECTION)
         body, age_s = (correction.body, correction.age_s(begin_ns)) if correction else (None, 0.0)
         rates, state = loop.step(begin_ns, offset_ns, sample, body, age_s)
+        state = on_sky(state, self._frame)
         self._remember(loop.wound_rad)
         if isinstance(loop.target, LiveTarget):
             state = self._streamed(state, loop.target)
@@ -319,6 +326,11 @@ class PointingService(Service):
             why = self._sun.entering(state.t_utc_ns, state.azimuth_rad, state.elevation_rad)
             if why and loop.target is not None:
                 self._tell("error", "SUN", f"the telescope looks {why}: the axes are held")
+                loop.follow(None)
+                rates = (0.0, 0.0)
+            why = self._ground.entering(state.elevation_rad)
+            if why and loop.target is not None:
+                self._tell("error", "HORIZON", f"the telescope looks {why}: the axes are held")
                 loop.follow(None)
                 rates = (0.0, 0.0)
         if loop.target is None and loop.at_rest:
@@ -347,7 +359,8 @@ class PointingService(Service):
             self._wrap.note(wound_rad)
         except OSError as error:
             self._wrap = WrapMemory()  # said once; motion does not wait for a disk
-            self._tell("warning", "AXES", f"how far azimuth is wound up cannot be kept ({error.strerror}); park it")
+            axis = self._frame.axis_names[0]
+            self._tell("warning", "AXES", f"how far {axis} is wound up cannot be kept ({error.strerror}); park it")
 
     def _publish(self, state: PointingState) -> None:
         if self._fault or self._silent:
@@ -384,7 +397,7 @@ class PointingService(Service):
     def _tell(self, level: Any, code: str, message: str) -> None:
         self.port.publish(STATION_EVENT, StationEvent(level, code, message))
 
-
-def _reach(limits: GimbalCapabilities) -> AxisLimits:
-    elevation_max_rad = limits.travel_rad[1][1] if limits.travel_rad is not None else math.pi / 2
-    return AxisLimits(limits.rate_max_rad_s, limits.acceleration_max_rad_s2, elevation_max_rad)
+    def _reach(self, loop: GimbalLoop) -> AxisLimits:
+        limits = loop.capabilities
+        low, high = limits.travel_rad[1] if limits.travel_rad is not None else (-math.pi / 2, math.pi / 2)
+        return AxisLimits(limits.rate_max_rad_s, limits.acceleration_max_rad_s2, high, self._frame, low)

@@ -13,8 +13,9 @@ import numpy as np
 
 from controller.geometry.frames import Site
 from controller.geometry.timescales import TT_MINUS_TAI_NS, Floats, tai_minus_utc_s
+from controller.pointing.mount_frame import ALT_AZ, MountFrame
 from controller.pointing.mount_place import Counting, as_read, directions, rotation_between
-from controller.pointing.observation import Observation
+from controller.pointing.observation import Observation, about_axes
 
 SKY_RAD_S = 7.292115e-5  # the Earth turns
 GPS_MINUS_TAI_S = -19.0
@@ -31,9 +32,10 @@ COUNTED: tuple[tuple[str, Counting], ...] = (
 )
 
 
-def mistake(observations: Sequence[Observation], site: Site, t_utc_ns: int) -> str:
-    """The sentence for a mistake that explains the stars far better than a mount does, or nothing."""
-    return _miscounted(observations) or _turned_sky(rotation_between(observations), site, t_utc_ns)
+def mistake(observations: Sequence[Observation], site: Site, t_utc_ns: int, frame: MountFrame = ALT_AZ) -> str:
+    """The sentence for a mistake that explains the stars far better than a mount in this frame does, or nothing."""
+    seen, stands = about_axes(observations, frame), np.array(frame.rotation)
+    return _miscounted(seen) or _turned_sky(stands.T @ rotation_between(seen) @ stands, site, t_utc_ns)
 
 
 def _miscounted(observations: Sequence[Observation]) -> str:

@@ -18,10 +18,11 @@ TURNS_MAX = 20
 
 
 class WrapMemory:
-    """The file of one mount; without one nothing is remembered."""
+    """The file of one mount; without one nothing is remembered. `axis` is what an operator calls its first one."""
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, path: Path | None = None, axis: str = "azimuth") -> None:
         self._path = path
+        self._axis = axis
         self._written_rad: float | None = None
 
     def recall(self) -> float | None:
@@ -37,7 +38,7 @@ class WrapMemory:
                 raise ValueError(f"{azimuth_rad} rad")
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise BoresightError(
-                f"{self._path} does not say how far azimuth is wound up ({error}); look at the cables, unwind the "
+                f"{self._path} does not say how far {self._axis} is wound up ({error}); look at the cables, unwind the "
                 "mount by hand and delete the file."
             ) from None
         self._written_rad = azimuth_rad

@@ -81,7 +81,7 @@ class Limits:
     def from_rig(cls, rig: Terminal, laser_emulated: bool, horizon: HorizonMask | None = None) -> Limits:
         """Limits of a rig file; without a power cap the measured power may exceed the stated one by a fifth."""
         safety, stated_w = rig.safety, rig.optics.transmit_power_w
-        return cls(
+        limits = cls(
             laser_emulated=laser_emulated,
             current_a=rig.laser.current_a,
             current_limit_a=rig.laser.current_limit_a,
@@ -99,3 +99,7 @@ class Limits:
             divergence_rad=rig.optics.transmit_divergence_urad * 1e-6,
             rate_max_rad_s=rig.gimbal.rate_max_rad_s,
         )
+        if rig.gimbal.mount == "alt-az":
+            return limits
+        low, high = rig.gimbal.elevation_rad  # of its second axis, which is another than elevation
+        return replace(limits, elevation_min_rad=low, elevation_max_rad=high)

@@ -55,9 +55,11 @@ def axis_limits(inputs: Inputs, limits: Limits) -> Opinion:
     if isinstance(reading, Opinion):
         return reading
     state = reading.body
-    if not limits.elevation_min_rad <= state.elevation_rad <= limits.elevation_max_rad:
-        return no(reading, f"elevation {math.degrees(state.elevation_rad):.2f} deg is outside of the axis")
-    rates_rad_s = state.azimuth_rate_rad_s, state.elevation_rate_rad_s
+    second_rad = state.axes_rad[1]
+    if not limits.elevation_min_rad <= second_rad <= limits.elevation_max_rad:
+        axis = "elevation" if state.axis_rad is None else "the second axis at"
+        return no(reading, f"{axis} {math.degrees(second_rad):.2f} deg is outside of the axis")
+    rates_rad_s = state.axes_rate_rad_s
     told = (
         f"{math.degrees(rates_rad_s[0]):.2f} and {math.degrees(rates_rad_s[1]):.2f} deg/s, "
         f"limit {math.degrees(limits.rate_max_rad_s):.2f} deg/s"

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.bus.topics import Pair, PointingState
-from controller.geometry.trackframe import along_cross_on_sky
+from controller.geometry.trackframe import about_axes, along_cross_on_sky
 
 Array = NDArray[np.float64]
 
@@ -24,8 +24,8 @@ class Moment:
 
     t_utc_ns: int
     deviation_rad: Pair  # encoder through mount model minus prediction, on the sky
-    axis_rad: Pair  # azimuth and elevation axis
-    elevation_rate_rad_s: float
+    axis_rad: Pair  # azimuth and elevation axis, or whatever the mount has instead
+    elevation_rate_rad_s: float  # of the second
     cos_elevation: float
     along_cross: Array  # (2, 2), sky angle per metre along and across the track
 
@@ -56,6 +56,7 @@ class Pairing:
                 state.target_elevation_rate_rad_s,
                 state.range_m,
             )
+            project = about_axes(project, state.field_rotation_rad)
         if before is not None and (dt_s := (state.t_utc_ns - before.t_utc_ns) * 1e-9) < 1.0:
             self._project_rate = (project - self._project) / dt_s
         else:
@@ -69,12 +70,13 @@ class Pairing:
             raise LookupError("no pointing state has been seen")
         dt_s = (t_utc_ns - state.t_utc_ns) * 1e-9
         (dx, dy), (rx, ry) = state.deviation_rad, state.deviation_rate_rad_s
-        elevation = state.elevation_rad + state.elevation_rate_rad_s * dt_s
+        (first, second), (first_rate, second_rate) = state.axes_rad, state.axes_rate_rad_s
+        second += second_rate * dt_s
         return Moment(
             t_utc_ns,
             (dx + rx * dt_s, dy + ry * dt_s),
-            (state.azimuth_rad + state.azimuth_rate_rad_s * dt_s, elevation),
-            state.elevation_rate_rad_s,
-            math.cos(elevation),
+            (first + first_rate * dt_s, second),
+            second_rate,
+            math.cos(second),
             self._project + self._project_rate * dt_s,
         )

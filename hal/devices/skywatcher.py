@@ -18,11 +18,12 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, replace
+from typing import Any
 
 from hal.clock import NS, Clock, Deadline
 from hal.devices.rate_rotator import RateRotator
 from hal.errors import DeviceError, HalError, ProtocolError
-from hal.traits import AxisPosition, Drives, DriveState, GimbalCapabilities, Identity
+from hal.traits import AxisPosition, Drives, DriveState, GimbalCapabilities, Identity, Pair
 from hal.wires.lines import Lines
 from hal.wires.stream import StreamWire
 
@@ -81,6 +82,7 @@ class Axis:
     counts: int  # of a turn
     timer_hz: int
     ratio: int  # of the high speed range; 1: there is one range
+    start_deg: float = 0.0  # where it counts from
     way: int | None = None  # 1 or -1 at `period` in tracking mode, 0 told to rest; None: not known
     fast: bool = False
     period: int = 0
@@ -101,9 +103,10 @@ class Axis:
 
 
 class SkyWatcher(RateRotator):
-    """An alt-azimuth mount. Opening it initialises the motors and brings them to rest; its zero stays as it is.
+    """A mount of two axes. Opening it initialises the motors and brings them to rest; its zero stays as it is.
 
-    It counts from where it stood when it was switched on: switch it on level, looking north.
+    It counts from where it stood when it was switched on, which `start_deg` tells: an alt-azimuth mount is switched on
+    level, looking north; an equatorial one mostly with the tube at the pole above its counterweight, at 90, 90 degrees.
     """
 
     model = "Sky-Watcher"
@@ -111,9 +114,13 @@ class SkyWatcher(RateRotator):
     drives_told = Drives(frozenset({"on", "off", "blocked"}), frozenset({"on"}))
     reach_deg = ((-360.0, 360.0), (-90.0, 180.0))  # it knows no stops; cables do
 
+    def __init__(self, *place: Any, start_deg: Pair = (0.0, 0.0), **limits: Any) -> None:
+        self._start_deg = start_deg
+        super().__init__(*place, **limits)
+
     def _begin(self) -> None:
         self._lines = _lines(self._wire, self._clock)
-        self._axes = []
+        self._axes: list[Axis] = []
         for number in AXES:
             version = self._ask(b":e" + number, 6).decode()
             ratio, counts = self._number(b":g" + number, 2), self._number(b":a" + number, 6)
@@ -123,7 +130,7 @@ class SkyWatcher(RateRotator):
                 self._ask(b":F" + number)
             if not (counts and timer_hz and ratio):
                 raise DeviceError(f"{self._name}: the board of axis {number.decode()} says nothing of its motor.")
-            self._axes.append(Axis(number, counts, timer_hz, ratio))
+            self._axes.append(Axis(number, counts, timer_hz, ratio, start_deg=self._start_deg[len(self._axes)]))
         self._version, self._mount_code = f"{version[:2]}.{version[2:4]}", version[4:]  # hexadecimal, as EQMod shows it
         self.step_deg = 360.0 / min(axis.counts for axis in self._axes)
 
@@ -172,7 +179,7 @@ class SkyWatcher(RateRotator):
 
     def _angle_deg(self, axis: Axis) -> tuple[float, int]:
         axis.count = self._number(b":j" + axis.number, 6)
-        return (axis.count - ZERO) / axis.counts * 360.0, self._lines.asked_ns
+        return axis.start_deg + (axis.count - ZERO) / axis.counts * 360.0, self._lines.asked_ns
 
     def _go(self, azimuth_deg: float, elevation_deg: float) -> None:
         for axis in self._axes:
@@ -182,7 +189,7 @@ class SkyWatcher(RateRotator):
             self._rest(axis)
             axis.way = axis.mode = None
             self._ask(b":G" + axis.number + b"00")
-            self._ask(b":S" + axis.number + low_first(ZERO + round(angle_deg / 360.0 * axis.counts)))
+            self._ask(b":S" + axis.number + low_first(ZERO + round((angle_deg - axis.start_deg) / 360.0 * axis.counts)))
             self._ask(b":J" + axis.number)
 
     def position(self) -> AxisPosition:

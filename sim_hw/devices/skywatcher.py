@@ -1,4 +1,4 @@
-"""A Sky-Watcher motor controller with an alt-azimuth mount behind it, as an AZ-GTi is.
+"""A Sky-Watcher motor controller with a mount behind it, as an AZ-GTi is; on a wedge that is an equatorial one.
 
 Sky-Watcher, "Motor Controller Command Set": `:`, a letter, the axis, data in hexadecimal with the lowest byte first,
 CR; answered `=` and data, or `!` and a code. Positions are counted from 800000. An axis turns at the frequency of a
@@ -43,7 +43,10 @@ class _Channel:
 
 
 class SkyWatcher(LineDevice):
-    """The board of both axes; a SerialDevice. `counts` are of one turn, `timer_hz` drives the motors."""
+    """The board of both axes; a SerialDevice. `counts` are of one turn, `timer_hz` drives the motors.
+
+    It was switched on with the axes at `start_rad`.
+    """
 
     end = b"\r"
     reply_delay_s = 0.002
@@ -51,6 +54,7 @@ class SkyWatcher(LineDevice):
     def __init__(
         self, timeline: Timeline, mount: Mount, *, rate_max_rad_s: float, acceleration_max_rad_s2: float,
         counts: int = 2_073_600, timer_hz: int = 16_000_000, high_speed_ratio: int = 1,
+        start_rad: tuple[float, float] = (0.0, 0.0),
     ) -> None:  # fmt: skip
         super().__init__(timeline)
         self._counts, self._timer_hz, self._ratio = counts, timer_hz, high_speed_ratio
@@ -59,6 +63,8 @@ class SkyWatcher(LineDevice):
         self._sidereal = round(SIDEREAL_DAY_S * timer_hz / counts)
         limits = {"rate_max_rad_s": rate_max_rad_s, "acceleration_max_rad_s2": acceleration_max_rad_s2}
         self._channels = [_Channel(AxisDrive(timeline, axes, axis, **limits), self._sidereal) for axis in AXES]
+        for channel, angle_rad in zip(self._channels, start_rad, strict=True):
+            channel.offset_rad = angle_rad
 
     def answer(self, line: str) -> str:
         """The answer to one command; what comes before its colon is forgotten."""

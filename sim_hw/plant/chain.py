@@ -16,6 +16,7 @@ from sim_hw.plant.gimbal import Gimbal
 from sim_hw.plant.light_block import light_block
 from sim_hw.scenarios import Scenario
 from sim_hw.scene.disturbances import TICK_S, TICKS, Disturbances
+from sim_hw.scene.mount import Standing
 from sim_hw.scene.noise import Floats
 from sim_hw.scene.optics import reference_power_w
 from sim_hw.scene.satellite import Terminal
@@ -52,7 +53,9 @@ class Chain:
         fine: FineModel,
         mirror_range_rad: float,
         terminal: Terminal,
+        standing: Standing | None = None,
     ) -> None:
+        self._standing = standing or Standing()
         self.ticks = 0
         self.laser_w = 0.0
         self._tape = tape
@@ -77,7 +80,8 @@ class Chain:
 
     def start(self, directions: Directions) -> None:
         """Let the first step start from where the axes and the target (first of `directions`) are."""
-        target = np.array([directions.azimuth_rad[0], directions.elevation_rad[0]])
+        first, second = self._standing.axes(directions.azimuth_rad[:1], directions.elevation_rad[:1])
+        target = np.array([first[0], second[0]])
         point(self._gimbal.state, self._terms, np.zeros(2), target, np.zeros(2), self._errors, ERROR_AFTER)
 
     def attach(self, tick_address: int, board_address: int, io: Any) -> None:

@@ -18,7 +18,7 @@ from skyfield.api import Star, wgs84
 
 from sim_hw.scenarios import StarCamera
 from sim_hw.scene.earth import Site, horizontal, kernel, times
-from sim_hw.scene.mount import MountTerms
+from sim_hw.scene.mount import MountTerms, Standing
 from sim_hw.scene.noise import Floats
 from sim_hw.scene.refraction import refract
 from sim_hw.scene.tape import Tape
@@ -127,7 +127,9 @@ class StarCameraView:
         mount: MountTerms,
         clouds: tuple[tuple[tuple[float, float], ...], float],
         rng: np.random.Generator,
+        standing: Standing | None = None,
     ) -> None:
+        self._turn = (standing or Standing()).turn
         self._camera, self._tape, self._sky, self._mount = camera, tape, sky, mount
         self._cloud_s, self._cloud_transmission = clouds
         draws = rng.standard_normal(5)
@@ -150,7 +152,7 @@ class StarCameraView:
         return [*seen, *self._glare(axes, t_s, through), *self._daylight(t_s)]
 
     def axes(self, azimuth_rad: float, elevation_rad: float) -> Floats:
-        """Rows: optical axis, right and up of the camera as north-east-up, with the boresight at a direction."""
+        """Rows: optical axis, right and up of the camera as north-east-up, with the boresight at angles of the axes."""
         tube = self._tube(_vector(azimuth_rad, elevation_rad))
         right, above = self.offset_rad
         turned = np.array(
@@ -162,17 +164,17 @@ class StarCameraView:
         )
         c, s = math.cos(self.roll_rad), math.sin(self.roll_rad)
         rolled = np.array([[1.0, 0.0, 0.0], [0.0, c, s], [0.0, -s, c]])
-        return np.asarray(rolled @ turned @ tube)
+        return np.asarray(rolled @ turned @ tube @ self._turn)
 
     def boresight_px(self) -> tuple[float, float]:
         """Where on the sensor the telescope looks."""
         axes = self.axes(0.3, 0.8)
-        x, y, _ = self._plane(axes, _vector(0.3, 0.8)[:, None])
+        x, y, _ = self._plane(axes, (_vector(0.3, 0.8) @ self._turn)[:, None])
         middle = (self._camera.width_px - 1) / 2, (self._camera.height_px - 1) / 2
         return middle[0] + float(x[0]) / self.pixel_scale_rad, middle[1] + float(y[0]) / self.pixel_scale_rad
 
     def _tube(self, boresight: Floats) -> Floats:
-        """Rows: boresight, right and up of the tube, whose elevation axis stays square to the tilted azimuth axis."""
+        """Rows: boresight, right and up of the tube, whose second axis stays square to the tilted first one."""
         zenith = _tilted(np.array([0.0, 0.0, 1.0]), self._mount)
         level = boresight - (boresight @ zenith) * zenith
         ahead = level / np.linalg.norm(level)

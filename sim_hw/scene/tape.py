@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit
 
 from sim_hw.scene.disturbances import MS, TICKS, Chunk
+from sim_hw.scene.mount import Standing
 from sim_hw.scene.noise import Floats
 
 SECONDS = 16
@@ -18,9 +19,13 @@ STEPS = SECONDS * MS
 
 
 class Tape:
-    """Rings: `ring[k % RING]` is tick k, which ends at (k + 1) * 0.1 ms; step m ends at (m + 1) ms."""
+    """Rings: `ring[k % RING]` is tick k, which ends at (k + 1) * 0.1 ms; step m ends at (m + 1) ms.
 
-    def __init__(self) -> None:
+    Directions are angles of the mount's axes, pairs across and along its second one, but for `sky_rad`.
+    """
+
+    def __init__(self, standing: Standing | None = None) -> None:
+        self._standing = standing or Standing()
         # of ticks
         self.shake_rad = np.zeros((RING, 2))
         self.apart_rad = np.zeros((RING, 2))
@@ -34,27 +39,31 @@ class Tape:
         self.transmit_rad = np.zeros((RING, 2))
         self.received_w = np.zeros(RING)
         # of steps
+        self.sky_rad = np.zeros((STEPS, 2))
         self.target_rad = np.zeros((STEPS, 2))
         self.ahead_rad = np.zeros((STEPS, 2))
         self.nominal_rad = np.zeros((STEPS, 2))
-        self.dispersion_rad = np.zeros(STEPS)
+        self.dispersion_rad = np.zeros((STEPS, 2))
         self.range_m = np.ones(STEPS)
         self.wind_rad = np.zeros((STEPS, 2))
         self.boresight_rad = np.zeros((STEPS, 2))
 
     def load(self, second: int, chunk: Chunk) -> None:
         """Put what comes from outside in its second of the rings."""
-        place = second % SECONDS
-        ticks, steps = slice(place * TICKS, (place + 1) * TICKS), slice(place * MS, (place + 1) * MS)
+        at = second % SECONDS
+        ticks, steps = slice(at * TICKS, (at + 1) * TICKS), slice(at * MS, (at + 1) * MS)
         self.shake_rad[ticks] = chunk.shake_rad
         self.apart_rad[ticks] = chunk.anisoplanatic_rad
         self.gain[ticks] = chunk.gain
         d = chunk.directions
-        self.target_rad[steps, 0] = d.azimuth_rad
-        self.target_rad[steps, 1] = d.elevation_rad
-        self.ahead_rad[steps] = d.point_ahead_rad
-        self.nominal_rad[steps] = d.nominal_offset_rad
-        self.dispersion_rad[steps] = d.beacon_offset_rad
+        place = d.azimuth_rad, d.elevation_rad
+        along = self._standing.along
+        self.sky_rad[steps] = np.stack(place, axis=-1)
+        self.target_rad[steps] = np.stack(self._standing.axes(*place), axis=-1)
+        self.ahead_rad[steps] = along(*place, d.point_ahead_rad)
+        self.nominal_rad[steps] = along(*place, d.nominal_offset_rad)
+        bent = np.stack([np.zeros_like(d.beacon_offset_rad), d.beacon_offset_rad], axis=-1)
+        self.dispersion_rad[steps] = along(*place, bent)
         self.range_m[steps] = d.range_m
         self.wind_rad[steps] = chunk.wind_rad
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sim_hw.scenarios import Camera
+from sim_hw.scene.mount import Standing
 from sim_hw.scene.noise import Floats
 from sim_hw.scene.optics import CameraMount, star_electrons_per_s
 from sim_hw.scene.sky import Sky
@@ -30,7 +31,16 @@ class Spot(NamedTuple):
 class CameraView:
     """Reads the tape; draws how the camera is mounted and what each star's measured place is off by."""
 
-    def __init__(self, camera: Camera, tape: Tape, sky: Sky | None, mounting: Any, star_noise: Any) -> None:
+    def __init__(
+        self,
+        camera: Camera,
+        tape: Tape,
+        sky: Sky | None,
+        mounting: Any,
+        star_noise: Any,
+        standing: Standing | None = None,
+    ) -> None:
+        self._standing = standing or Standing()
         self._camera = camera
         self._tape = tape
         self._sky = sky
@@ -55,7 +65,7 @@ class CameraView:
         light = float(Tape.mean(self._tape.power[:, None], last, count)[0])
         if light > 0.0:
             error = Tape.mean(self._tape.line_of_sight_rad, last, count)
-            error[1] += self._tape.dispersion_rad[((last - 1) // TICKS_A_STEP) % STEPS]
+            error += self._tape.dispersion_rad[((last - 1) // TICKS_A_STEP) % STEPS]
             seen.append((error, light * self._camera.beacon_electrons_per_s))
         if self._sky is not None:
             shake = Tape.mean(self._tape.shake_rad, last, count)
@@ -70,8 +80,12 @@ class CameraView:
         seen = []
         for i in self._near(sky, t_s, ahead):
             north, east, up = sky.star(i, t_s)
+            if up <= 0.0:
+                continue
+            if not self._standing.upright:
+                north, east, up = (self._standing.turn @ (north, east, up)).tolist()
             along = ahead[0] * north + ahead[1] * east + ahead[2] * up
-            if up <= 0.0 or along <= math.cos(2.0 * self._half_field_rad):
+            if along <= math.cos(2.0 * self._half_field_rad):
                 continue
             right = cos_a * east - sin_a * north
             above = cos_e * up - sin_e * (cos_a * north + sin_a * east)
@@ -85,5 +99,6 @@ class CameraView:
         if math.dist(ahead, self._cone_axis) > _CONE_SHIFT or abs(t_s - self._cone_s) > _CONE_LASTS_S:
             self._cone_axis, self._cone_s = ahead, t_s
             cosine = math.cos(2.0 * self._half_field_rad + 2.0 * _CONE_SHIFT)
-            self._cone = [int(i) for i in np.flatnonzero(np.array(ahead) @ sky.north_east_up(t_s) > cosine)]
+            axis = np.array(ahead) @ self._standing.turn
+            self._cone = [int(i) for i in np.flatnonzero(axis @ sky.north_east_up(t_s) > cosine)]
         return self._cone

@@ -25,6 +25,7 @@ from controller.operate import Operator
 from controller.pointing.calibration import spread_directions
 from controller.pointing.elements import built_in_elements
 from controller.pointing.mount import MountModel
+from controller.pointing.mount_frame import MountFrame
 from controller.pointing.plate_camera import CameraOnTube
 from controller.procedure import CalibrationError
 from hal.clock import NS
@@ -42,6 +43,7 @@ NIGHT_UTC_NS = int(dt.datetime(2025, 10, 12, 1, 0, tzinfo=dt.UTC).timestamp()) *
 DAY_UTC_NS = NIGHT_UTC_NS + 12 * 3600 * NS
 QUICK = {"rate_max_deg_s": 20.0, "acceleration_max_deg_s2": 10.0}
 AZIMUTH_OFF_DEG, LEANS_DEG = 137.0, 3.0
+POLE_OFF = {"index_azimuth_urad": 5e4}  # else as askew: an equatorial mount looks below the horizon if this is large
 Operate = Callable[[Any], Any]
 
 
@@ -60,8 +62,15 @@ def askew(seed: int) -> dict[str, float]:
 def station(tmp_path: Path) -> Any:
     """`run(operate, services)` in lockstep on a bench of a quick mount; what `operate` gave, and the bench."""
 
-    def run(operate: Operate, services: tuple[str, ...], utc_ns: int = NIGHT_UTC_NS, **world: Any) -> tuple[Any, Bench]:
+    def run(
+        operate: Operate,
+        services: tuple[str, ...],
+        utc_ns: int = NIGHT_UTC_NS,
+        mount: str = "alt-az",
+        **world: Any,
+    ) -> tuple[Any, Bench]:
         text = DEFAULT_RIG.read_text(encoding="utf-8") + SECTION
+        text = text.replace("[gimbal]", f'[gimbal]\nmount = "{mount}"')
         text = text.replace("rate_max_deg_s = 3.0", "rate_max_deg_s = 20.0")
         text = text.replace("acceleration_max_deg_s2 = 2.0", "acceleration_max_deg_s2 = 10.0")
         rig_path = tmp_path / "rig.toml"
@@ -103,7 +112,8 @@ def align(directions: Any, sides: Any = SIDES[:1], known: CameraOnTube | None = 
         with closing(open_device(bench.rig, "star_camera", clock)) as camera:
             stars = StarCamera(camera, 0.5, 10.0, 0.6)
             observer = factories.observer_of(bench.rig)
-            return Alignment(clock, port, observer, stars, 0.976, directions, sides, known).run()
+            frame = MountFrame.of(bench.rig)
+            return Alignment(clock, port, observer, stars, 0.976, directions, sides, known, frame=frame).run()
 
     return operate
 
@@ -111,12 +121,13 @@ def align(directions: Any, sides: Any = SIDES[:1], known: CameraOnTube | None = 
 def left_rad(model: MountModel, bench: Bench, pixel_off: bool) -> float:
     """How far from where it should the camera's axis (or the telescope) looks, rms over the sky: what is so."""
     missed = []
-    view = bench.world._star_camera
+    view, frame = bench.world._star_camera, model.frame
     assert view is not None
     for azimuth in np.arange(0.0, 6.2, 0.7):
         for elevation in np.radians([30.0, 50.0, 70.0]):
-            place = bench.world.axis_boresight_rad(*model.encoder(float(azimuth), float(elevation)))
-            north, east, up = view.axes(*place)[0] if pixel_off else azel_to_enu(*place)[[1, 0, 2]]
+            axes = frame.axes(float(azimuth), float(elevation))
+            place = bench.world.axis_boresight_rad(*model.encoder(*axes))
+            north, east, up = view.axes(*place)[0] if pixel_off else azel_to_enu(*frame.sky(*place))[[1, 0, 2]]
             missed.append(np.array([east, north, up]) - azel_to_enu(azimuth, elevation))
     return float(np.sqrt((np.array(missed) ** 2).sum(axis=1).mean()))
 
@@ -133,6 +144,18 @@ def test_a_mount_that_was_put_down_anyhow_is_aligned_by_plates_alone(station: An
     # The mount repeats to its worm and wind (30 µrad); a frame adds half an arc second. One side only was visited, so
     # that half of the play (75 µrad) is in the zero points.
     assert left_rad(found.fit.model, bench, pixel_off=True) < 200e-6
+
+
+@pytest.mark.campaign
+def test_an_equatorial_mount_whose_pole_is_three_degrees_off_is_aligned_by_plates_alone(station: Any) -> None:
+    """Its rig says that the first axis points at the pole; frames turn about that axis, not about the vertical."""
+    terms = askew(1) | POLE_OFF
+    around = [(math.radians(45.0 * i), math.radians(40.0 + 12.0 * (i % 3))) for i in range(8)]
+    found, bench = station(align(around), ("station", "pointing"), mount="equatorial", misalignment=terms)
+    assert found.fit.model.frame.kind == "equatorial"
+    assert len(found.sightings) == 8
+    assert left_rad(found.fit.model, bench, pixel_off=True) < 200e-6
+    assert found.suspicion == ""
 
 
 def test_the_suns_day_is_refused_before_anything_moves(station: Any) -> None:
@@ -157,22 +180,25 @@ def test_cloud_ends_the_alignment_early_and_leaves_the_model_as_it_was(station: 
 
 
 @pytest.mark.campaign
-def test_the_telescope_is_found_in_the_star_cameras_frame(station: Any, tmp_path: Path) -> None:
-    """The whole procedure, as `boresight calibrate --plates` runs it."""
+@pytest.mark.parametrize(("mount", "terms", "directions"), [("alt-az", {}, 12), ("equatorial", POLE_OFF, 11)])
+def test_the_telescope_is_found_in_the_star_cameras_frame(
+    mount: str, terms: dict[str, float], directions: int, station: Any, tmp_path: Path
+) -> None:
+    """The whole procedure, as `boresight calibrate --plates` runs it; on a wedge without the direction at the pole."""
     told: list[str] = []
 
     def operate(given: Any) -> Any:
         bench, port, folder = given
         return align_by_plates(bench.rig, bench.lockstep, port, folder, lambda what, share: told.append(what))
 
-    answer, bench = station(operate, factories.SERVICES, misalignment=askew(1))
+    answer, bench = station(operate, factories.SERVICES, mount=mount, misalignment=askew(1) | terms)
     camera = CameraOnTube.load(tmp_path / factories.STAR_CAMERA_FILE)
     view = bench.world._star_camera
     assert view is not None
     assert answer["star_camera"]["boresight_known"]
     # Three stars, each 24 µrad from its place in the telescope's camera (scenario), a pixel being 170 µrad.
     assert camera.boresight_px == pytest.approx(view.boresight_px(), abs=4 * 24 / math.sqrt(3) / 170)
-    model = MountModel.load(tmp_path / factories.MODEL_FILE)
+    model = MountModel.load(tmp_path / factories.MODEL_FILE, MountFrame.of(bench.rig))
     assert left_rad(model, bench, pixel_off=False) < 60e-6
-    assert len(answer["plates"]) == 24
+    assert len(answer["plates"]) == 2 * directions
     assert sum("right ascension" in what for what in told) >= 20

@@ -17,6 +17,8 @@ from controller.cli.flight import Flight
 from controller.cli.flown import Flown
 from controller.cli.rig import emulated_devices
 from controller.pointing.mount import MountModel
+from controller.pointing.mount_frame import MountFrame
+from controller.pointing.mount_sky import path_in_axes
 from controller.pointing.plan import LEAD_NS, Plan
 from hal.clock import NS
 from hal.rig import load_rig
@@ -52,8 +54,9 @@ class ShortPass:
     ) -> Flown:
         """Fly `arc_s` of the pass with a rig; `fault` happens to the bench at `fault_ns`."""
         plan = self.plan
-        MountModel(BA=BACKLASH_RAD, BE=BACKLASH_RAD).save(self.out / MODEL_FILE)
-        start = plan.trajectory.receive(plan.target.rise_utc_ns - LEAD_NS)
+        frame = MountFrame.of(load_rig(rig, dict.fromkeys(emulated_devices(rig), "")))
+        MountModel(BA=BACKLASH_RAD, BE=BACKLASH_RAD, frame=frame).save(self.out / MODEL_FILE)
+        start = path_in_axes(plan.trajectory, frame).receive(plan.target.rise_utc_ns - LEAD_NS)
         ready: dict[str, object] = {
             "start_azimuth_deg": math.degrees(start.azimuth_rad),
             "start_elevation_deg": math.degrees(start.elevation_rad),

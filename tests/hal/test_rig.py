@@ -332,3 +332,20 @@ def test_a_rig_without_an_antenna_needs_all_of_a_terminal(station: str, write: C
     found = problems(write(station.replace("[radio]\n", "[radoi]\n")))
     assert "[camera] is missing" in found
     assert "[laser] is missing" in found
+
+
+@pytest.mark.parametrize(("mount", "low", "turn"), [("alt-az", -2.0, 720.0), ("equatorial", -92.0, 195.0)])
+def test_the_axes_of_an_equatorial_mount_have_limits_of_their_own_unless_the_rig_gives_some(
+    mount: str, low: float, turn: float, text: str, write: Callable[[str], Path]
+) -> None:
+    gimbal = load_rig(write(text.replace("[gimbal]", f'[gimbal]\nmount = "{mount}"'))).gimbal
+    assert (gimbal.elevation_min_deg, gimbal.azimuth_min_deg, gimbal.azimuth_max_deg) == (low, -turn, turn)
+    given = f'[gimbal]\nmount = "{mount}"\nelevation_min_deg = -40.0'
+    assert load_rig(write(text.replace("[gimbal]", given))).gimbal.elevation_min_deg == -40.0
+
+
+def test_where_the_axis_of_an_upright_mount_points_is_no_key(text: str, write: Callable[[str], Path]) -> None:
+    (problem,) = problems(write(text.replace("[gimbal]", "[gimbal]\naxis_azimuth_deg = 3.0")))
+    assert 'are of mount = "equatorial" or "alt-alt"' in problem
+    (unknown,) = problems(write(text.replace("[gimbal]", '[gimbal]\nmount = "equatorail"')))
+    assert "'equatorial'" in unknown

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
+from importlib.resources import files
 
 import numpy as np
 import pytest
 
 from controller.cli import main
 from controller.pointing.mount import MountModel, MountModelError, saved_sigma_rad
+from controller.pointing.mount_frame import MountFrame
 from controller.pointing.observation import Observation, sky_offset
 from controller.pointing.star_log import load_stars, save_stars
 
@@ -54,6 +57,33 @@ def test_the_report_has_terms_with_sigma_what_is_left_and_who_was_not_believed(t
     assert abs(MountModel.load(model).IA - TRUTH.IA) < 1e-4
     assert saved_sigma_rad(model) == pytest.approx(told["pointing_sigma_arcsec"] / 206265, rel=1e-3)
     assert plot.read_text(encoding="utf-8").lstrip().startswith("<?xml")
+
+
+def test_an_equatorial_rig_is_told_its_terms_by_their_own_names(tmp_path, capsys):
+    frame = MountFrame.equatorial(math.radians(28.2995))
+    truth = MountModel.from_body({"IH": 2e-3, "ID": -1e-3, "ME": 1.5e-3, "MA": -1e-3}, frame=frame)
+    seen = []
+    for o in stars(wrong=None):
+        axes = frame.axes(o.azimuth_rad, o.elevation_rad)
+        if abs(axes[1]) < 1.4:
+            seen.append(replace(o, azimuth_encoder_rad=(e := truth.encoder(*axes))[0], elevation_encoder_rad=e[1]))
+    seen = [replace(o, offset_rad=(0.0, 0.0)) for o in seen]
+    save_stars(seen, tmp_path / "stars.csv")
+    rig = tmp_path / "rig.toml"
+    text = (files("controller") / "data/rigs/small-telescope.toml").read_text(encoding="utf-8")
+    rig.write_text(text.replace("[gimbal]", '[gimbal]\nmount = "equatorial"'), encoding="utf-8")
+    model, plot = tmp_path / "m.toml", tmp_path / "m.svg"
+    asked = ["mount", str(tmp_path / "stars.csv"), "--rig", str(rig)]
+    main([*asked, "--json", "--save", str(model), "--plot", str(plot)])
+    told = json.loads(capsys.readouterr().out)
+    assert told["mount"] == "equatorial"
+    arcsec = {name: row["arcsec"] for name, row in told["terms"].items()}
+    for name, value in {"IH": 2e-3, "ID": -1e-3, "ME": 1.5e-3, "MA": -1e-3, "CH": 0.0, "NP": 0.0}.items():
+        assert arcsec[name] == pytest.approx(math.degrees(value) * 3600, abs=0.1), name
+    assert abs(MountModel.load(model, frame).AN + 1.5e-3) < 1e-6
+    assert "declination" in plot.read_text(encoding="utf-8")
+    main(asked)
+    assert "in declination (rms)" in capsys.readouterr().out
 
 
 def test_the_table_for_people_says_how_good_the_model_is(table, capsys):

@@ -12,6 +12,8 @@ from controller.bus.topics import POINTING_STATE, POINTING_STREAM, STATION_EVENT
 from controller.geometry.frames import azel_to_enu
 from controller.geometry.trajectory import fit_between
 from controller.pointing.ephemeris.states import parse_states
+from controller.pointing.mount import MountModel
+from controller.pointing.mount_frame import ALT_AZ, MountFrame
 from controller.pointing.prediction import apparent_enu_m, predict
 from controller.pointing.service import PointingService
 from controller.pointing.targets import Fixed
@@ -87,9 +89,10 @@ def truth(ascent):
 class Bench:
     """Pointing on a simulated mount that stands where the ascent is 5 s after its beginning."""
 
-    def __init__(self, clock, mount, port, observer, ascent):
+    def __init__(self, clock, mount, port, observer, ascent, frame=ALT_AZ):
         self.clock, self.mount, self.port, self.ascent = clock, mount, port, ascent
-        self.service = PointingService(clock, port, lambda: mount, observer, Fixed(0.0, 0.5))
+        model = MountModel(frame=frame)
+        self.service = PointingService(clock, port, lambda: mount, observer, Fixed(0.0, 0.5), model)
         self.service.open()
         self.mode = "SLEW"
         self.turn(0.1)
@@ -169,6 +172,32 @@ def test_an_ascent_that_is_fed_live_is_followed_as_well_as_one_that_is_known_bef
     assert (told.fed_by, told.refused) == ("anna", 0)
     assert told.taken > 32
     assert not bench.events
+
+
+def test_a_mount_on_a_wedge_follows_an_ascent_that_is_fed_live(
+    fake_clock, simulated_mount, recording_port, observer, ascent, truth
+):
+    clock, frame = fake_clock(EVENING + 5 * NS), MountFrame.equatorial(math.radians(28.2995))
+    look = truth.receive(EVENING + 5 * NS)
+    start = frame.axes(look.azimuth_rad, look.elevation_rad)
+    bench = Bench(
+        clock, simulated_mount(clock, np.random.default_rng(3), start=start), recording_port(clock), observer, ascent,
+        frame,
+    )  # fmt: skip
+    assert bench.follow().code == ""
+    state = bench.turn(6, feeds_hz=2)
+    assert state.activity == "track"
+    rows = np.array(bench.mount.history)
+    t_utc_ns = rows[:, 0].astype(np.int64) + clock.utc_offset_ns
+    late = t_utc_ns > EVENING + 8 * NS
+    seen = np.array([frame.sky(*axes) for axes in rows[late, 1:]])
+    true = truth.sample(t_utc_ns[late])
+    gap = azel_to_enu(seen[:, 0], seen[:, 1]) - azel_to_enu(true[:, 0], true[:, 1])
+    assert np.linalg.norm(gap, axis=1).max() < 10e-6, "it was 2.3 µrad"
+    there = truth.receive(state.t_utc_ns)
+    assert (state.target_azimuth_rad, state.target_elevation_rad) == pytest.approx(
+        (math.remainder(there.azimuth_rad, math.tau), there.elevation_rad), abs=5e-6
+    )
 
 
 @pytest.fixture

@@ -340,3 +340,14 @@ def test_a_trip_that_is_over_is_no_reason_against_switching_on_and_one_since_the
     assert not vote("interlock", since, good.limits).ok, "it tripped since it was switched on"
     before = replace(since, commanded_s=0.02)
     assert vote("interlock", before, good.limits).ok, "read before it was switched on"
+
+
+def test_the_stops_of_an_axis_are_held_against_the_axis_and_not_against_elevation(good: Any) -> None:
+    """Of a mount whose second axis is declination; elevation 45 degrees is inside of anything."""
+    limits = replace(good.limits, elevation_min_rad=math.radians(-92.0), elevation_max_rad=math.radians(92.0))
+    for second_deg, ok in ((-40.0, True), (95.0, False)):
+        axes = {"axis_rad": (0.1, math.radians(second_deg)), "axis_rate_rad_s": (0.0, 0.0)}
+        opinion = vote("axis_limits", spoiled(good.inputs(), "pointing", **axes), limits)
+        assert opinion.ok == ok, opinion.reason
+    fast = {"axis_rad": (0.1, 0.2), "axis_rate_rad_s": (math.radians(9.0), 0.0)}
+    assert not vote("axis_limits", spoiled(good.inputs(), "pointing", **fast), limits).ok

@@ -187,6 +187,21 @@ def test_a_goto_ends_at_the_count_it_was_sent_to(bench: Bench) -> None:
     assert mount.identity == {"model": "Sky-Watcher", "firmware": "03.40", "mount": "A5"}
 
 
+def test_an_equatorial_mount_that_is_switched_on_at_its_pole_counts_from_there(bench: Bench) -> None:
+    """Both counts are 800000 at the axes' 90 degrees: the other way round a goto is off by a quarter turn."""
+    switched_on = skywatcher.SkyWatcher(bench.timeline, bench.axes, **LIMITS, start_rad=(90 * DEG, 90 * DEG))
+    count = 0x800000 - 2_073_600 // 6  # 60 degrees below 90
+    assert switched_on.answer(":j1") == "=" + count.to_bytes(3, "little").hex().upper()
+    for channel in bench.board._channels:
+        channel.offset_rad = 90 * DEG
+    mount = bench.open(start_deg=(90.0, 90.0))
+    here = mount.position()
+    assert (here.azimuth_rad / DEG, here.elevation_rad / DEG) == pytest.approx((30.0, 40.0), abs=1e-3)
+    mount.go_to(32 * DEG, 41 * DEG)
+    bench.wait(5)
+    assert [angle / DEG for angle in bench.axes.encoder_rad()] == pytest.approx([32, 41], abs=5e-4)
+
+
 def test_over_udp_a_mount_turns_and_is_stopped_by_whoever_takes_over() -> None:
     timeline = Timeline()
     axes = IdealAxes(timeline, azimuth_deg=30.0, elevation_deg=40.0)
