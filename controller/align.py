@@ -21,6 +21,7 @@ from controller.geometry.bodies import sun_and_moon
 from controller.geometry.frames import azel_to_enu, enu_to_azel
 from controller.geometry.stars import Star
 from controller.pointing.calibration import choose_stars
+from controller.pointing.ground import OPEN, Ground
 from controller.pointing.lens import LensFit
 from controller.pointing.mount import MountModel, MountModelError, Signs
 from controller.pointing.mount_fit import Fit, fit
@@ -99,11 +100,12 @@ class Alignment:
         known: CameraOnTube | None = None,
         tell: Callable[[str, float], None] = lambda what, share: None,
         frame: MountFrame = ALT_AZ,
+        ground: Ground = OPEN,
     ) -> None:
         self._clock, self._port, self._observer = clock, port, observer
         self._stars, self._beacon_um, self._known, self._tell = stars, beacon_um, known, tell
         self._directions, self._sides = directions, sides
-        self._frame = frame
+        self._frame, self._ground = frame, ground
         self._model = MountModel(frame=frame)
         self._do = Procedure(clock, port, observer)
 
@@ -203,7 +205,13 @@ class Alignment:
             self._do.show(WIDE_RAD)
             now_ns = self._clock.utc_ns()
             chosen = choose_stars(
-                now_ns, observer.site, observer.earth, self._beacon_um, BRIGHT_STARS, frame=self._frame
+                now_ns,
+                observer.site,
+                observer.earth,
+                self._beacon_um,
+                BRIGHT_STARS,
+                frame=self._frame,
+                ground=self._ground,
             )
         except (CalibrationError, MountModelError):
             return []

@@ -11,6 +11,7 @@ from controller.bus.topics import POINTING_STATE, Pair, PointingState
 from controller.errors import BoresightError
 from controller.geometry.stars import Star
 from controller.pointing.calibration import Visit, choose_stars, visits
+from controller.pointing.ground import OPEN, Ground
 from controller.pointing.mount import MountModel, Signs
 from controller.pointing.mount_fit import Fit, fit
 from controller.pointing.mount_frame import ALT_AZ, MountFrame
@@ -65,12 +66,13 @@ class Calibration:
         tell: Callable[[str, float], None] = lambda what, share: None,
         frame: MountFrame = ALT_AZ,
         sun_cone_rad: float = 0.0,
+        ground: Ground = OPEN,
     ) -> None:
         self._clock = clock
         self._port = port
         self._observer = observer
         self._wavelength_um = wavelength_um
-        self._frame, self._sun_cone_rad = frame, sun_cone_rad
+        self._frame, self._sun_cone_rad, self._ground = frame, sun_cone_rad, ground
         self._model = MountModel(frame=frame)
         self._tell = tell
         self._do = Procedure(clock, port, observer)
@@ -89,6 +91,7 @@ class Calibration:
                 self._wavelength_um,
                 frame=self._frame,
                 sun_cone_rad=self._sun_cone_rad,
+                ground=self._ground,
             )
             middle = min(chosen, key=lambda one: abs(self._height(one[1:]) - POKE_ELEVATION_RAD))
             self._camera = self._poke_well(middle[0])

@@ -52,6 +52,7 @@ RIG_KEYS = {
     "gimbal.start_azimuth_deg": "of a Sky-Watcher: the angle of its first axis where it was switched on",
     "gimbal.start_elevation_deg": "likewise of the second; both are 90 for an equatorial one at its pole",
     "gimbal.horizon_min_deg": "of a mount that is not `alt-az`: motion to below this elevation is stopped",
+    "gimbal.horizon_mask": "CSV file beside the rig file, as that of `[safety]`: the telescope is moved no lower",
     "gimbal.park_azimuth_deg": "where it stows, from north through east",
     "gimbal.park_elevation_deg": "where it stows",
     "gimbal.reversed_axes": "of a telescope behind Alpaca: those whose positive rates lower the angle",

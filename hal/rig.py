@@ -42,6 +42,7 @@ from hal.rig_supervisor import SupervisorSection
 from hal.wires.wirelog import is_replay
 
 HORIZON, CLEARANCE = "[safety] horizon_mask", "[clearinghouse] file"  # keys that name a file
+MOTION = "[gimbal] horizon_mask"
 DEVICES = ("gimbal", "camera", "beam_board", "laser", "power_meter")  # of every terminal
 OPTIONAL = ("shutter", "stage", "mirror", "star_camera")  # of a rig that has one
 SPEED_OF_LIGHT_M_S = 299_792_458.0
@@ -80,7 +81,8 @@ class Rig(Section):
     @property
     def companions(self) -> dict[str, Path]:
         """Files in the rig file's folder that it names, by key."""
-        return {}
+        mask = self.gimbal.horizon_mask
+        return {} if mask is None else {MOTION: self._path.parent / mask}
 
     @property
     @abstractmethod
@@ -112,7 +114,7 @@ class Terminal(Rig):
     def companions(self) -> dict[str, Path]:
         """Files in the rig file's folder that it names, by key."""
         named = {HORIZON: self.safety.horizon_mask, CLEARANCE: self.clearinghouse.file}
-        return {key: self._path.parent / name for key, name in named.items() if name is not None}
+        return super().companions | {key: self._path.parent / name for key, name in named.items() if name is not None}
 
     @property
     def receive_wavelength_m(self) -> float:

@@ -10,18 +10,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from hal.rig_sections import Positive, Section
-
-
-def _beside_the_rig(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
-        raise ValueError(
-            f'"{name}" is no plain file name; put the file beside the rig file and name it without a folder'
-        )
-    return name
-
-
-FileName = Annotated[str, AfterValidator(_beside_the_rig)]
+from hal.rig_sections import FileName, Positive, Section
 
 
 class SafetySection(Section):

@@ -6,6 +6,7 @@ controller/data/rigs/ogs.toml is a complete example.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self
@@ -22,6 +23,17 @@ class Section(BaseModel):
     """A table of the rig file: no unknown keys, no conversion of text to numbers, no NaN."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+def _beside_the_rig(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise ValueError(
+            f'"{name}" is no plain file name; put the file beside the rig file and name it without a folder'
+        )
+    return name
+
+
+FileName = Annotated[str, AfterValidator(_beside_the_rig)]
 
 
 def _driver_of(device: str) -> Callable[[str], str]:
@@ -65,6 +77,7 @@ class GimbalSection(Section):
     )
     start_elevation_deg: Annotated[float, Field(ge=-180, le=180)] = 0.0  # mount that counts from there
     horizon_min_deg: Annotated[float, Field(ge=-10, le=90)] = -2.0  # where an axis is not elevation: no lower
+    horizon_mask: FileName | None = None  # CSV, 360 elevations: the telescope stays above, in every motion
     park_azimuth_deg: Annotated[float, Field(ge=-360, le=360)]
     park_elevation_deg: Annotated[float, Field(ge=-10, le=90)]
     position_step_deg: Annotated[float, Field(gt=0, le=10)] = 1.0  # of a rotator whose protocol does not tell it

@@ -77,11 +77,14 @@ def run_calibration(operator: Operator, rig: Terminal, clock: Clock, port: Port,
     """Calibrate, tell, keep the model; the fit as plain data. Raises CalibrationError and what the fit raises."""
     from controller.calibrate import Calibration
     from controller.cli.factories import observer_of
+    from controller.pointing.ground import Ground
     from controller.pointing.mount_frame import MountFrame
 
     beacon_um = rig.optics.beacon_wavelength_nm * 1e-3
     cone_rad = math.radians(rig.safety.sun_cone_deg)
-    calibration = Calibration(clock, port, observer_of(rig), beacon_um, tell, MountFrame.of(rig), cone_rad)
+    calibration = Calibration(
+        clock, port, observer_of(rig), beacon_um, tell, MountFrame.of(rig), cone_rad, Ground.of(rig)
+    )
     found = operator.calibrate(calibration)
     return _keep(found.fit, found.sightings, found.suspicion, f"{found.stars} stars", rig, run_dir)
 
@@ -97,6 +100,7 @@ def align_by_plates(
     from controller.cli.factories import STAR_CAMERA_FILE, observer_of
     from controller.errors import BoresightError
     from controller.pointing.calibration import spread_directions
+    from controller.pointing.ground import Ground
     from controller.pointing.mount_frame import MountFrame
     from controller.pointing.plate_camera import CameraOnTube
     from hal.rig import open_device
@@ -110,10 +114,10 @@ def align_by_plates(
     try:
         stars = StarCamera(camera, section.exposure_s, section.field_deg, section.wavelength_nm * 1e-3)
         beacon_um = rig.optics.beacon_wavelength_nm * 1e-3
-        frame = MountFrame.of(rig)
-        tour = spread_directions(math.radians(lowest_deg), frame)
+        frame, ground = MountFrame.of(rig), Ground.of(rig)
+        tour = [p for p in spread_directions(math.radians(lowest_deg), frame) if not ground.too_low(*p)]
         alignment = Alignment(
-            clock, port, observer_of(rig), stars, beacon_um, tour, known=known, tell=tell, frame=frame
+            clock, port, observer_of(rig), stars, beacon_um, tour, known=known, tell=tell, frame=frame, ground=ground
         )
         found = alignment.run()
     finally:

@@ -15,8 +15,10 @@ from controller.freeze import as_metadata, frozen
 from controller.geometry.bodies import Place, sun_and_moon
 from controller.geometry.earth import EarthOrientation, load_earth_orientation
 from controller.geometry.frames import Site
+from controller.geometry.horizon import horizon_at
 from controller.geometry.stars import Star, observed
 from controller.link.service import LinkService
+from controller.pointing.ground import Ground
 from controller.pointing.keepout import KeepOut
 from controller.pointing.mount import MountModel, saved_sigma_rad
 from controller.pointing.mount_frame import MountFrame
@@ -30,7 +32,6 @@ from controller.record_service import RecorderService
 from controller.safety.clearance.gates import Expected
 from controller.safety.clearance.live import Clearance
 from controller.safety.clearance.message import Celestial
-from controller.safety.horizon import horizon_at
 from controller.safety.limits import Limits
 from controller.safety.service import SafetyService
 from controller.safety.timesync import bench_time, kernel_time
@@ -123,13 +124,13 @@ def pointing(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
     file = run_dir / MODEL_FILE
     frame = MountFrame.of(rig)
     model = MountModel.load(file, frame) if file.exists() else MountModel(frame=frame)
-    ground_rad = -math.pi / 2 if frame.level else math.radians(rig.gimbal.horizon_min_deg)
+    ground = Ground.of(rig)
     gimbal = partial(open_gimbal, rig, clock)
     wrap = WrapMemory(run_dir / WRAP_FILE, frame.axis_names[0])
     offsets = OffsetBook(run_dir / OFFSETS_FILE)
     slow_s = slow_line_s(rig)
     return PointingService(
-        clock, port, gimbal, observer_of(rig), park, model, cones_of(rig), wrap, offsets, slow_s, ground_rad
+        clock, port, gimbal, observer_of(rig), park, model, cones_of(rig), wrap, offsets, slow_s, ground
     )
 
 

@@ -114,6 +114,7 @@ class Flight:
 
     def _operate(self, factories: Any) -> None:
         from controller.calibrate import Calibration
+        from controller.pointing.ground import Ground
         from controller.pointing.mount_frame import MountFrame
 
         flown, clock = self._flown, self._lockstep
@@ -133,6 +134,7 @@ class Flight:
                         self._calibrates,
                         MountFrame.of(rig),
                         math.radians(rig.safety.sun_cone_deg),
+                        Ground.of(rig),
                     )
                     flown.calibrated = operator.calibrate(calibration)
                     self._doing = ""

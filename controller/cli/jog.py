@@ -83,7 +83,8 @@ def opened_gimbal(
 def sun_watch(rig: Rig, clock: Clock, run_dir: Path) -> Callable[[AxisPosition], str]:
     """Why motion must end now: the telescope goes into the Sun's cone. Uses the last calibration where there is one."""
     from controller.cli.factories import MODEL_FILE, observer_of
-    from controller.pointing.keepout import HorizonGuard, SunGuard
+    from controller.pointing.ground import Ground, GroundGuard
+    from controller.pointing.keepout import SunGuard
     from controller.pointing.mount import MountModel
     from controller.pointing.mount_frame import MountFrame
 
@@ -93,11 +94,11 @@ def sun_watch(rig: Rig, clock: Clock, run_dir: Path) -> Callable[[AxisPosition],
     if not file.exists() and rig.safety.sun_cone_deg:
         typer.echo("the mount is not calibrated: the Sun's cone is as good as its zero points are", err=True)
     guard = SunGuard(math.radians(rig.safety.sun_cone_deg), observer.site, observer.earth)
-    ground = HorizonGuard(-math.pi / 2 if frame.level else math.radians(rig.gimbal.horizon_min_deg))
+    ground = GroundGuard(Ground.of(rig))
 
     def watch(position: AxisPosition) -> str:
         azimuth_rad, elevation_rad = frame.sky(*model.direction(position.azimuth_rad, position.elevation_rad))
-        return guard.entering(clock.utc_ns(), azimuth_rad, elevation_rad) or ground.entering(elevation_rad)
+        return guard.entering(clock.utc_ns(), azimuth_rad, elevation_rad) or ground.entering(azimuth_rad, elevation_rad)
 
     return watch
 

@@ -12,10 +12,10 @@ from typing import Annotated, Any
 
 import typer
 
-from controller.safety.horizon import horizon_at
+from controller.geometry.horizon import HorizonError, horizon_at
 from hal.clock import Clock, RealClock, ShiftedClock
 from hal.errors import RigError
-from hal.rig import DEVICES, HORIZON, OPTIONAL, Rig, Terminal, emission_lock, load_rig
+from hal.rig import DEVICES, HORIZON, MOTION, OPTIONAL, Rig, Terminal, emission_lock, load_rig
 
 EMULATED = "emulated"
 ADDRESS_FILE = "addresses.json"  # device -> resource; `boresight emulate` writes it into its run directory
@@ -43,14 +43,23 @@ def check(
     """Check a rig file without opening anything: all errors at once, and what stops each device when something dies."""
     try:
         checked = load_rig(file, dict.fromkeys(emulated_devices(file), ""))
-    except RigError as error:
+        _check_ground(checked)
+    except (RigError, HorizonError) as error:
+        problems = list(error.problems) if isinstance(error, RigError) else [str(error)]
         if json_output:
-            typer.echo(json.dumps({"file": str(file), "ok": False, "errors": list(error.problems)}, indent=2))
+            typer.echo(json.dumps({"file": str(file), "ok": False, "errors": problems}, indent=2))
         else:
             typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
     summary = describe(checked)
     typer.echo(json.dumps(summary, indent=2) if json_output else _text(summary))
+
+
+def _check_ground(checked: Rig) -> None:
+    if MOTION in checked.companions:
+        from controller.pointing.ground import Ground
+
+        Ground.of(checked)
 
 
 def emulated_devices(file: Path) -> list[str]:

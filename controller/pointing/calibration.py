@@ -20,6 +20,7 @@ from controller.geometry.earth import EarthOrientation
 from controller.geometry.frames import Site, azel_to_enu
 from controller.geometry.stars import Star, bright_stars, observed
 from controller.geometry.timescales import Floats
+from controller.pointing.ground import OPEN, Ground
 from controller.pointing.keepout import MARGIN_RAD, SUN_DOWN_RAD
 from controller.pointing.mount import MountModelError, Signs
 from controller.pointing.mount_frame import ALT_AZ, MountFrame
@@ -51,16 +52,19 @@ def choose_stars(
     catalogue: Sequence[Star] = (),
     frame: MountFrame = ALT_AZ,
     sun_cone_rad: float = 0.0,
+    ground: Ground = OPEN,
 ) -> list[tuple[Star, float, float]]:
     """Well spread stars as (star, azimuth, elevation), observed places, in an order of short slews for its axes.
 
-    None of them is inside the Sun's cone. Raises MountModelError when fewer than `count` are up.
+    None of them is inside the Sun's cone, or lower than the mount may look. Raises MountModelError when fewer than
+    `count` are up.
     """
     stars = list(catalogue or bright_stars())
     azimuth, elevation = observed(stars, t_utc_ns, site, earth, wavelength_um)
     axes = np.array([frame.axes(float(a), float(e)) for a, e in zip(azimuth, elevation, strict=True)])
     high = np.abs(axes[:, 1]) if not frame.level else elevation
     up = [i for i in range(len(stars)) if elevation[i] > ELEVATION_MIN_RAD and high[i] < ELEVATION_MAX_RAD]
+    up = [i for i in up if not ground.too_low(float(azimuth[i]), float(elevation[i]))]
     units = azel_to_enu(azimuth, elevation)
     sun, _ = sun_and_moon(t_utc_ns, site, earth)
     if sun_cone_rad > 0 and sun.elevation_rad >= SUN_DOWN_RAD:
@@ -73,7 +77,8 @@ def choose_stars(
         if best is None or (chosen and _nearest_rad(units, best, chosen) < SEPARATION_MIN_RAD):
             raise MountModelError(
                 f"Only {len(chosen)} of {count} calibration stars stand between 25 and 80 deg over {site.name} now"
-                f"{', outside of the cone around the Sun' if sun_cone_rad > 0 else ''}; add stars to the catalogue "
+                f"{', outside of the cone around the Sun' if sun_cone_rad > 0 else ''}"
+                f"{', above the horizon mask' if ground.mask is not None else ''}; add stars to the catalogue "
                 "or wait."
             )
         chosen.append(best)

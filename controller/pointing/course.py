@@ -18,6 +18,7 @@ from controller.geometry.frames import azel_to_enu
 from controller.geometry.timescales import Floats, Times
 from controller.geometry.trajectory import Trajectory
 from controller.pointing.axis import near
+from controller.pointing.ground import OPEN, Ground
 from controller.pointing.keyhole import Way
 from controller.pointing.mount_frame import ALT_AZ, MountFrame
 from controller.pointing.targets import Fixed, Target
@@ -47,12 +48,13 @@ class Course:
 
 @dataclass(frozen=True, slots=True)
 class Axes:
-    """Where two axes are (None: on the target), how fast, the stops of azimuth, if any, and how they stand."""
+    """Where two axes are (None: on the target), how fast, stops of azimuth, if any, how they stand, and on what."""
 
     stands: Pair | None
     rate_rad_s: float
     azimuth_stops_rad: Pair | None = None
     frame: MountFrame = ALT_AZ
+    ground: Ground = OPEN
 
 
 def along(path: Trajectory, way: Way | None, t_utc_ns: Times) -> Course:
@@ -119,7 +121,9 @@ def _followed(times: Times, aims: Floats, axes: Axes) -> Floats:
             turn -= math.tau
         elif to_azimuth + turn < low and to_azimuth + turn + math.tau <= high:
             turn += math.tau
-        azimuth += min(reach, max(-reach, to_azimuth + turn - azimuth))
+        goal = to_azimuth + turn, to_elevation
+        (to_azimuth, to_elevation), _ = axes.ground.aim((azimuth, elevation), goal, axes.frame)
+        azimuth += min(reach, max(-reach, to_azimuth - azimuth))
         elevation += min(reach, max(-reach, to_elevation - elevation))
         taken[i] = azimuth, elevation
     return taken

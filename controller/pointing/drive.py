@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from controller.bus.topics import Pair
+from controller.pointing.ground import OPEN, Ground
 from controller.pointing.loop import GimbalLoop
 from controller.pointing.mount import MountModel
 from controller.pointing.steps import StepLoop
@@ -12,9 +13,10 @@ from hal.clock import Clock
 from hal.traits import Gimbal, GimbalCapabilities, PositionGimbal, RateGimbal
 
 
-def loop_for(capabilities: GimbalCapabilities, model: MountModel | None = None) -> GimbalLoop:
+def loop_for(capabilities: GimbalCapabilities, model: MountModel | None = None, ground: Ground = OPEN) -> GimbalLoop:
     """The loop that makes the most of a gimbal."""
-    return (GimbalLoop if capabilities.best == "rate" else StepLoop)(capabilities, model)
+    loop = GimbalLoop if capabilities.best == "rate" else StepLoop
+    return loop(capabilities, model, ground=ground)
 
 
 def send(gimbal: Gimbal, loop: GimbalLoop, command: Pair, step_ns: int, clock: Clock) -> bool:

@@ -18,7 +18,6 @@ from controller.pointing.keyhole import NS, STEP_NS, Way
 MARGIN_RAD = math.radians(1.0)  # the vote looks ahead along the path; a plan must not graze the cone
 STEPS = 40
 KNOT_NS = 300 * NS  # between two of these a body goes straight to 0.003 degrees
-TREMBLES_RAD = 1e-3
 SUN_DOWN_RAD = math.radians(-1.0)  # its upper limb, with refraction
 
 
@@ -70,25 +69,6 @@ class SunGuard:
         return (
             f"{math.degrees(distance_rad):.1f} deg from the Sun, inside its cone of "
             f"{math.degrees(self._cone_rad):g} deg; go round it or wait"
-        )
-
-
-class HorizonGuard:
-    """How low a telescope may look whose mount has no axis that ends at the horizon. What is lower may rise."""
-
-    def __init__(self, elevation_min_rad: float) -> None:
-        self._elevation_min_rad = elevation_min_rad
-        self._highest_rad = -math.inf  # since it went down last
-
-    def entering(self, elevation_rad: float) -> str:
-        """Why motion must end now, or nothing: too low, and lower than it has been by more than encoders tremble."""
-        if elevation_rad >= min(self._elevation_min_rad, self._highest_rad - TREMBLES_RAD):
-            self._highest_rad = max(self._highest_rad, elevation_rad)
-            return ""
-        self._highest_rad = elevation_rad
-        return (
-            f"{math.degrees(elevation_rad):.1f} deg high and goes down, below horizon_min_deg = "
-            f"{math.degrees(self._elevation_min_rad):g}; turn one axis after the other"
         )
 
 

@@ -32,6 +32,7 @@ from controller.geometry.trajectory import Look, Trajectory
 from controller.pointing.axis import NS, Axis, closing_rate, near
 from controller.pointing.correction import correction_at
 from controller.pointing.course import Axes
+from controller.pointing.ground import OPEN, Ground
 from controller.pointing.keyhole import Way, way_over
 from controller.pointing.mount import MountModel, Play, Signs
 from controller.pointing.offsets import NONE
@@ -47,6 +48,7 @@ SETTLED_GRAINS, STILL_GRAINS = 1.2, 0.8  # steps of coarse encoders: half of one
 STILL_RAD = 50e-6  # a fixed direction is reached: the axes stand, so that the play keeps its side
 APPROACH_RAD = 3e-3
 APPROACH_GRAINS = 3.0  # steps of coarse encoders, or of directions, over which it comes from its side at least
+TINY_RAD = 1e-9
 STOOD_NS = 3 * NS  # a way-point that the axes do not come nearer to for so long is beyond their travel
 UPWARDS: Signs = (1.0, 1.0)
 CROSSING_S = 0.35
@@ -74,9 +76,11 @@ class GimbalLoop:
         capabilities: GimbalCapabilities,
         model: MountModel | None = None,
         azimuth_limits_rad: Pair | None = None,
+        ground: Ground = OPEN,
     ) -> None:
         self.capabilities = capabilities
         self.model = model or MountModel()
+        self.ground = ground.for_gimbal(capabilities)
         self.target: Target | None = None
         self._travel_rad = capabilities.travel_rad and capabilities.travel_rad[0]
         endless = ENDLESS_RAD if self.model.frame.level else OVER_THE_AXIS_RAD
@@ -93,6 +97,9 @@ class GimbalLoop:
         self._goal: Fixed | None = None  # the real goal while a way-point is the target
         self._nearest: tuple[int, float] | None = None  # when both axes were nearest to the way-point, and how near
         self._sample: tuple[int, float, float] | None = None
+        self._stands: Pair | None = None  # the same as a direction
+        self._waits_rad: float | None = None  # where azimuth waits until elevation is above what stands in its way
+        self._round = False  # the way leads round what stands between
         self._wound_rad = 0.0  # azimuth with its turns before the first sample
         self._turn_s, self._turn_max_s = TURN_S, TURN_MAX_S
         self._last_step_ns = 0
@@ -147,7 +154,8 @@ class GimbalLoop:
         self._last_step_ns = now_ns
         encoder = self._unwrapped(sample)
         motion = self._motion(encoder)
-        boresight = self._upright(self.model.direction(*encoder, motion))
+        self._stands = self.model.direction(*encoder, motion)
+        boresight = self._upright(self._stands)
         if self.target is None:
             self._path_azimuth = None
             here = Look(*boresight, 0.0, 0.0, 0.0, 0.0)
@@ -243,7 +251,7 @@ class GimbalLoop:
 
     def _is_before(self, off_rad: float, t_ns: int) -> bool:
         """The axes are at the way-point, or as near as they come."""
-        if self._nearest is None or off_rad < self._nearest[1] - STILL_RAD:
+        if self._round or self._nearest is None or off_rad < self._nearest[1] - STILL_RAD:
             self._nearest = t_ns, off_rad
         return off_rad < max(APPROACH_RAD / 6, self._grain_rad) or t_ns - self._nearest[0] > STOOD_NS
 
@@ -300,7 +308,20 @@ class GimbalLoop:
         axes = self._way.axes(on_path_ns, azimuth, elevation) if self._way is not None else (azimuth, elevation)
         reached = axes[0] if self._goal is not None else self._reachable(axes[0])
         self._path_azimuth = azimuth + reached - axes[0]
-        return self.model.encoder(reached, axes[1], self._sides(target, t_utc_ns))
+        return self.model.encoder(*self._above((reached, axes[1])), self._sides(target, t_utc_ns))
+
+    def _above(self, goal: Pair) -> Pair:
+        """Where to go on the way to a goal, without looking lower than the mount may."""
+        if self._stands is None or not self.capabilities.has_elevation:
+            return goal
+        (azimuth, elevation), waits = self.ground.aim(self._stands, goal, self.model.frame)
+        own, _ = self.ground.aim(goal, goal, self.model.frame)
+        self._round = waits or abs(elevation - own[1]) > TINY_RAD
+        if not waits:
+            self._waits_rad = None
+            return azimuth, elevation
+        self._waits_rad = azimuth if self._waits_rad is None else self._waits_rad
+        return self._waits_rad, elevation
 
     def _upright(self, direction: Pair) -> Pair:
         """The same direction with elevation up to 90 degrees: a mount may stand over the top."""
@@ -378,7 +399,7 @@ class GimbalLoop:
         """Where the axes stand as last seen, how fast they are, and the stops of azimuth."""
         stops = self._travel_rad and (self._travel_rad[0] - self._zero_rad, self._travel_rad[1] - self._zero_rad)
         stands = self.model.direction(*self._sample[1:]) if self._sample is not None else None
-        return Axes(stands, self.capabilities.rate_max_rad_s, stops, self.model.frame)
+        return Axes(stands, self.capabilities.rate_max_rad_s, stops, self.model.frame, self.ground)
 
     @property
     def _zero_rad(self) -> float:

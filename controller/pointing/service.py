@@ -29,8 +29,9 @@ from controller.pointing.commands import CommandError, fixed_of, trajectory_of
 from controller.pointing.course import course
 from controller.pointing.drive import loop_for, send
 from controller.pointing.feed import Streams
+from controller.pointing.ground import OPEN, Ground, GroundGuard
 from controller.pointing.implied import implied_error
-from controller.pointing.keepout import NO_CONES, HorizonGuard, KeepOut, SunGuard
+from controller.pointing.keepout import NO_CONES, KeepOut, SunGuard
 from controller.pointing.keyhole import Way
 from controller.pointing.live_target import LiveTarget
 from controller.pointing.loop import GimbalLoop, Option
@@ -61,7 +62,7 @@ class PointingService(Service):
     """The gimbal loop in its shell. `open_gimbal` is called on the service's own thread.
 
     `slow_line_s` is how much longer the station may say nothing, as it waits for a gimbal whose line takes so long.
-    Below `horizon_min_rad` the telescope is held, of a mount none of whose axes ends there by itself.
+    Below `ground` the telescope is not moved.
     """
 
     name = "pointing"
@@ -78,7 +79,7 @@ class PointingService(Service):
         wrap: WrapMemory | None = None,
         offsets: OffsetBook | None = None,
         slow_line_s: float = 0.0,
-        horizon_min_rad: float = -math.pi / 2,
+        ground: Ground = OPEN,
     ) -> None:
         super().__init__(clock, port)
         self._mode_stale_s = MODE_STALE_S + slow_line_s
@@ -92,7 +93,7 @@ class PointingService(Service):
         self._frame = self._model.frame  # how the mount stands: from here down to the gimbal angles are its own axes'
         self._cones = cones
         self._sun = SunGuard(cones.sun_cone_rad, observer.site, observer.earth)
-        self._ground = HorizonGuard(horizon_min_rad)
+        self._ground, self._guard = ground, GroundGuard(ground)
         self._sun_due_ns = 0
         self._streams = Streams(clock, port, observer)
         self._silent = False  # the stream that was followed has ended
@@ -107,7 +108,7 @@ class PointingService(Service):
         """Take the gimbal and bring it to rest. Raises HalError, and BoresightError when its turns are not known."""
         self._gimbal = self._open_gimbal()
         self._gimbal.stop()
-        self._loop = loop_for(self._gimbal.capabilities, self._model)
+        self._loop = loop_for(self._gimbal.capabilities, self._model, self._ground)
         wound_rad = self._wrap.recall()
         if wound_rad is not None:
             self._loop.wind(wound_rad)
@@ -214,6 +215,9 @@ class PointingService(Service):
         target = target_of()
         if isinstance(target, Trajectory) and target.end_utc_ns <= self.clock.utc_ns():
             return Reply("LIMIT", "that pass is over", "choose a later one: boresight passes")
+        hidden, whole = loop.ground.hides(target)
+        if whole:
+            return Reply("LIMIT", hidden, "choose a higher one")
         turned = in_axes(target, self._frame)
         try:
             if self._gimbal is not None and loop.axes.stands is None:
@@ -227,6 +231,8 @@ class PointingService(Service):
             loop.offsets = self._offsets.of(name)
         if loop.notice:
             self._tell("warning", "AXES", loop.notice)
+        if hidden:
+            self._tell("warning", "HORIZON", f"{name or 'the target'}: {hidden}")
         if isinstance(target, Trajectory) and (why := self._dark(target, by.way)):
             self._tell("warning", "CONE", f"{name or 'the target'}: {why}: no emission there")
         if isinstance(target, Trajectory) and (old := self._observer.earth.warning(self.clock.utc_ns())):
@@ -328,7 +334,7 @@ class PointingService(Service):
                 self._tell("error", "SUN", f"the telescope looks {why}: the axes are held")
                 loop.follow(None)
                 rates = (0.0, 0.0)
-            why = self._ground.entering(state.elevation_rad)
+            why = self._guard.entering(state.azimuth_rad, state.elevation_rad)
             if why and loop.target is not None:
                 self._tell("error", "HORIZON", f"the telescope looks {why}: the axes are held")
                 loop.follow(None)

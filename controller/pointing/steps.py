@@ -12,6 +12,7 @@ import math
 
 from controller.bus.topics import Correction, Pair
 from controller.pointing.axis import NS
+from controller.pointing.ground import OPEN, Ground
 from controller.pointing.loop import GimbalLoop
 from controller.pointing.mount import MountModel
 from controller.pointing.targets import Target
@@ -45,8 +46,10 @@ def lead_s(capabilities: GimbalCapabilities, step: float) -> float:
 class StepLoop(GimbalLoop):
     """A GimbalLoop whose `step` gives encoder angles to go to, and whose `due` says whether to send them."""
 
-    def __init__(self, capabilities: GimbalCapabilities, model: MountModel | None = None) -> None:
-        super().__init__(capabilities, model)
+    def __init__(
+        self, capabilities: GimbalCapabilities, model: MountModel | None = None, ground: Ground = OPEN
+    ) -> None:
+        super().__init__(capabilities, model, ground=ground)
         self.due = False
         self._step_rad = max(capabilities.position_step_rad, FINEST_STEP_RAD)
         self._lead_s = lead_s(capabilities, self._step_rad)

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from controller.safety.horizon import HorizonMask
+from controller.geometry.horizon import HorizonMask
 
 if TYPE_CHECKING:
     from hal.rig import Terminal

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from controller.bus.topics import POINTING_STATE, STATION_EVENT, STATION_MODE, ModeState
+from controller.pointing.ground import OPEN
 from controller.pointing.keepout import KeepOut
 from controller.pointing.service import PointingService
 from controller.pointing.targets import Fixed
@@ -14,10 +15,12 @@ from hal.clock import NS
 class Bench:
     """A service, its mount and its port; `turn` runs cycles while a station tells its mode at 10 Hz."""
 
-    def __init__(self, clock, mount, port, observer, wrap=None):
+    def __init__(self, clock, mount, port, observer, wrap=None, ground=OPEN):
         self.clock, self.mount, self.port = clock, mount, port
         park, cones = Fixed(0.0, math.radians(30), unwound=True), KeepOut(math.radians(30), 0.0)
-        self.service = PointingService(clock, port, lambda: mount, observer, park, cones=cones, wrap=wrap)
+        self.service = PointingService(
+            clock, port, lambda: mount, observer, park, cones=cones, wrap=wrap, ground=ground
+        )
         self.mode: str | None = "SLEW"
         self.service.open()
 

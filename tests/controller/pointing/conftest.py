@@ -14,6 +14,7 @@ from controller.bus.port import Reply, Request, Sample
 from controller.geometry.earth import load_earth_orientation
 from controller.geometry.frames import Site
 from controller.pointing.elements import built_in_elements
+from controller.pointing.ground import OPEN
 from controller.pointing.passes import find_passes
 from controller.pointing.plan import AxisLimits, plan
 from controller.pointing.prediction import Observer
@@ -189,9 +190,9 @@ def pass_70(observer, limits):
 
 @pytest.fixture
 def make_bench(fake_clock, simulated_mount, recording_port, observer):
-    def make(utc_ns=EVENING, start=(0.0, 0.5), wrap=None):
+    def make(utc_ns=EVENING, start=(0.0, 0.5), wrap=None, ground=OPEN):
         clock = fake_clock(utc_ns)
         mount = simulated_mount(clock, np.random.default_rng(7), start=start)
-        return Bench(clock, mount, recording_port(clock), observer, wrap)
+        return Bench(clock, mount, recording_port(clock), observer, wrap, ground)
 
     return make

@@ -15,6 +15,7 @@ from controller.geometry.bodies import Place
 from controller.geometry.frames import azel_to_enu
 from controller.geometry.trackframe import about_axes
 from controller.pointing import keepout
+from controller.pointing.ground import Ground
 from controller.pointing.keepout import NO_CONES, KeepOut
 from controller.pointing.mount import MountModel
 from controller.pointing.mount_frame import ALT_AZ, MountFrame
@@ -117,11 +118,11 @@ def test_a_declination_that_the_axis_does_not_reach_is_no_pass():
 class Desk:
     """A pointing service of an equatorial mount, looking south-west at first."""
 
-    def __init__(self, clock, mount, port, observer, place, low_deg, cones):
+    def __init__(self, clock, mount, port, observer, place, low_deg, cones, mask):
         model = MountModel(IA=2e-3, IE=-1e-3, AN=5e-4, frame=NORTH)
         mount.angle[:] = mount.load[:] = model.encoder(*NORTH.axes(*np.radians(place)))
-        park, low = Fixed(math.pi, math.radians(50)), math.radians(low_deg)
-        self.service = PointingService(clock, port, lambda: mount, observer, park, model, cones, horizon_min_rad=low)
+        park, ground = Fixed(math.pi, math.radians(50)), Ground(mask, math.radians(low_deg))
+        self.service = PointingService(clock, port, lambda: mount, observer, park, model, cones, ground=ground)
         self.clock, self.mount, self.port, self.model = clock, mount, port, model
         self.service.open()
 
@@ -137,10 +138,10 @@ class Desk:
 
 @pytest.fixture
 def make_desk(fake_clock, simulated_mount, recording_port, observer):
-    def make(place=(200.0, 50.0), low_deg=-2.0, cones=NO_CONES):
+    def make(place=(200.0, 50.0), low_deg=-2.0, cones=NO_CONES, mask=None):
         clock = fake_clock(EVENING)
         mount = simulated_mount(clock, np.random.default_rng(7))
-        return Desk(clock, mount, recording_port(clock), observer, place, low_deg, cones)
+        return Desk(clock, mount, recording_port(clock), observer, place, low_deg, cones, mask)
 
     return make
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
-from controller.cli.rig import describe
-from controller.safety.horizon import CLOSED, HorizonError, HorizonMask, horizon_at, load_horizon
+from controller.cli.rig import app, describe
+from controller.geometry.horizon import CLOSED, HorizonError, HorizonMask, horizon_at, load_horizon
 from controller.safety.votes import VOTERS
 from hal.errors import RigError
 from hal.rig import DEVICES, HORIZON, load_rig
@@ -111,3 +112,22 @@ def test_a_mask_that_cannot_be_used_locks_emission_and_closes_the_sky(tmp_path: 
     assert mask is CLOSED
     assert problems == ["horizon.csv: 10 rows after the header; write 360, one a degree."]
     assert problems[0] in describe(rig)["emission_locked"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        (flat(-1.0), ""),
+        (flat()[:10], "horizon.csv: 10 rows after the header; write 360, one a degree."),
+        (flat(32.0), "horizon.csv: the mount cannot be parked: that is 30.0 deg high, and the telescope stays 0.5 deg"),
+    ],
+)
+def test_a_mask_for_motion_that_is_wrong_or_above_the_parked_mount_is_a_mistake_of_the_rig(
+    tmp_path: Path, rows: list[str], told: str
+) -> None:
+    text = SHIPPED.read_text().replace("park_azimuth_deg", 'horizon_mask = "horizon.csv"\npark_azimuth_deg')
+    (tmp_path / "rig.toml").write_text(text)
+    written(tmp_path, rows)
+    result = CliRunner().invoke(app, ["check", str(tmp_path / "rig.toml"), "--json"])
+    assert result.exit_code == bool(told)
+    assert told in result.output

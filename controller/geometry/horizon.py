@@ -1,4 +1,4 @@
-"""The horizon mask for emission: 360 elevations, one a degree of azimuth, from a CSV file beside the rig file.
+"""A horizon mask: 360 elevations, one a degree of azimuth, from a CSV file beside the rig file.
 
     azimuth_deg,elevation_deg
     0,12.5
@@ -28,7 +28,7 @@ class HorizonError(BoresightError):
 
 @dataclass(frozen=True, slots=True)
 class HorizonMask:
-    """Lowest elevations for emission in radians, by whole degrees of azimuth from north through east."""
+    """Lowest elevations in radians, by whole degrees of azimuth from north through east."""
 
     elevations_rad: tuple[float, ...]
 
