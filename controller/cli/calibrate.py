@@ -30,7 +30,7 @@ def calibrate(
     rig: RigOption = DEFAULT_RIG,
     run_dir: RunDirOption = DEFAULT_RUN_DIR,
     plates: Annotated[
-        bool, typer.Option("--plates", help="Align by frames of the [star_camera], wherever the mount looks now.")
+        bool, typer.Option("--plates", help="Align by frames of the star camera, wherever the mount looks now.")
     ] = False,
     preempt: PreemptOption = False,
     json_output: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
@@ -38,7 +38,7 @@ def calibrate(
     """Visit stars, fit the mount model, use it, and keep it in the run directory for the next start.
 
     Stars are looked for within half a degree of where they should be. A mount that was put down anywhere is aligned
-    with --plates: a frame of the star camera is recognised without knowing where it looked (boresight[plates]).
+    with --plates: a frame of the star camera is recognised without knowing where it looked (needs the extra plates).
     """
     from controller.bus.holder import holding
     from controller.cli.connect import connect, operating, station_answers

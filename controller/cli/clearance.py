@@ -36,7 +36,7 @@ def request(
     ] = None,
     test: Annotated[bool, typer.Option("--test", help="Mark it as test data.")] = False,
 ) -> None:
-    """Write a request for open windows; the rig's [clearinghouse] says whose it is. Nothing is sent from here."""
+    """Write a request for open windows; the rig's section clearinghouse says whose it is. Nothing is sent from here."""
     from uuid import uuid4
 
     from controller.cli.factories import site_of

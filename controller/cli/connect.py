@@ -25,7 +25,7 @@ DEFAULT_RIG = Path(__file__).parents[1] / "data" / "rigs" / "ogs.toml"
 DEFAULT_RUN_DIR = Path("runs/emulated")
 OPERATOR = "operator"
 ANSWER_S = 2.0  # a running station answers in milliseconds
-RigOption = Annotated[Path, typer.Option("--rig", help="Rig file, TOML; its [bus] says where the station is.")]
+RigOption = Annotated[Path, typer.Option("--rig", help="Rig file, TOML; its bus section says where the station is.")]
 PreemptOption = Annotated[
     bool, typer.Option("--preempt", help="Take the lease from whoever holds it; supervisors only.")
 ]

@@ -23,7 +23,7 @@ def ephemeris(
     at: Annotated[str, typer.Option("--at", help="UTC, 2026-04-05T15:00:00; default: now.")] = "",
     target: Annotated[str, typer.Option("--target", help="Name or number, when the file holds several.")] = "",
     rig: Annotated[
-        Path, typer.Option("--rig", "--site", help="Rig file, TOML; its [station] is the site.")
+        Path, typer.Option("--rig", "--site", help="Rig file, TOML; its station is the site.")
     ] = DEFAULT_RIG,
     json_output: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Makes and checks the keys of the bus.", no_args_is_help=True, add_completion=False)
 
-FolderOption = Annotated[Path, typer.Option("--folder", help="Key folder, the one that [bus] keys of the rig names.")]
+FolderOption = Annotated[Path, typer.Option("--folder", help="Key folder, as the rig's bus section names it.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 DEFAULT_FOLDER = Path("keys")
 

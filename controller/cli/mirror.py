@@ -40,7 +40,7 @@ def mirror(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before a real mirror moves.")] = False,
     json_output: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
-    """Say where the mirror of [mirror] is and whether its servo is on; or tip it, and wait until it stands there.
+    """Say where the rig's mirror is and whether its servo is on; or tip it, and wait until it stands there.
 
     Angles are its own: a beam that it reflects turns by twice. It stays inside the rig file's reach, which is inside
     its controller's. The fine loop's mirror is on the beam board: boresight rig poke.

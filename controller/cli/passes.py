@@ -36,7 +36,7 @@ def passes(
     target: Annotated[str | None, typer.Option("--target", help="Name or catalogue number; default: all.")] = None,
     rig: Annotated[
         list[Path] | None,
-        typer.Option("--rig", "--site", help="Rig file, TOML, whose [station] is the site; may be repeated."),
+        typer.Option("--rig", "--site", help="Rig file, TOML, whose station is the site; may be repeated."),
     ] = None,
     count: Annotated[int, typer.Option("--count", min=1, help="How many of the highest, without --target.")] = COUNT,
     start: Annotated[

@@ -26,6 +26,11 @@ def test_the_reference_is_what_the_code_says(tables: dict[str, Any]) -> None:
     assert tables["fill"](page) == page, "run: python docs/tables.py"
 
 
+def test_no_help_has_a_word_in_brackets_which_a_terminal_takes_for_a_style(tables: dict[str, Any]) -> None:
+    for line in tables["commands"]().splitlines():
+        assert not re.search(r"\[[a-z_]+\]", line), line
+
+
 def test_every_key_of_a_rig_is_explained_and_no_other(tables: dict[str, Any]) -> None:
     sections = tables["rig_sections"]()
     keys = {f"{s}.{k}" for s, f in sections.items() for k in getattr(section_model(f), "model_fields", ())}
