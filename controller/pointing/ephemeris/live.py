@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from controller.geometry.frames import EARTH_RATE_RAD_S
 from controller.geometry.solar_system import SolarSystem
 from controller.geometry.timescales import TT_MINUS_TAI_NS, Floats, Times, tai_minus_utc_s
 from controller.pointing.ephemeris.ephemeris import NS, EphemerisError, Flags, Frame, between, iso
@@ -92,7 +93,7 @@ class Live:
     def take(self, state: State, now_utc_ns: int) -> None:
         """Go on with a state. Raises EphemerisError with what is wrong with it; it is then left out."""
         where = f"{self.name} at {iso(state.t_utc_ns)}"
-        _check(state, where)
+        _check(state, where, self.axes)
         if why := clock_mistake((state.t_utc_ns - now_utc_ns) / NS, now_utc_ns, self.age_max_s):
             raise EphemerisError(f"{where}: {why}")
         if self.states:
@@ -189,7 +190,7 @@ def clock_mistake(ahead_s: float, now_utc_ns: int, age_max_s: float) -> str:
     return f"this state is of {abs(ahead_s):.1f} s {side}: {hint}."
 
 
-def _check(state: State, where: str) -> None:
+def _check(state: State, where: str, axes: Frame) -> None:
     if not (np.isfinite(state.position_m).all() and np.isfinite(state.velocity_m_s).all()):
         raise EphemerisError(f"{where}: a coordinate is no finite number.")
     low, high = RADIUS_LIMITS_M
@@ -199,8 +200,9 @@ def _check(state: State, where: str) -> None:
             f"{where}: the position is {radius:,.0f} m from the Earth's centre, and should be {low:,.0f} to "
             f"{high:,.0f}; metres from the geocentre are meant."
         )
-    if speed > SPEED_MAX_M_S:
-        raise EphemerisError(f"{where}: {speed:,.0f} m/s is more than {SPEED_MAX_M_S:,.0f}; m/s are meant.")
+    fastest = SPEED_MAX_M_S + (EARTH_RATE_RAD_S * radius if axes is Frame.ITRF else 0.0)  # the Moon: 28 km/s
+    if speed > fastest:
+        raise EphemerisError(f"{where}: {speed:,.0f} m/s is more than {fastest:,.0f}; m/s are meant.")
     if state.covariance is not None:
         c = state.covariance
         whole = np.isfinite(c).all() and np.allclose(c, c.T, rtol=1e-6)

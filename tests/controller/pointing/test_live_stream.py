@@ -11,6 +11,8 @@ from controller.bus.port import Request
 from controller.bus.topics import POINTING_STATE, POINTING_STREAM, STATION_EVENT, STATION_MODE, ModeState
 from controller.geometry.frames import azel_to_enu
 from controller.geometry.trajectory import fit_between
+from controller.pointing.ephemeris.ephemeris import EphemerisError, Frame
+from controller.pointing.ephemeris.live import Live, State
 from controller.pointing.ephemeris.states import parse_states
 from controller.pointing.mount import MountModel
 from controller.pointing.mount_frame import ALT_AZ, MountFrame
@@ -309,6 +311,14 @@ def test_what_is_no_state_near_the_earth_is_refused(bench):
     assert "Expected" in bench.feed([good | {"position_m": "here"}]).message
     assert bench.feed([]).code == "SCHEMA"
     assert bench.feed([good]).code == ""
+
+
+def test_the_moon_turns_with_the_sky_at_28_km_s_in_a_frame_of_the_earth_and_may_not_among_the_stars():
+    """384,400 km at one turn a sidereal day, less its own kilometre a second."""
+    state = State(EVENING, np.array([384.4e6, 0.0, 0.0]), np.array([0.0, -27_000.0, 0.0]))
+    Live("moon", Frame.ITRF, 3.0, 10.0).take(state, EVENING)
+    with pytest.raises(EphemerisError, match="27,000 m/s is more than 20,000"):
+        Live("moon", Frame.GCRF, 3.0, 10.0).take(state, EVENING)
 
 
 def test_a_states_covariance_is_what_the_uncertainty_begins_with(bench, truth):
