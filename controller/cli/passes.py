@@ -34,11 +34,15 @@ LONG = 100_000  # satellites times sites times days: from here on there is a pro
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Without the cycle collector, which looks through every element set again and again: a tenth of the time."""
+    """Without the cycle collector, which looks through every element set again and again: a tenth of the time.
+
+    What is there afterwards is left out for good, or the interpreter would look through it all as it ends.
+    """
     gc.disable()
     try:
         yield
     finally:
+        gc.freeze()
         gc.enable()
 
 
