@@ -125,6 +125,6 @@ def _load(path: str) -> EarthOrientation:
             measured_until = row[0]
     if len(rows) < 2:
         raise EarthOrientationError(f"{path} holds no row of finals2000A; give the IERS file finals2000A.all.")
-    days, ut1_minus_utc_s, x, y = np.array(rows).T
+    days, ut1_minus_utc_s, x, y = np.array(rows).T.copy()  # each in one piece: else every look-up copies 20,000 days
     leap = tai_minus_utc_s(((days - MJD_1970) * NS_PER_DAY).astype(np.int64))
     return EarthOrientation(path, days, ut1_minus_utc_s - leap, x * ARCSEC, y * ARCSEC, float(measured_until))

@@ -88,14 +88,14 @@ def _sun(t_utc_ns: Times) -> Floats:
     """Unit vectors (n, 3) to the Sun in TEME: true equator and equinox of date, which differ by an arcsecond."""
     if not len(t_utc_ns):
         return np.zeros((0, 3))
-    first, last = int(t_utc_ns.min()) // _HOUR_NS, int(t_utc_ns.max()) // _HOUR_NS + 1
-    hours = np.arange(first, last + 1, dtype=np.int64) * _HOUR_NS
-    tt = tt_jd(hours)
+    before = t_utc_ns // _HOUR_NS
+    hours = np.union1d(before, before + 1)  # of weeks of epochs only those that a pass needs
+    tt = tt_jd(hours * _HOUR_NS)
     heliocentric, _ = erfa.epv00(*tt)
     sun = apply(erfa.pnm06a(*tt), -heliocentric["p"])
     sun /= np.linalg.norm(sun, axis=1)[:, None]
-    here = (t_utc_ns - hours[0]) / _HOUR_NS
-    result: Floats = np.stack([np.interp(here, np.arange(len(hours)), sun[:, k]) for k in range(3)], axis=-1)
+    here = (t_utc_ns - hours[0] * _HOUR_NS) / _HOUR_NS
+    result: Floats = np.stack([np.interp(here, hours - hours[0], sun[:, k]) for k in range(3)], axis=-1)
     return result
 
 

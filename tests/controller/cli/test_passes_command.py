@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import json
 from datetime import datetime
 from itertools import pairwise
@@ -14,6 +15,7 @@ from sgp4.exporter import export_omm
 from typer.testing import CliRunner
 
 from controller.cli.connect import DEFAULT_RIG
+from controller.cli.pass_rows import row as row_of
 from controller.cli.passes import passes
 from controller.errors import BoresightError
 from controller.pointing.elements import built_in_elements, find
@@ -230,3 +232,18 @@ def test_a_way_through_the_constellation_is_listed_turn_by_turn():
 def test_a_way_through_is_for_one_site_and_all_of_the_time():
     with pytest.raises(BoresightError, match="leave out --now"):
         raise run("--handover", "30", "--now").exception
+
+
+def test_no_cycles_are_collected_while_passes_are_searched_and_they_are_again_afterwards(monkeypatch):
+    collecting = []
+
+    def watched(*arguments):
+        collecting.append(gc.isenabled())
+        return row_of(*arguments)
+
+    monkeypatch.setattr("controller.cli.passes.row", watched)
+    assert run("--count", "2", "--json").exit_code == 0
+    assert collecting == [False, False]
+    assert gc.isenabled()
+    assert run("--target", "NO-SUCH-SATELLITE").exit_code == 1
+    assert gc.isenabled()

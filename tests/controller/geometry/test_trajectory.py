@@ -51,6 +51,16 @@ def test_one_segment_follows_a_pass_to_ten_nanoradians(path, elements, observer)
     assert np.linalg.norm(units(ahead) - unit, axis=1).max() < 1e-8
 
 
+def test_many_segments_sampled_at_once_are_what_each_moment_is_by_itself(elements, observer):
+    long = predict(elements, observer, TOP - 2000 * NS, TOP + 2000 * NS)
+    assert len(long.segments) == 5
+    times = np.arange(long.start_utc_ns, long.end_utc_ns, 7 * NS, dtype=np.int64)
+    alone = np.array([long.receive(int(t)) for t in times])
+    assert np.abs(units(long.sample(times)) - units(alone)).max() < 1e-10
+    assert np.abs(long.sample(times)[:, 3:5] - alone[:, 3:5]).max() < 1e-10
+    assert long.sample(times[:0]).shape == (0, 6)
+
+
 def test_rates_are_the_derivatives_of_what_is_evaluated(path):
     for t in range(path.start_utc_ns + NS, path.end_utc_ns - NS, 20 * NS):
         before, now, after = (path.receive(t + d) for d in (-NS // 100, 0, NS // 100))
