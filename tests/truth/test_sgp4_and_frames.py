@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import erfa
@@ -13,8 +14,10 @@ from sgp4.api import Satrec
 from controller.geometry.earth import ARCSEC, EarthOrientation
 from controller.geometry.frames import Site, apply, enu_to_azel, teme_to_itrf
 from controller.geometry.timescales import utc_jd
+from controller.geometry.trajectory import fit
 from controller.pointing.elements import parse_elements
 from controller.pointing.prediction import geometric_enu_m
+from hal.clock import NS
 
 FOLDER = Path(sgp4.__file__).parent
 
@@ -72,6 +75,26 @@ def test_a_site_sees_vallado_example_4_1_at_its_azimuth_elevation_and_range():
     assert azimuth[0] % 360 == pytest.approx(210.8777747, abs=3e-6)
     assert elevation[0] == pytest.approx(-5.9409535, abs=4e-6)  # the page rounds the site's height
     assert np.linalg.norm(enu) == pytest.approx(11710812.0, abs=1.0)
+
+
+def test_the_rates_of_vallado_example_4_1_are_those_of_a_trajectory():
+    # The same example: 6.0842826 km/s, 0.00384011466 and 0.01495847759 deg/s, with its velocity in the inertial frame.
+    begin = ns("1994-05-14T13:11:20.598560")
+    site = Site(39.007, -104.883, 2194.56)
+    r = np.array([5036.736529, -10806.660797, -4534.633784]) * 1e3
+    v = np.array([2.6843855, -5.759592, -2.4168093]) * 1e3
+
+    def path(t_utc_ns):
+        after = (np.asarray(t_utc_ns) - begin)[:, None] / NS
+        jd = utc_jd(np.asarray(t_utc_ns))
+        to_itrf = np.array([erfa.rz(erfa.gst94(*day), np.eye(3)) @ erfa.pnm80(*day) for day in zip(*jd, strict=True)])
+        enu = (np.einsum("nij,nj->ni", to_itrf, r + after * v) - site.itrf_m) @ site.itrf_to_enu.T
+        return enu, enu
+
+    look = fit(path, begin - 60 * NS, begin + 60 * NS).receive(begin)
+    assert look.range_rate_m_s == pytest.approx(6084.2826, abs=1e-3)
+    assert math.degrees(look.azimuth_rate_rad_s) == pytest.approx(0.00384011466, abs=2e-9)
+    assert math.degrees(look.elevation_rate_rad_s) == pytest.approx(0.01495847759, abs=2e-9)
 
 
 def test_the_iss_case_of_skyfields_documentation(earth):
