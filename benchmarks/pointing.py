@@ -1,6 +1,7 @@
 """What geometry and pointing cost: evaluate, fit, loop turn, and passes at constellation scale against other tools.
 
-`python -m benchmarks.pointing [--json]`; see `benchmarks.constellation` for the data and the peers it wants.
+`python -m benchmarks.pointing [--json] [--page]` (docs/benchmarks-pointing.md); see `benchmarks.constellation` for the
+data and the peers it wants.
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ def command(tle: Path) -> dict[str, float]:
 def main() -> None:
     wide_vectors.prefer()  # as `boresight passes` does, before numba is loaded
     from benchmarks import constellation
+    from benchmarks.pointing_page import write_page
 
     site = Site(28.2995, -16.5118, 2393.0, 770.0, 12.0, 0.3, "ogs")
     observer = Observer(site, load_earth_orientation())
@@ -96,6 +98,8 @@ def main() -> None:
     }
     shell = command(constellation.data() / "tle" / "active_20251003.tle")
     many = constellation.measure()
+    if "--page" in sys.argv:
+        write_page(result, shell, many)
     if "--json" in sys.argv:
         print(json.dumps({**result, "passes_command": shell, "constellation": many}))
         return
