@@ -80,7 +80,8 @@ def passes(
     from controller.pointing import wide_vectors
 
     wide_vectors.prefer()
-    sites = [PassSite.of(read_rig(path)) for path in rig or [DEFAULT_RIG]]
+    rigs = [read_rig(path) for path in rig or [DEFAULT_RIG]]
+    sites = [PassSite.of(one) for one in rigs]
     if handover is not None and (now or len(sites) > 1):
         raise BoresightError("--handover is for one site and for all of the time: leave out --now and further --rig.")
     sets: Sequence[Ephemeris] = load_targets(tle, ephemeris, target or "", many=True)
@@ -98,9 +99,10 @@ def passes(
     if csv is not None:
         write_csv(csv, listed.search.table, listed.search.seen, sets, sites)
     if plot is not None:
-        from controller.cli.pass_plot import draw
+        from controller.cli.pass_plot import draw, horizons_of
 
-        draw(listed.plans, min(s.mask_rad for s in sites), ", ".join(s.name for s in sites), plot)
+        horizons = horizons_of(rigs[0]) if len(rigs) == 1 else {}
+        draw(listed.plans, min(s.mask_rad for s in sites), ", ".join(s.name for s in sites), plot, horizons)
     if json_output:
         head = {"site": sites[0].name, "elevation_mask_deg": round(math.degrees(sites[0].mask_rad), 6)}
         typer.echo(json.dumps({**head, "passes": listed.rows}, indent=2))

@@ -214,6 +214,17 @@ def test_the_listed_passes_are_drawn(tmp_path, ending):
         assert "STARLINK-1008" in file.read_text().replace("&#45;", "-")
 
 
+def test_the_masks_of_a_rig_are_drawn_around_its_passes(tmp_path):
+    rows = [f"{azimuth},{20 + azimuth // 90}" for azimuth in range(360)]
+    (tmp_path / "walls.csv").write_text("\n".join(["azimuth_deg,elevation_deg", *rows]))
+    text = DEFAULT_RIG.read_text().replace("park_azimuth_deg", 'horizon_mask = "walls.csv"\npark_azimuth_deg')
+    (tmp_path / "rig.toml").write_text(text)
+    file = tmp_path / "sky.svg"
+    asked = ("--rig", str(tmp_path / "rig.toml"), "--target", "STARLINK-1008", "--plot", str(file))
+    assert run(*asked).exit_code == 0
+    assert "no motion below" in file.read_text()
+
+
 def test_a_way_through_the_constellation_is_listed_turn_by_turn():
     rows = json.loads(run("--handover", "30", "--hours", "6", "--json").stdout)["passes"]
     assert len(rows) > 5
