@@ -18,7 +18,7 @@ HEAD = """# Benchmarks of pointing
 
 Run on {date:%Y-%m-%d} at commit {commit} by `python -m benchmarks.pointing --page`, CPython {python}, on a virtual
 machine with {cores} shared cores (load average {load:.1f}, of which this run is 1): the ratios count. Times are CPU
-time of one process unless they say otherwise.
+time of one process unless they say otherwise, and the best of several.
 
 ## Passes of a constellation, beside others
 

@@ -1,9 +1,9 @@
 """A target's path over a site as polynomials: what the gimbal loop evaluates, and what travels on the bus.
 
 Chebyshev series are fitted to the apparent east-north-up position (never to azimuth and elevation, which have a pole
-at the zenith); one segment serves a whole pass. For evaluation they become powers of x in [-1, 1]: plain Python
-Horner sums give direction and analytic rates in a few microseconds, with a loss of digits (about 1e-10 of the
-range at degree 16) that does not matter here.
+at the zenith); one segment serves a whole pass. For evaluation they become powers of x in [-1, 1], and those, for who
+follows, powers over a sixteenth of the segment, which are few: plain Python Horner sums give direction and analytic
+rates in a few microseconds, with a loss of digits (about 1e-10 of the range at degree 16) that does not matter here.
 """
 
 from __future__ import annotations
@@ -23,10 +23,13 @@ from controller.geometry.frames import azel_to_enu
 from controller.geometry.timescales import Floats, Times
 
 Poly = tuple[float, ...]
+Triples = tuple[tuple[float, float, float], ...]
 NODES = 20
 SEGMENT_MAX_S = 900.0
 SEGMENT_MIN_S = 1.0
 SEGMENTS_MAX = 40  # all of which fit into a command
+PIECES = 16  # of a segment, for evaluation one by one
+TINY_M = 1e-7  # what is left out there
 CHECKS = 9  # of a segment, between its nodes
 MISS_MAX_RAD = 1e-6
 
@@ -56,9 +59,22 @@ class Segment:
     _powers: tuple[tuple[tuple[float, float, float], ...], tuple[tuple[float, float, float], ...]] = field(
         init=False, repr=False, compare=False
     )
+    _pieces: tuple[list[Triples | None], list[Triples | None]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_powers", (_powers(self.receive), _powers(self.transmit)))
+        object.__setattr__(self, "_pieces", ([None] * PIECES, [None] * PIECES))
+
+    def piece(self, which: int, index: int) -> Triples:
+        """Powers of y in [-1, 1] over one of PIECES, the highest first; 0 receives, 1 transmits."""
+        found = self._pieces[which][index]
+        if found is None:
+            powers = np.array(self._powers[which][::-1])  # (k, 3), the lowest first
+            powers = _to_piece(len(powers), index) @ powers
+            matters = np.flatnonzero(np.abs(powers).max(axis=1) > TINY_M)
+            last = int(matters[-1]) if len(matters) else 0
+            found = self._pieces[which][index] = tuple((e, n, u) for e, n, u in powers[last::-1].tolist())
+        return found
 
 
 @dataclass(frozen=True)
@@ -100,17 +116,20 @@ class Trajectory:
         segment = self.segments[bisect_right(self._ends, t_utc_ns)]  # type: ignore[attr-defined]
         half_ns = (segment.end_utc_ns - segment.start_utc_ns) / 2
         x = (t_utc_ns - segment.start_utc_ns) / half_ns - 1.0
-        scale = 1e9 / half_ns
+        scale = PIECES * 1e9 / half_ns
         if not -1.0 <= x <= 1.0:
             x, scale = math.copysign(1.0, x), 0.0
+        y = (x + 1.0) * PIECES
+        index = min(PIECES - 1, int(y * 0.5))
+        y -= 2 * index + 1
         e = n = u = de = dn = du = 0.0
-        for ce, cn, cu in segment._powers[which]:
-            de = de * x + e
-            dn = dn * x + n
-            du = du * x + u
-            e = e * x + ce
-            n = n * x + cn
-            u = u * x + cu
+        for ce, cn, cu in segment._pieces[which][index] or segment.piece(which, index):
+            de = de * y + e
+            dn = dn * y + n
+            du = du * y + u
+            e = e * y + ce
+            n = n * y + cn
+            u = u * y + cu
         de *= scale
         dn *= scale
         du *= scale
@@ -284,6 +303,18 @@ def _powers(axes: tuple[Poly, Poly, Poly]) -> tuple[tuple[float, float, float], 
     padded = np.array([[*axis, *(0.0,) * (length - len(axis))] for axis in axes])
     east, north, up = (padded @ _to_powers(length))[:, ::-1].tolist()
     return tuple(zip(east, north, up, strict=True))
+
+
+@lru_cache
+def _to_piece(length: int, index: int) -> Floats:
+    """Matrix (length, length) from powers of x in [-1, 1] to those of y in [-1, 1] over one of PIECES."""
+    middle, half = (2 * index + 1) / PIECES - 1.0, 1.0 / PIECES
+    return np.array(
+        [
+            [math.comb(k, j) * middle ** (k - j) * half**j if k >= j else 0.0 for k in range(length)]
+            for j in range(length)
+        ]
+    )
 
 
 @lru_cache

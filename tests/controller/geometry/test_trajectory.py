@@ -61,6 +61,17 @@ def test_many_segments_sampled_at_once_are_what_each_moment_is_by_itself(element
     assert long.sample(times[:0]).shape == (0, 6)
 
 
+def test_a_moment_by_itself_is_that_of_the_whole_polynomial_from_less_than_half_as_many_coefficients(path):
+    times = np.linspace(path.start_utc_ns, path.end_utc_ns, 2001).astype(np.int64)
+    alone = np.array([path.receive(int(t)) for t in times])
+    alone[:, 0] = np.unwrap(alone[:, 0])
+    off = np.abs(alone - path.sample(times)).max(axis=0)
+    assert (off[[0, 1, 3, 4]] < 1e-11).all()
+    assert (off[[2, 5]] < 1e-6).all()
+    kept = [len(path.segments[0].piece(0, index)) for index in range(trajectory.PIECES)]
+    assert sum(kept) / len(kept) < trajectory.NODES / 2
+
+
 def test_rates_are_the_derivatives_of_what_is_evaluated(path):
     for t in range(path.start_utc_ns + NS, path.end_utc_ns - NS, 20 * NS):
         before, now, after = (path.receive(t + d) for d in (-NS // 100, 0, NS // 100))
