@@ -67,7 +67,7 @@ class Memory:
             self.poke(address, text.encode())
         self.put(0x00, "<HH", 3, 1)  # GenCP 1.3
         self.put(0x01C4, "<Q", 1 << 3 | 1 << 8 | 1 << 9)  # time stamp, family name, SBRM
-        self.put(0x01CC, "<I", 50)  # maximum device response time, ms
+        self.put(0x01CC, "<I", 500)  # maximum device response time, ms: this host may stand still meanwhile
         self.put(0x01D0, "<QQ", MANIFEST, SBRM)
         self.put(0x01FC, "<Q", 1)  # a tick of the time stamp is 1 ns
         self.put(SBRM, "<HH", 0, 1)  # USB3 Vision 1.0
