@@ -1,7 +1,8 @@
 """Every parser under a coverage-guided fuzzer: libFuzzer, by atheris for Python and by clang for the firmware.
 
 `python -m benchmarks.fuzz [--inputs N] [--only NAME] [--jobs N]` writes its rows of docs/fuzzing.md, each dated and
-naming the commit; rows of parsers that were not run stay as they are.
+naming the commit; rows of parsers that were not run stay as they are. A parser that was broken off goes on, at the same
+commit, with what it has kept (build/fuzz); progress is told on stderr.
 The inputs are those of tests/fuzz (valid messages, damaged; checksums put right), kept and changed further when they
 reach something new. Needs the extra `campaign` and, for the firmware, clang (Debian: clang, libclang-rt-14-dev).
 """
@@ -9,13 +10,13 @@ reach something new. Needs the extra `campaign` and, for the firmware, clang (De
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import re
 import shutil
 import subprocess
 import sys
-import tempfile
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +27,8 @@ ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "fuzzing.md"
 FIRMWARE = "firmware, as C"
 INPUTS = 10_000_000
+AT_ONCE = 2_000_000  # inputs between two marks of how far it is
+KEPT = ROOT / "build" / "fuzz"
 HEAD = (
     "# Fuzzing",
     "",
@@ -40,7 +43,7 @@ ROOM = 8  # bytes beyond the longest seed: an input is about one message, since 
 INSTRUMENTED = ["hal", "controller", "sim_hw"]
 
 
-def child(name: str, inputs: int, corpus: str) -> None:
+def child(name: str, inputs: int, corpus: str, seed: int) -> None:
     """Fuzz one parser in this process; libFuzzer ends it."""
     import atheris
 
@@ -51,14 +54,14 @@ def child(name: str, inputs: int, corpus: str) -> None:
 
     target = next(target for target in TARGETS if target.name == name)
     feed = target.make()
-    for number, seed in enumerate(target.seeds):
-        (Path(corpus) / f"seed{number}").write_bytes(seed)
+    for number, message in enumerate(target.seeds):
+        (Path(corpus) / f"seed{number}").write_bytes(message)
 
     def one(data: bytes) -> None:
         with suppress(*target.allowed):
             feed(data)
 
-    rng = random.Random(2026)
+    rng = random.Random(seed)
 
     def mutate(data: bytes, longest: int, _: int) -> bytes:
         """What libFuzzer keeps, changed its way or ours; in three of four the checksum is put right."""
@@ -67,27 +70,36 @@ def child(name: str, inputs: int, corpus: str) -> None:
         return (target.repair(changed) if target.repair and rng.random() < 0.75 else bytes(changed))[:longest]
 
     longest = max(map(len, target.seeds)) + ROOM
-    options = [f"-runs={inputs}", f"-max_len={longest}", "-seed=2026", "-timeout=20", "-rss_limit_mb=4096"]
+    options = [f"-runs={inputs}", f"-max_len={longest}", f"-seed={seed}", "-timeout=20", "-rss_limit_mb=4096"]
     ours = {"custom_mutator": mutate} if target.repair else {}  # where no checksum guards, libFuzzer's own are faster
     atheris.Setup([sys.argv[0], *options, corpus], one, **ours)
     atheris.Fuzz()
 
 
-def run(name: str, inputs: int) -> str:
-    """Fuzz one parser in a process of its own; a row of the table."""
-    with tempfile.TemporaryDirectory() as corpus:
+def run(name: str, inputs: int, commit: str) -> str:
+    """Fuzz one parser in processes of its own, AT_ONCE inputs each; a row of the table."""
+    folder = KEPT / f"{re.sub(r'[^a-z0-9]+', '-', name)}-{commit}"
+    corpus, mark = folder / "corpus", folder / "mark.json"
+    corpus.mkdir(parents=True, exist_ok=True)
+    ran, spent_s, cov, kept = json.loads(mark.read_text()) if mark.exists() else (0, 0, 0, 0)
+    while ran < inputs:
+        count, seed = min(AT_ONCE, inputs - ran), 2026 + ran // AT_ONCE
         if name == FIRMWARE:
-            command = [firmware(Path(corpus)), f"-runs={inputs}", "-max_len=200", "-seed=2026", f"{corpus}/kept"]
-            (Path(corpus) / "kept").mkdir()
+            command = [firmware(folder), f"-runs={count}", "-max_len=200", f"-seed={seed}", str(corpus)]
         else:
-            command = [sys.executable, "-m", "benchmarks.fuzz", "--child", name, corpus, "--inputs", str(inputs)]
+            words = ("--child", name, str(corpus), "--inputs", str(count), "--seed", str(seed))
+            command = [sys.executable, "-m", "benchmarks.fuzz", *words]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, errors="replace", check=False)
         said = done.stderr + done.stdout
-        ran = re.search(r"Done (\d+) runs in (\d+) second", said)
-        if done.returncode or ran is None:
+        told = re.search(r"Done (\d+) runs in (\d+) second", said)
+        if done.returncode or told is None:
             return f"| {name} | FAILED | | | `{_failure(said)}` |"
-        reached = re.findall(r"cov: (\d+) ft: (\d+) corp: (\d+)", said)[-1]
-        return f"| {name} | {int(ran[1]):,} | {ran[2]} | {reached[0]} | {reached[2]} |"
+        cov, kept = (int(n) for n in re.findall(r"cov: (\d+) ft: \d+ corp: (\d+)", said)[-1])
+        ran, spent_s = ran + int(told[1]), spent_s + int(told[2])
+        mark.write_text(json.dumps([ran, spent_s, cov, kept]))
+        print(f"{name}: {ran:,} of {inputs:,}", file=sys.stderr, flush=True)
+    shutil.rmtree(folder)
+    return f"| {name} | {ran:,} | {spent_s} | {cov} | {kept} |"
 
 
 def firmware(folder: Path) -> str:
@@ -114,10 +126,11 @@ def main() -> None:
     parser.add_argument("--inputs", type=int, default=INPUTS)
     parser.add_argument("--only", action="append", default=[])
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=2026, help=argparse.SUPPRESS)
     parser.add_argument("--child", nargs=2, metavar=("NAME", "CORPUS"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
-        child(options.child[0], options.inputs, options.child[1])
+        child(options.child[0], options.inputs, options.child[1], options.seed)
         return
     sys.path.insert(0, str(ROOT / "tests" / "support"))
     from parsers import TARGETS
@@ -128,7 +141,9 @@ def main() -> None:
     rows = kept_rows([*(t.name for t in TARGETS), FIRMWARE])
     failed = False
     with ThreadPoolExecutor(options.jobs) as pool:
-        for name, row in zip(names, pool.map(lambda name: run(name, options.inputs), names), strict=True):
+        running = {pool.submit(run, name, options.inputs, commit.strip()): name for name in names}
+        for future in as_completed(running):
+            name, row = running[future], future.result()
             rows[name] = f"{row} {stamp} |"
             failed |= "FAILED" in row
             print(rows[name], flush=True)
