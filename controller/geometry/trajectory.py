@@ -25,6 +25,7 @@ from controller.geometry.timescales import Floats, Times
 Poly = tuple[float, ...]
 Triples = tuple[tuple[float, float, float], ...]
 NODES = 20
+COEFFICIENTS_MAX = 64  # of an axis, in what comes from outside
 SEGMENT_MAX_S = 900.0
 SEGMENT_MIN_S = 1.0
 SEGMENTS_MAX = 40  # all of which fit into a command
@@ -182,7 +183,7 @@ class Trajectory:
 
     @classmethod
     def from_body(cls, body: Sequence[dict[str, Any]]) -> Trajectory:
-        """The inverse of `to_body`. Raises ValueError when a segment lacks a field, is empty or out of order."""
+        """The inverse of `to_body`. Raises ValueError when a segment lacks a field, is empty, too long or out of order."""
         segments: list[Segment] = []
         for row in body:
             try:
@@ -195,6 +196,8 @@ class Trajectory:
                 raise ValueError("Trajectory segments must follow each other in time and have three axes each.")
             if not all(math.isfinite(c) for axis in (*receive, *transmit) for c in axis):
                 raise ValueError("A trajectory segment holds a coefficient that is not a finite number.")
+            if max(len(axis) for axis in (*receive, *transmit)) > COEFFICIENTS_MAX:
+                raise ValueError(f"A trajectory segment holds more than {COEFFICIENTS_MAX} coefficients of an axis.")
             segments.append(Segment(start, end, _three(receive), _three(transmit)))
         return cls(tuple(segments))
 
