@@ -53,7 +53,9 @@ class Ground:
         return ground
 
     def for_gimbal(self, able: GimbalCapabilities) -> Ground:
-        """With room for what an axis may be off its aim when it rests."""
+        """With room for what an axis may be off its aim when it rests; what turns in azimuth alone has no mask."""
+        if not able.has_elevation:
+            return Ground()
         grain_rad = max(able.resolution_rad, able.position_step_rad)
         return replace(self, margin_rad=max(MARGIN_RAD, grain_rad, 1.5 * able.dead_band_rad))
 
@@ -135,6 +137,8 @@ class GroundGuard:
 
     def entering(self, azimuth_rad: float, elevation_rad: float) -> str:
         """Why motion must end now, or nothing: too low, and lower than it has been by more than encoders tremble."""
+        if elevation_rad > math.pi / 2:  # over the top it looks the other way
+            azimuth_rad, elevation_rad = azimuth_rad + math.pi, math.pi - elevation_rad
         edge = self._ground.at(azimuth_rad)
         depth = edge - elevation_rad
         if depth <= max(0.0, self._depth_rad + TREMBLES_RAD):

@@ -105,10 +105,16 @@ class PointingService(Service):
         self._last: PointingState | None = None
 
     def open(self) -> None:
-        """Take the gimbal and bring it to rest. Raises HalError, and BoresightError when its turns are not known."""
+        """Take the gimbal and bring it to rest.
+
+        Raises HalError, and BoresightError when its turns are not known, or when it may not look where it is parked.
+        """
         self._gimbal = self._open_gimbal()
         self._gimbal.stop()
         self._loop = loop_for(self._gimbal.capabilities, self._model, self._ground)
+        self._guard = GroundGuard(self._loop.ground)
+        if why := self._loop.ground.too_low(self._park.azimuth_rad, self._park.elevation_rad):
+            raise BoresightError(f"The mount cannot be parked: that is {why}; change park_elevation_deg.")
         wound_rad = self._wrap.recall()
         if wound_rad is not None:
             self._loop.wind(wound_rad)
@@ -334,11 +340,11 @@ class PointingService(Service):
                 self._tell("error", "SUN", f"the telescope looks {why}: the axes are held")
                 loop.follow(None)
                 rates = (0.0, 0.0)
-            why = self._guard.entering(state.azimuth_rad, state.elevation_rad)
-            if why and loop.target is not None:
-                self._tell("error", "HORIZON", f"the telescope looks {why}: the axes are held")
-                loop.follow(None)
-                rates = (0.0, 0.0)
+        why = self._guard.entering(state.azimuth_rad, state.elevation_rad)  # each turn: a wall is nearer than the Sun
+        if why and loop.target is not None:
+            self._tell("error", "HORIZON", f"the telescope looks {why}: the axes are held")
+            loop.follow(None)
+            rates = (0.0, 0.0)
         if loop.target is None and loop.at_rest:
             self._publish(state)
             self.clock.sleep_until(begin_ns + IDLE_NS)

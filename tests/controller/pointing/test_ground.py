@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from simulated_rotator import DEG, SimulatedRotator
 
 from controller.bus.topics import POINTING_STATE, STATION_MODE, ModeState
+from controller.errors import BoresightError
 from controller.geometry.horizon import HorizonMask
 from controller.pointing.calibration import choose_stars
 from controller.pointing.course import Axes, course
@@ -77,7 +78,7 @@ def test_a_direction_behind_the_wall_is_refused_with_both_elevations_and_nothing
 
 def test_a_pass_that_rises_behind_a_roof_is_waited_for_at_its_edge(make_bench, pass_70):
     path = pass_70.trajectory
-    ground = wall(32.0, 32.0)
+    ground = wall(32.0, where=range(2, 358))  # not where it is parked
     bench = make_bench(path.start_utc_ns, start=(math.pi, 45 * DEG), ground=ground)
     bench.mode = "POINT"
     assert bench.ask("pointing.track", {"segments": path.to_body(), "name": "it"}).code == ""
@@ -92,7 +93,7 @@ def test_a_pass_that_rises_behind_a_roof_is_waited_for_at_its_edge(make_bench, p
 
 def test_a_path_that_is_all_below_is_refused(make_bench, pass_70):
     path = pass_70.trajectory
-    bench = make_bench(path.start_utc_ns, ground=wall(80.0, 80.0))
+    bench = make_bench(path.start_utc_ns, ground=wall(80.0, where=range(2, 358)))
     reply = bench.ask("pointing.track", {"segments": path.to_body()})
     assert (reply.code, reply.message) == ("LIMIT", "all of that path is below the mask of the mount's motion")
 
@@ -158,6 +159,31 @@ def test_the_guard_ends_motion_downwards_and_sideways_into_a_wall_and_lets_it_ri
     assert guard.entering(86 * DEG, 21 * DEG) == ""
     assert guard.entering(86 * DEG, 20.99 * DEG) == "", "encoders tremble"
     assert "goes down" in guard.entering(86 * DEG, 20.5 * DEG)
+
+
+def test_a_telescope_that_stands_over_the_top_is_watched_on_the_side_to_which_it_looks():
+    guard = GroundGuard(wall())
+    assert guard.entering(270 * DEG, 140 * DEG) == ""
+    assert "20.0 deg high and goes down" in guard.entering(270 * DEG, 160 * DEG)
+
+
+def test_a_mount_that_may_not_look_where_it_is_parked_is_not_taken(fake_clock, recording_port, observer):
+    """A rotator of whole degrees keeps a degree from the edge, where a finer mount keeps half of one."""
+    clock = fake_clock(EVENING)
+    rotator, park = SimulatedRotator(clock, (60.0, 40.0)), Fixed(90 * DEG, 30.7 * DEG)
+    service = PointingService(clock, recording_port(clock), lambda: rotator, observer, park, ground=wall())
+    with pytest.raises(BoresightError, match=r"the telescope stays 1\.0 deg above the mask"):
+        service.open()
+
+
+def test_what_gets_below_the_edge_all_the_same_is_held_at_the_next_turn(make_bench):
+    bench = make_bench(start=(60 * DEG, 31 * DEG), ground=wall(30.0, where=range(2, 358)))
+    assert bench.ask("pointing.slew", direction(62, 31)).code == ""
+    bench.turn(5)
+    bench.mount.angle[1] = bench.mount.load[1] = 29.5 * DEG
+    before = len(bench.events)
+    bench.turn(0.15)
+    assert any("below the horizon_mask" in event.message for event in bench.events[before:])
 
 
 def test_a_leaning_mount_aims_above_the_edge_with_either_side_of_its_second_axis():
