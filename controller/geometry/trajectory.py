@@ -183,7 +183,7 @@ class Trajectory:
 
     @classmethod
     def from_body(cls, body: Sequence[dict[str, Any]]) -> Trajectory:
-        """The inverse of `to_body`. Raises ValueError when a segment lacks a field, is empty, too long or out of order."""
+        """The inverse of `to_body`. Raises ValueError when a segment lacks a field, is empty, long or out of order."""
         segments: list[Segment] = []
         for row in body:
             try:
