@@ -20,13 +20,12 @@ from controller.bus.port import Reply, Sample
 from controller.bus.ring import TIMEOUT_S, Past
 from controller.bus.roles import EVENTS_SINCE
 from controller.bus.security import Security
-from controller.bus.session import Session
+from controller.bus.session import CLOSED, Session
 from controller.bus.store import QUEUE_LENGTH, sample_of
 from controller.bus.topics import Topic
 from hal.clock import Clock
 
 TURN_S: Final = 0.02  # deadlines of commands, and services that were not there, are looked at this often
-CLOSED: Final = "the client was closed"
 
 T = TypeVar("T")
 
@@ -48,7 +47,6 @@ class AsyncClient(Session):
         self._waiters: dict[bytes, asyncio.Future[None]] = {}  # by command
         self._hearers: list[asyncio.Future[None]] = []
         self._timer: asyncio.TimerHandle | None = None
-        self._closed = False
         super().__init__(table, name, clock, security)
         self._loop.add_reader(self._transport.heard.fileno(), self._take)
         self._take()
@@ -62,8 +60,11 @@ class AsyncClient(Session):
         control: bool = False,
         lease: Lease | None = None,
     ) -> bytes:
-        """Send a command and go on, to send others before waiting for the first; `result` has the answer."""
-        request_id = self._requester.send(service, method, body or {}, timeout_s, control, lease)
+        """Send a command and go on, to send others before waiting for the first; `result` has the answer.
+
+        Raises BusError when the client is closed.
+        """
+        request_id = super().send(service, method, body, timeout_s, control, lease)
         channel = self._dialler.known.get((service, control))
         if channel is not None and channel.pending():  # sending may have taken the word of its descriptor
             self._take()
@@ -83,6 +84,7 @@ class AsyncClient(Session):
         """Send a command and wait for its answer; `control` for stop, safe, abort, ping and lease.*.
 
         Cancelling it gives up the answer, not the command: that may have been executed.
+        Raises BusError when the client is closed.
         """
         request_id = self.send(service, method, body, timeout_s, control, lease)
         try:
@@ -107,7 +109,10 @@ class AsyncClient(Session):
         return reply
 
     def subscribe(self, *topics: Topic | str) -> None:
-        """Receive topics from now on, of all services; last values first. Raises BusError on an unknown name."""
+        """Receive topics from now on, of all services; last values first.
+
+        Raises BusError on an unknown name and when the client is closed.
+        """
         super().subscribe(*topics)
         self._take()
 
@@ -153,15 +158,14 @@ class AsyncClient(Session):
         """Close all sockets; whoever waits for an answer is told, iterators end."""
         if self._closed:
             return
-        self._closed = True
         self._loop.remove_reader(self._transport.heard.fileno())
         if self._timer is not None:
             self._timer.cancel()
+        super().close()
         for waiter in (*self._waiters.values(), *self._hearers):
             _wake(waiter)
         for stream in self._streams:
             stream.end()
-        super().close()
 
     async def __aenter__(self) -> AsyncClient:
         return self
@@ -214,6 +218,8 @@ class AsyncClient(Session):
 
     def _stream(self, read: Callable[[Envelope], T], timeout_s: float | None) -> Stream[T]:
         stream = Stream(read)
+        if self._closed:
+            stream.end()
         self._streams.add(stream)
         self._take()
         if timeout_s is not None:

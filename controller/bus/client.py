@@ -32,7 +32,11 @@ class Client(Session):
         control: bool = False,
         lease: Lease | None = None,
     ) -> Reply:
-        """Send a command and wait for its answer; `control` for stop, safe, abort, ping and lease.*."""
+        """Send a command and wait for its answer; `control` for stop, safe, abort, ping and lease.*.
+
+        Raises BusError when the client is closed.
+        """
+        self._refuse_when_closed()
         return self._requester.call(service, method, body or {}, timeout_s, control, lease, self._listener.turn)
 
     def result(self, request_id: bytes) -> Reply:

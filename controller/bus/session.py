@@ -5,10 +5,10 @@ Whatever comes goes into the store and to the commands under way, whoever is wai
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from controller.bus.endpoints import Table
-from controller.bus.envelope import Envelope, Ids, Lease, topic_named
+from controller.bus.envelope import BusError, Envelope, Ids, Lease, topic_named
 from controller.bus.inbox import Writer
 from controller.bus.requester import Requester
 from controller.bus.security import Security, speaker
@@ -19,6 +19,8 @@ from controller.bus.topics import TOPICS, Topic
 from controller.bus.transport import Transport
 from hal.clock import Clock, RealClock
 
+CLOSED: Final = "the client was closed"
+
 
 class Session:
     """Sockets, store and commands of one client. With keys its name is that of its key."""
@@ -27,6 +29,7 @@ class Session:
         self, table: Table, name: str = "cli", clock: Clock | None = None, security: Security | None = None
     ) -> None:
         self._clock = clock or RealClock()
+        self._closed = False
         self._transport = Transport(security)
         writer = Writer(speaker(name, security), self._clock, Ids(self._clock), simulated=False)
         sources = [endpoints.tlm for endpoints in table.values()]
@@ -48,11 +51,19 @@ class Session:
         control: bool = False,
         lease: Lease | None = None,
     ) -> bytes:
-        """Send a command and go on, to send others before waiting for the first; `result` has the answer."""
+        """Send a command and go on, to send others before waiting for the first; `result` has the answer.
+
+        Raises BusError when the client is closed.
+        """
+        self._refuse_when_closed()
         return self._requester.send(service, method, body or {}, timeout_s, control, lease)
 
     def subscribe(self, *topics: Topic | str) -> None:
-        """Receive topics from now on, of all services; last values first. Raises BusError on an unknown name."""
+        """Receive topics from now on, of all services; last values first.
+
+        Raises BusError on an unknown name and when the client is closed.
+        """
+        self._refuse_when_closed()
         for topic in topics:
             self._listener.subscribe(topic_named(topic) if isinstance(topic, str) else topic)
 
@@ -71,8 +82,15 @@ class Session:
         self._requester.turn()
         return self._listener.turn()
 
+    def _refuse_when_closed(self) -> None:
+        if self._closed:
+            raise BusError(CLOSED)
+
     def close(self) -> None:
-        """Close all sockets."""
+        """Close all sockets; a second time does nothing."""
+        if self._closed:
+            return
+        self._closed = True
         self._listener.close()
         self._dialler.close()
         self._transport.close()

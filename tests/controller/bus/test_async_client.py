@@ -248,6 +248,7 @@ def test_a_client_that_is_closed_tells_whoever_waits(table: Table, toy: Callable
             asyncio.create_task(client.call("link", "toy.hold", timeout_s=5.0)),
             asyncio.create_task(client.wait_for(LINK_STATE, timeout_s=5.0)),
         ]
+        await asyncio.sleep(0)  # both have begun
         await client.wait_for(SERVICE_HEARTBEAT, timeout_s=5.0)
         client.close()
         client.close()
@@ -258,6 +259,20 @@ def test_a_client_that_is_closed_tells_whoever_waits(table: Table, toy: Callable
 
     with toy("link"):
         asyncio.run(run())
+
+
+def test_a_client_that_is_closed_says_so_to_whoever_uses_it(table: Table) -> None:
+    async def run() -> None:
+        client = AsyncClient(table)
+        client.close()
+        for use in (client.call("link", "toy.count"), client.wait_for(LINK_STATE)):
+            with pytest.raises(BusError, match="the client was closed"):
+                await use
+        with pytest.raises(BusError, match="the client was closed"):
+            client.send("link", "toy.count")
+        assert [sample async for sample in client.samples()] == []
+
+    asyncio.run(run())
 
 
 @pytest.mark.parametrize("keys", [False, True])

@@ -276,6 +276,17 @@ def test_a_dead_server_is_a_sentence_and_nothing_was_executed(table: Table, cloc
         assert client.call("link", "stop", timeout_s=0.1, control=True).code == "TRANSPORT"
 
 
+def test_a_client_that_is_closed_says_so_to_whoever_uses_it(table: Table) -> None:
+    with Client(table) as client:
+        pass
+    client.close()
+    for use in (client.send, client.call):
+        with pytest.raises(BusError, match="the client was closed"):
+            use("link", "toy.count")
+    with pytest.raises(BusError, match="the client was closed"):
+        client.wait_for(LINK_STATE)
+
+
 def test_a_command_to_a_dead_server_is_not_executed_by_its_successor(
     table: Table, toy: Callable[[str], Any], clock: RealClock
 ) -> None:
