@@ -20,7 +20,7 @@ WARN_AGE_DAYS = 10.0
 DEGRADED_AGE_DAYS = 30.0
 # How far the predictions of two real tables (2019-04, 2025-08) were from what was measured later, the worse of them.
 AGE_DAYS = (0.0, 1.0, 5.0, 10.0, 20.0, 30.0, 60.0, 180.0, 360.0)
-UT1_ERROR_S = (0.0, 0.04e-3, 0.3e-3, 0.4e-3, 0.7e-3, 2.4e-3, 16e-3, 39e-3, 133e-3)
+UT1_ERROR_S = (0.0, 0.041e-3, 0.34e-3, 0.4e-3, 0.7e-3, 2.41e-3, 16e-3, 39e-3, 133e-3)
 SURFACE_M_S = 465.1  # the Earth's turn at the equator
 
 

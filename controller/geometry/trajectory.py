@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.polynomial import chebyshev
 
-from controller.geometry.frames import azel_to_enu
 from controller.geometry.timescales import Floats, Times
 
 Poly = tuple[float, ...]
@@ -27,12 +26,13 @@ Triples = tuple[tuple[float, float, float], ...]
 NODES = 20
 COEFFICIENTS_MAX = 64  # of an axis, in what comes from outside
 SEGMENT_MAX_S = 900.0
-SEGMENT_MIN_S = 1.0
+MIN_NS = 1_000_000_000  # of a segment that is the half of another
 SEGMENTS_MAX = 40  # all of which fit into a command
 PIECES = 16  # of a segment, for evaluation one by one
 TINY_M = 1e-7  # what is left out there
-CHECKS = 9  # of a segment, between its nodes
-MISS_MAX_RAD = 1e-6
+CHECKS = (np.arange(24) + 0.5) / 24  # of a segment: where its fit is compared with the path
+MISS_MAX_RAD = 0.5e-9  # 1e-9 is asked for; between these moments it may be a little more
+WORST_FIRST = 1e3  # a segment is left alone while another misses this many times as much
 
 Path = Callable[[Times], tuple[Floats, Floats]]
 """Apparent receive and transmit positions, east-north-up in metres (n, 3) each, for UTC nanoseconds (n,)."""
@@ -243,44 +243,58 @@ def fit(path: Path, start_utc_ns: int, end_utc_ns: int, nodes: int = NODES) -> T
 
 def fit_between(path: Path, edges: Sequence[int], nodes: int = NODES) -> Trajectory:
     """Fit a path with a segment from each edge (UTC nanoseconds, in order) to the next."""
-    count = len(edges) - 1
-    x = chebyshev.chebpts1(nodes)
-    times = [a + np.round((x + 1) * ((b - a) / 2)).astype(np.int64) for a, b in itertools.pairwise(edges)]
-    receive, transmit = (np.split(leg, count) for leg in path(np.concatenate(times)))
-    return Trajectory(
-        tuple(_fit(*part, nodes) for part in zip(edges, edges[1:], times, receive, transmit, strict=False))
-    )
+    return Trajectory(tuple(_fitted(path, list(itertools.pairwise(edges)), nodes)))
 
 
 def fit_closely(path: Path, start_utc_ns: int, end_utc_ns: int, nodes: int = NODES) -> Trajectory:
-    """Fit a path that may have kinks, as where a rocket drops a stage: segments are halved until each is close.
+    """Fit a path, and halve segments until each is close: a miss below MISS_MAX_RAD of the range, on both legs.
 
-    Close is MISS_MAX_RAD of the range between the nodes; no segment becomes shorter than SEGMENT_MIN_S, and there are
-    no more than SEGMENTS_MAX. Raises ValueError when the span is empty.
+    The light time of what passes near by, and its refraction, bend more than one polynomial follows; a table of
+    positions has kinks, as where a rocket drops a stage. Where not all can be close the worst are halved first: no
+    segment becomes shorter than a second, and there are no more than SEGMENTS_MAX. Raises ValueError when the
+    span is empty.
     """
-    fitted = fit(path, start_utc_ns, end_utc_ns, nodes)
+    whole = fit(path, start_utc_ns, end_utc_ns, nodes).segments
+    parts = list(zip(_misses(whole, path), whole, strict=True))
     while True:
-        edges = [fitted.start_utc_ns, *(segment.end_utc_ns for segment in fitted.segments)]
-        halves = [(a + b) // 2 for a, b in _missed(fitted, path, edges)]
-        if not halves or len(edges) + len(halves) > SEGMENTS_MAX + 1:
-            return fitted
-        fitted = fit_between(path, sorted(edges + halves), nodes)
+        coarse = [
+            part for part in parts if part[0] > MISS_MAX_RAD and part[1].end_utc_ns - part[1].start_utc_ns >= 2 * MIN_NS
+        ]
+        coarse.sort(key=lambda part: -part[0])
+        coarse = [part for part in coarse[: max(SEGMENTS_MAX - len(parts), 0)] if part[0] > coarse[0][0] / WORST_FIRST]
+        if not coarse:
+            return Trajectory(tuple(sorted((segment for _, segment in parts), key=lambda s: s.start_utc_ns)))
+        spans = []
+        for part in coarse:
+            parts.remove(part)
+            start, end = part[1].start_utc_ns, part[1].end_utc_ns
+            spans += [(start, (start + end) // 2), ((start + end) // 2, end)]
+        halves = _fitted(path, spans, nodes)
+        parts += zip(_misses(halves, path), halves, strict=True)
 
 
-def _missed(fitted: Trajectory, path: Path, edges: list[int]) -> list[tuple[int, int]]:
-    """The segments that are not close to their path, and long enough to be halved."""
-    spans = [(a, b) for a, b in itertools.pairwise(edges) if b - a >= 2 * SEGMENT_MIN_S * 1e9]
-    if not spans:
-        return []
-    x = (np.arange(CHECKS) + 0.5) / CHECKS
-    times = np.concatenate([a + np.round(x * (b - a)).astype(np.int64) for a, b in spans])
-    true, _ = path(times)
-    looks = fitted.sample(times)
-    seen = looks[:, 2:3] * azel_to_enu(looks[:, 0], looks[:, 1])
-    misses = np.linalg.norm(seen - true, axis=1) / looks[:, 2]
-    return [
-        span for span, worst in zip(spans, misses.reshape(-1, CHECKS).max(axis=1), strict=True) if worst > MISS_MAX_RAD
-    ]
+def _misses(segments: Sequence[Segment], path: Path) -> list[float]:
+    """How far each segment misses its path at the moments of CHECKS, in rad of the range and on the worse leg."""
+    times = [s.start_utc_ns + np.round(CHECKS * (s.end_utc_ns - s.start_utc_ns)).astype(np.int64) for s in segments]
+    legs = [np.split(leg, len(segments)) for leg in path(np.concatenate(times))]
+    misses = []
+    for segment, *truth in zip(segments, *legs, strict=True):
+        fitted = (chebyshev.chebval(2 * CHECKS - 1, np.array(leg).T) for leg in (segment.receive, segment.transmit))
+        misses.append(max(float(np.max(_miss_rad(f.T, t))) for f, t in zip(fitted, truth, strict=True)))
+    return misses
+
+
+def _miss_rad(fitted: Floats, truth: Floats) -> Floats:
+    result: Floats = np.linalg.norm(fitted - truth, axis=1) / np.linalg.norm(truth, axis=1)
+    return result
+
+
+def _fitted(path: Path, spans: Sequence[tuple[int, int]], nodes: int) -> list[Segment]:
+    """A segment for each span of UTC nanoseconds, from one call of the path."""
+    x = chebyshev.chebpts1(nodes)
+    times = [start + np.round((x + 1) * ((end - start) / 2)).astype(np.int64) for start, end in spans]
+    legs = (np.split(leg, len(spans)) for leg in path(np.concatenate(times)))
+    return [_fit(*span, t, *both, nodes) for span, t, *both in zip(spans, times, *legs, strict=True)]
 
 
 def _fit(start_utc_ns: int, end_utc_ns: int, t: Times, receive: Floats, transmit: Floats, nodes: int) -> Segment:

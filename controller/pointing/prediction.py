@@ -14,7 +14,6 @@ from controller.geometry.solar_system import EARTH, SolarSystem, built_in
 from controller.geometry.timescales import Floats, Times
 from controller.geometry.trajectory import Trajectory
 from controller.pointing.ephemeris.ephemeris import Ephemeris, EphemerisError, Frame
-from controller.pointing.ephemeris.table import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +80,8 @@ def apparent_enu_m(target: Ephemeris, t_utc_ns: Times, observer: Observer) -> tu
 
 
 def predict(target: Ephemeris, observer: Observer, start_utc_ns: int, end_utc_ns: int) -> Trajectory:
-    """The trajectory of a target over a site. Raises EphemerisError where the target is not known.
-
-    Rows of a file may have kinks between them; what is computed has none.
-    """
-    fit = trajectory.fit_closely if isinstance(target, Table) else trajectory.fit
-    return fit(lambda t: apparent_enu_m(target, t, observer), start_utc_ns, end_utc_ns)
+    """The trajectory of a target over a site, to a nanoradian. Raises EphemerisError where the target is not known."""
+    return trajectory.fit_closely(lambda t: apparent_enu_m(target, t, observer), start_utc_ns, end_utc_ns)
 
 
 def _kernel(target: Ephemeris) -> SolarSystem:

@@ -12,7 +12,7 @@ import sgp4
 from sgp4.api import Satrec
 
 from controller.geometry.earth import ARCSEC, EarthOrientation
-from controller.geometry.frames import Site, apply, enu_to_azel, teme_to_itrf
+from controller.geometry.frames import Site, apply, enu_to_azel, gcrf_to_itrf, teme_to_itrf
 from controller.geometry.timescales import utc_jd
 from controller.geometry.trajectory import fit
 from controller.pointing.elements import parse_elements
@@ -46,21 +46,30 @@ def test_sgp4_reproduces_every_row_of_the_verification_file():
     assert worst < 2e-7  # km; the file prints 1e-8
 
 
+AIAA_UTC = "2004-04-06T07:51:28.386"
+AIAA_ITRF_M = np.array([-1033.479383, 7901.2952754, 6380.3565958]) * 1e3
+AIAA_EARTH = EarthOrientation(  # one dUT1 and one pole for the whole day, as the paper takes them
+    "AIAA 2006-6753",
+    np.array([53100.0, 53102.0]),
+    np.full(2, -0.4399619 - 32.0),
+    np.full(2, -0.140682 * ARCSEC),
+    np.full(2, 0.333309 * ARCSEC),
+    53102.0,
+)
+
+
 def test_teme_turns_into_itrf_as_in_aiaa_2006_6753():
-    # Vallado, Crawford, Hujsak, Kelso, appendix C: 2004-04-06 07:51:28.386 UTC. Their UT1 was one double (40 µs of
-    # time, 14 mm), so 0.02 m.
-    t = np.array([ns("2004-04-06T07:51:28.386")])
-    table = EarthOrientation(
-        "case",
-        np.array([53100.0, 53102.0]),
-        np.full(2, -0.4399619 - 32.0),
-        np.full(2, -0.140682 * ARCSEC),
-        np.full(2, 0.333309 * ARCSEC),
-        53102.0,
-    )
+    # Vallado, Crawford, Hujsak, Kelso, appendix C. Their UT1 was one double (40 µs of time, 14 mm), so 0.02 m.
+    t = np.array([ns(AIAA_UTC)])
     teme = np.array([[5094.1801621, 6127.6446595, 6380.3445327]]) * 1e3
-    itrf = apply(teme_to_itrf(t, table), teme)[0]
-    assert itrf == pytest.approx(np.array([-1033.479383, 7901.2952754, 6380.3565958]) * 1e3, abs=0.02)
+    assert apply(teme_to_itrf(t, AIAA_EARTH), teme)[0] == pytest.approx(AIAA_ITRF_M, abs=0.02)
+
+
+def test_the_same_place_among_the_stars_is_that_of_iau_2006_and_2000a():
+    # The same epoch, IAU 2006/2000A with dX, dY (ephemeris.md, case 3), which we leave out: 1 cm here.
+    t = np.array([ns(AIAA_UTC)])
+    gcrf = apply(np.swapaxes(gcrf_to_itrf(t, AIAA_EARTH), -1, -2), AIAA_ITRF_M[None])[0]
+    assert gcrf == pytest.approx(np.array([5102.5089529, 6123.0113991, 6378.1369338]) * 1e3, abs=0.03)
 
 
 def test_a_site_sees_vallado_example_4_1_at_its_azimuth_elevation_and_range():

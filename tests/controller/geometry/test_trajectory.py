@@ -11,7 +11,7 @@ import pytest
 from controller.geometry import trajectory
 from controller.geometry.earth import load_earth_orientation
 from controller.geometry.frames import Site, azel_to_enu
-from controller.geometry.trajectory import Trajectory, fit
+from controller.geometry.trajectory import SEGMENTS_MAX, Trajectory, fit, fit_closely
 from controller.pointing.elements import built_in_elements, find
 from controller.pointing.prediction import Observer, apparent_enu_m, predict
 
@@ -39,21 +39,47 @@ def units(looks):
     return azel_to_enu(looks[:, 0], looks[:, 1])
 
 
-def test_one_segment_follows_a_pass_to_ten_nanoradians(path, elements, observer):
+@pytest.mark.parametrize(
+    ("top", "span_s", "segments"),
+    [  # of STARLINK-1008: 14 degrees, where one polynomial suffices; 63 degrees, where the light path turns faster
+        ("2025-10-04T14:23:55.3", 450, 1),
+        ("2025-10-04T12:44:07.1", 605, 2),
+    ],
+)
+def test_a_pass_is_followed_to_a_nanoradian(top, span_s, segments, elements, observer):
+    middle = int(np.datetime64(top, "ns").astype(np.int64))
+    path = predict(elements, observer, middle - span_s * NS // 2, middle + span_s * NS // 2)
+    assert len(path.segments) == segments
     times = np.linspace(path.start_utc_ns, path.end_utc_ns, 3001).astype(np.int64)
     receive, transmit = apparent_enu_m(elements, times, observer)
-    assert len(path.segments) == 1
     looks = path.sample(times)
-    assert np.linalg.norm(units(looks) - receive / np.linalg.norm(receive, axis=1)[:, None], axis=1).max() < 1e-8
-    assert np.abs(looks[:, 2] - np.linalg.norm(receive, axis=1)).max() < 5e-3
+    assert np.linalg.norm(units(looks) - receive / np.linalg.norm(receive, axis=1)[:, None], axis=1).max() < 1e-9
+    assert np.abs(looks[:, 2] - np.linalg.norm(receive, axis=1)).max() < 1e-3
     ahead = np.array([path.transmit(int(t)) for t in times[::100]])
     unit = transmit[::100] / np.linalg.norm(transmit[::100], axis=1)[:, None]
-    assert np.linalg.norm(units(ahead) - unit, axis=1).max() < 1e-8
+    assert np.linalg.norm(units(ahead) - unit, axis=1).max() < 1e-9
+
+
+def test_a_kink_is_closed_in_on_before_what_misses_less(observer):
+    # A path with ripples that no polynomial follows (1e-8 of the range) and one kink of 100 m/s in it.
+    def path(t_utc_ns):
+        after_s = (t_utc_ns - TOP) / NS
+        east = 100.0 * np.maximum(after_s, 0.0)
+        north = 0.01 * np.sin(after_s)
+        enu = np.stack([east, north, np.full_like(east, 1e6)], axis=-1)
+        return enu, enu
+
+    fitted = fit_closely(path, TOP - 411 * NS, TOP + 489 * NS)
+    assert len(fitted.segments) <= SEGMENTS_MAX
+    assert min(s.end_utc_ns - s.start_utc_ns for s in fitted.segments) < 4 * NS
+    times = np.linspace(fitted.start_utc_ns, fitted.end_utc_ns, 3001).astype(np.int64)
+    enu, _ = path(times)
+    assert np.linalg.norm(units(fitted.sample(times)) - enu / np.linalg.norm(enu, axis=1)[:, None], axis=1).max() < 1e-6
 
 
 def test_many_segments_sampled_at_once_are_what_each_moment_is_by_itself(elements, observer):
     long = predict(elements, observer, TOP - 2000 * NS, TOP + 2000 * NS)
-    assert len(long.segments) == 5
+    assert len(long.segments) >= 5
     times = np.arange(long.start_utc_ns, long.end_utc_ns, 7 * NS, dtype=np.int64)
     alone = np.array([long.receive(int(t)) for t in times])
     assert np.abs(units(long.sample(times)) - units(alone)).max() < 1e-10

@@ -1,4 +1,4 @@
-"""Refraction, refractive index and point-ahead against published or closed-form numbers."""
+"""Refraction and refractive index against published or independently traced numbers."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import erfa
 import numpy as np
 import pytest
 
-from controller.geometry import light
 from controller.geometry.air import refractive_index
-from controller.geometry.frames import EARTH_RATE_RAD_S, Site
+from controller.geometry.frames import Site
 from controller.geometry.raytrace import Atmosphere
 from controller.geometry.refraction import Refraction
 
@@ -86,8 +85,7 @@ def test_the_fitted_bend_is_the_traced_one_from_the_horizon_to_the_zenith():
 
 @pytest.mark.parametrize(
     ("height_km", "elevation_deg", "star_urad", "satellite_urad"),
-    [  # Ciddor ray trace at sea level, 1550 nm (ephemeris.md, section 6), printed to 0.1. Which radius and gravity it
-        # took is not said: 0.14 at 10 degrees, 0.02 at 20; its own formula makes 1444.65 of its own 1492.31.
+    [  # Ciddor ray trace at sea level, 1550 nm (ephemeris.md, section 6), printed to 0.1
         (400, 10, 1492.3, 1444.8),
         (400, 20, 742.4, 724.0),
         (550, 10, 1492.3, 1454.6),
@@ -98,11 +96,13 @@ def test_the_fitted_bend_is_the_traced_one_from_the_horizon_to_the_zenith():
 )
 def test_a_satellite_is_refracted_less_than_a_star(height_km, elevation_deg, star_urad, satellite_urad):
     elevation, air = np.radians(elevation_deg), over_the_sea()
-    sine = EQUATOR * np.sin(elevation)
-    range_m = np.sqrt(sine**2 + (EQUATOR + height_km * 1e3) ** 2 - EQUATOR**2) - sine
-    bound = 0.1 if elevation_deg > 10 else 0.25
-    assert air.star_rad(elevation) * 1e6 == pytest.approx(star_urad, abs=bound)
-    assert air.bend_rad(elevation, range_m) * 1e6 == pytest.approx(satellite_urad, abs=bound)
+    bend_rad = 0.0
+    for _ in range(5):  # at this apparent elevation it stands somewhat lower, and so further away
+        sine = EQUATOR * np.sin(elevation - bend_rad)
+        range_m = np.sqrt(sine**2 + (EQUATOR + height_km * 1e3) ** 2 - EQUATOR**2) - sine
+        bend_rad = air.bend_rad(elevation, range_m)
+    assert air.star_rad(elevation) * 1e6 == pytest.approx(star_urad, abs=0.1)
+    assert bend_rad * 1e6 == pytest.approx(satellite_urad, abs=0.1)
     apparent = air.apparent_rad(elevation - air.bend_rad(elevation, range_m), range_m)
     assert apparent == pytest.approx(elevation, abs=1e-10)
 
@@ -110,71 +110,3 @@ def test_a_satellite_is_refracted_less_than_a_star(height_km, elevation_deg, sta
 def test_without_air_nothing_bends():
     air = Refraction.of(Site(0, 0, 0, 0.0), 1.55)
     assert air.apparent_rad(np.array([0.1, 1.0]), np.array([1e6, 1e6])) == pytest.approx([0.1, 1.0], abs=1e-12)
-
-
-@pytest.mark.parametrize(
-    ("height_km", "elevation_deg", "range_km", "light_ms", "angle_urad"),
-    [  # circular orbit, in-plane overhead pass, station not rotating: pat.md 5.1
-        (400, 90, 400, 1.33, 51.16),
-        (400, 60, 457, 1.53, 45.14),
-        (400, 20, 984, 3.28, 23.89),
-        (550, 90, 550, 1.83, 50.60),
-        (550, 60, 627, 2.09, 44.92),
-        (550, 30, 993, 3.31, 30.54),
-        (550, 20, 1294, 4.32, 25.38),
-        (550, 10, 1816, 6.06, 21.35),
-        (1200, 90, 1200, 4.00, 48.38),
-        (1200, 30, 1999, 6.67, 33.12),
-    ],
-)
-def test_point_ahead_of_a_circular_orbit_over_a_station_that_stands_still(
-    height_km, elevation_deg, range_km, light_ms, angle_urad, monkeypatch
-):
-    monkeypatch.setattr(light, "EARTH_RATE_RAD_S", 0.0)
-    earth_m, mu = 6378137.0, 3.986004418e14
-    radius = earth_m + height_km * 1e3
-    rate = np.sqrt(mu / radius**3)
-    elevation = np.radians(elevation_deg)
-    central = np.arccos(earth_m / radius * np.cos(elevation)) - elevation
-
-    def ephemeris(t_ns):
-        phase = rate * np.asarray(t_ns) * 1e-9 - central
-        return radius * np.stack([np.cos(phase), np.sin(phase), 0 * phase], axis=-1)
-
-    site, t = np.array([earth_m, 0.0, 0.0]), np.array([0])
-    down, up = light.receive(ephemeris, t, site)[0], light.transmit(ephemeris, t, site)[0]
-    range_m = np.linalg.norm(down)
-    angle = np.linalg.norm(np.cross(down, up)) / range_m / np.linalg.norm(up)
-    assert range_m / 1e3 == pytest.approx(range_km, abs=0.6)
-    assert range_m / light.LIGHT_M_S * 1e3 == pytest.approx(light_ms, abs=0.006)
-    assert angle * 1e6 == pytest.approx(angle_urad, abs=0.01)
-
-
-def test_point_ahead_across_the_zenith_is_what_an_adaptive_optics_simulator_has(monkeypatch):
-    # SPECULA's own test: 7600 m/s at 400 km, 10.457985086989297 arcsec over a ground that stands still (pat.md 5.1).
-    monkeypatch.setattr(light, "EARTH_RATE_RAD_S", 0.0)
-
-    def ephemeris(t_ns):
-        y = 7600.0 * np.asarray(t_ns) * 1e-9
-        return np.stack([np.full_like(y, EQUATOR + 400e3), y, 0 * y], axis=-1)
-
-    down, up = (
-        leg(ephemeris, np.array([0]), np.array([EQUATOR, 0.0, 0.0]))[0] for leg in (light.receive, light.transmit)
-    )
-    angle = np.linalg.norm(np.cross(down, up)) / np.linalg.norm(down) / np.linalg.norm(up)
-    assert angle / ARCSEC == pytest.approx(10.457985086989297, rel=4e-7)  # of 1.3 ms, times are whole nanoseconds
-
-
-def test_a_geostationary_satellite_still_needs_a_point_ahead():
-    # Over an equatorial station below it, rotation included: 17.409 µrad (pat.md 5.1).
-    radius = 42164.17e3
-
-    def still(t_ns):
-        return np.tile([radius, 0.0, 0.0], (len(np.atleast_1d(t_ns)), 1))
-
-    site = np.array([6378137.0, 0.0, 0.0])
-    t = np.array([0])
-    down, up = light.receive(still, t, site)[0], light.transmit(still, t, site)[0]
-    angle = np.linalg.norm(np.cross(down, up)) / np.linalg.norm(down) / np.linalg.norm(up)
-    assert EARTH_RATE_RAD_S > 7e-5
-    assert angle * 1e6 == pytest.approx(17.409, abs=0.002)
