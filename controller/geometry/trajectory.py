@@ -293,14 +293,17 @@ def _fitted(path: Path, spans: Sequence[tuple[int, int]], nodes: int) -> list[Se
     """A segment for each span of UTC nanoseconds, from one call of the path."""
     x = chebyshev.chebpts1(nodes)
     times = [start + np.round((x + 1) * ((end - start) / 2)).astype(np.int64) for start, end in spans]
-    legs = (np.split(leg, len(spans)) for leg in path(np.concatenate(times)))
-    return [_fit(*span, t, *both, nodes) for span, t, *both in zip(spans, times, *legs, strict=True)]
+    receive, transmit = (np.split(leg, len(spans)) for leg in path(np.concatenate(times)))
+    return [
+        _fit(start, end, t, down, up, nodes)
+        for (start, end), t, down, up in zip(spans, times, receive, transmit, strict=True)
+    ]
 
 
 def _fit(start_utc_ns: int, end_utc_ns: int, t: Times, receive: Floats, transmit: Floats, nodes: int) -> Segment:
     x = (t - start_utc_ns) / ((end_utc_ns - start_utc_ns) / 2) - 1
-    up, down = (chebyshev.chebfit(x, p, nodes - 1).T.tolist() for p in (receive, transmit))
-    return Segment(start_utc_ns, end_utc_ns, _three(up), _three(down))
+    down, up = (chebyshev.chebfit(x, p, nodes - 1).T.tolist() for p in (receive, transmit))
+    return Segment(start_utc_ns, end_utc_ns, _three(down), _three(up))
 
 
 def _three(axes: Sequence[Sequence[float]]) -> tuple[Poly, Poly, Poly]:
