@@ -1,7 +1,7 @@
 """A target's path over a site as polynomials: what the gimbal loop evaluates, and what travels on the bus.
 
 Chebyshev series are fitted to the apparent east-north-up position (never to azimuth and elevation, which have a pole
-at the zenith); one segment serves a whole pass. For evaluation they become powers of x in [-1, 1], and those, for who
+at the zenith); one or two segments serve a pass. For evaluation they become powers of x in [-1, 1], and those, for who
 follows, powers over a sixteenth of the segment, which are few: plain Python Horner sums give direction and analytic
 rates in a few microseconds, with a loss of digits (about 1e-10 of the range at degree 16) that does not matter here.
 """

@@ -74,6 +74,25 @@ def test_a_star_is_bent_as_erfa_tabulates_where_erfa_is_valid(wavelength_um, arc
     assert bend == pytest.approx(np.array(arcsec), abs=0.05)  # 0.2 µrad is what ERFA's formula is good for
 
 
+@pytest.mark.parametrize(
+    ("wavelength_um", "apart_urad"),
+    [  # from 1550 nm, at 10, 20, 30, 45, 60 degrees: pat.md 5.2. The star camera looks elsewhere than the beam.
+        (1.064, (4.0, 1.99, 1.26, 0.73, 0.42)),
+        (0.55, (25.2, 12.5, 7.9, 4.6, 2.7)),
+    ],
+)
+def test_colours_part_by_what_erfa_tabulates(wavelength_um, apart_urad):
+    elevation = np.radians([10, 20, 30, 45, 60])
+    bend = over_the_sea(wavelength_um).star_rad(elevation) - over_the_sea(1.55).star_rad(elevation)
+    assert bend * 1e6 == pytest.approx(np.array(apart_urad), abs=0.06)
+
+
+@pytest.mark.parametrize(("nm", "refractivity"), [(1550, 2.729351e-4), (1064, 2.736612e-4), (589, 2.768365e-4)])
+def test_the_index_of_the_standard_air_over_the_sea_is_that_of_another_program(nm, refractivity):
+    # Ciddor, 15 degrees C, 101325 Pa, 50 %: ephemeris.md, section 6.
+    assert refractive_index(1013.25, 15.0, 0.5, nm / 1000) - 1 == pytest.approx(refractivity, abs=1e-10)
+
+
 def test_the_fitted_bend_is_the_traced_one_from_the_horizon_to_the_zenith():
     elevation = np.radians(np.linspace(0.0, 90.0, 721))
     for measured in (SEA, (2400.0, 770.0, 5.0, 0.2), (0.0, 1050.0, -40.0, 0.9)):
