@@ -16,12 +16,10 @@ import erfa
 import numpy as np
 
 from controller.geometry.earth import EarthOrientation
-from controller.geometry.frames import Site, azel_to_enu
-from controller.geometry.timescales import Floats, Times, tai_jd
-from controller.geometry.trajectory import Trajectory, fit
+from controller.geometry.frames import Site
+from controller.geometry.timescales import Floats, tai_jd
 
 MAS = np.pi / 648_000_000.0
-STAR_RANGE_M = 1e17  # about ten light years: a length for the vectors of a trajectory, no more
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +64,6 @@ def observed(
     ri, di = erfa.atciq(ra, dec, motion_ra * MAS / np.cos(dec), motion_dec * MAS, 0.0, 0.0, astrom)
     azimuth, zenith, *_ = erfa.atioq(ri, di, astrom)
     return azimuth, np.pi / 2 - zenith
-
-
-def star_trajectory(
-    star: Star, site: Site, earth: EarthOrientation, wavelength_um: float, start_utc_ns: int, end_utc_ns: int
-) -> Trajectory:
-    """A star as a target of the gimbal loop; nothing to point ahead at."""
-
-    def path(t_utc_ns: Times) -> tuple[Floats, Floats]:
-        pairs = [observed([star], int(t), site, earth, wavelength_um) for t in t_utc_ns]
-        enu = STAR_RANGE_M * np.array([azel_to_enu(az[0], el[0]) for az, el in pairs])
-        return enu, enu
-
-    return fit(path, start_utc_ns, end_utc_ns, nodes=8)
 
 
 def _astrometry(t_utc_ns: int, site: Site, earth: EarthOrientation, wavelength_um: float) -> Floats:

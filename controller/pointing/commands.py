@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from controller.errors import BoresightError
-from controller.geometry.stars import bright_stars, star_trajectory
+from controller.geometry.stars import bright_stars
 from controller.geometry.trajectory import Trajectory
 from controller.pointing.elements import AGE_MAX_DAYS, ElementSet, parse_elements
+from controller.pointing.ephemeris.described import CatalogueStar
 from controller.pointing.mount import Signs
 from controller.pointing.plan import LEAD_NS, AxisLimits, demand
 from controller.pointing.prediction import Observer, predict
@@ -70,8 +71,8 @@ def _segments(rows: Any) -> Trajectory:
 def _star(name: str, observer: Observer, now_utc_ns: int) -> Trajectory:
     for star in bright_stars():
         if star.name.lower() == name.lower():
-            end_ns = now_utc_ns + STAR_SPAN_NS
-            return star_trajectory(star, observer.site, observer.earth, CAMERA_WAVELENGTH_UM, now_utc_ns, end_ns)
+            camera = Observer(observer.site, observer.earth, CAMERA_WAVELENGTH_UM, CAMERA_WAVELENGTH_UM)
+            return predict(CatalogueStar.of(star), camera, now_utc_ns, now_utc_ns + STAR_SPAN_NS)
     raise CommandError("SCHEMA", f"no star named {name!r} in the catalogue", "see controller/data/stars.toml")
 
 

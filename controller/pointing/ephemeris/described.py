@@ -22,6 +22,7 @@ from controller.geometry.body_rotation import FIGURES, place_m, to_icrf
 from controller.geometry.deep_space import STAR_RANGE_M
 from controller.geometry.frames import azel_to_enu
 from controller.geometry.solar_system import NAMES, SolarSystem, built_in
+from controller.geometry.stars import Star
 from controller.geometry.timescales import Floats, Times, tdb_jd
 from controller.pointing.ephemeris.bodies import Body, body_named
 from controller.pointing.ephemeris.ephemeris import (
@@ -91,6 +92,22 @@ class CatalogueStar(Described):
 
     frame = Frame.STAR
     format = "right ascension and declination"
+
+    @classmethod
+    def of(cls, star: Star) -> CatalogueStar:
+        """One of the bright stars that the project carries."""
+        return cls(
+            star.name,
+            "built-in stars",
+            {
+                "right_ascension_deg": star.right_ascension_deg,
+                "declination_deg": star.declination_deg,
+                "motion_ra_mas_yr": star.motion_ra_mas_yr,
+                "motion_dec_mas_yr": star.motion_dec_mas_yr,
+                "parallax_mas": 0.0,
+                "epoch_yr": 2000.0,
+            },
+        )
 
     def position_m(self, t_utc_ns: Times) -> Floats:
         """Where the light that arrives at t came from: (n, 3) metres about the barycentre, ICRF axes."""

@@ -9,7 +9,7 @@ import pytest
 from controller.geometry.bodies import Place, separation_rad, sun_and_moon
 from controller.geometry.earth import EarthOrientationError, load_earth_orientation
 from controller.geometry.frames import Site
-from controller.geometry.stars import bright_stars, observed, star_trajectory
+from controller.geometry.stars import bright_stars, observed
 from controller.geometry.timescales import tai_jd, tai_minus_utc_s, tt_jd, utc_jd
 
 NS = 1_000_000_000
@@ -120,20 +120,6 @@ def test_observed_places_are_those_of_erfa_in_one_call(earth):
         )  # fmt: skip
         assert az == pytest.approx(float(expected[0]), abs=1e-9)
         assert el == pytest.approx(np.pi / 2 - float(expected[1]), abs=1e-9)
-
-
-def test_a_star_moves_along_its_trajectory(earth):
-    t = ns("2025-10-04T21:00:00")
-    vega = next(s for s in bright_stars() if s.name == "Vega")
-    path = star_trajectory(vega, SITE, earth, 0.7, t, t + 600 * NS)
-    for later in (0, 123, 599):
-        azimuth, elevation = observed([vega], t + later * NS, SITE, earth, 0.7)
-        look = path.receive(t + later * NS)
-        assert look.azimuth_rad % (2 * np.pi) == pytest.approx(azimuth[0], abs=1e-9)
-        assert look.elevation_rad == pytest.approx(elevation[0], abs=1e-9)
-    speed = np.hypot(look.azimuth_rate_rad_s * np.cos(look.elevation_rad), look.elevation_rate_rad_s)
-    assert speed == pytest.approx(7.292e-5 * np.cos(np.radians(vega.declination_deg)), rel=2e-3)
-    assert path.point_ahead(t) == (0.0, 0.0)
 
 
 def test_sun_and_moon_stand_where_skyfield_sees_them(earth):
