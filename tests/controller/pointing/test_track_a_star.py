@@ -40,8 +40,8 @@ def test_a_star_moves_along_its_trajectory(observer, limits):
     assert path.point_ahead(EVENING) == pytest.approx((0.0, 0.0), abs=1e-12)
 
 
-def test_a_low_star_is_followed_through_the_traced_air_to_a_nanoradian(observer, limits):
-    # Where it rises out of the haze ERFA's formula is 10 urad off.
+def test_a_low_star_is_followed_through_the_traced_air(observer, limits):
+    # ERFA's formula is 3 urad off at 10 degrees and 113 at 5 (ephemeris.md, finding 6).
     midnight = int(np.datetime64("2025-10-05T00:00:00", "ns").astype(np.int64))
     low = [s.name for s in bright_stars() if 0.09 < observed([s], midnight, AIRLESS, observer.earth, 1.0)[1][0] < 0.17]
     assert low
