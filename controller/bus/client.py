@@ -40,13 +40,21 @@ class Client(Session):
         return self._requester.call(service, method, body or {}, timeout_s, control, lease, self._listener.turn)
 
     def result(self, request_id: bytes) -> Reply:
-        """Wait for the answer to a command sent with `send`; there is always one, by its time-out."""
+        """Wait for the answer to a command sent with `send`; there is always one, by its time-out.
+
+        Raises BusError when the client is closed.
+        """
+        self._refuse_when_closed()
         return self._requester.wait(request_id, self._listener.turn)
 
     def envelopes(self, timeout_s: float) -> Iterator[Envelope]:
-        """Telemetry as it comes, undecoded, for `timeout_s` (0: what is there now)."""
+        """Telemetry as it comes, undecoded, for `timeout_s` (0: what is there now).
+
+        Raises BusError when the client is closed.
+        """
         deadline = Deadline(self._clock, timeout_s)
         while True:
+            self._refuse_when_closed()
             yield from self._turn()
             if deadline.expired:
                 return
@@ -80,7 +88,8 @@ class Client(Session):
         return past.samples
 
     def pause(self, duration_s: float) -> None:
-        """Take telemetry into `store` for a while."""
+        """Take telemetry into `store` for a while. Raises BusError when the client is closed."""
+        self._refuse_when_closed()
         until_ns = self._clock.now_ns() + round(duration_s * NS)
         while (left_ns := until_ns - self._clock.now_ns()) > 0:
             self._transport.heard.wait(left_ns / NS)

@@ -283,8 +283,15 @@ def test_a_client_that_is_closed_says_so_to_whoever_uses_it(table: Table) -> Non
     for use in (client.send, client.call):
         with pytest.raises(BusError, match="the client was closed"):
             use("link", "toy.count")
-    with pytest.raises(BusError, match="the client was closed"):
-        client.wait_for(LINK_STATE)
+    for wait in (
+        lambda: client.wait_for(LINK_STATE),
+        lambda: client.result(b"nobody"),
+        lambda: list(client.envelopes(0)),
+        lambda: list(client.samples(0)),
+        lambda: client.pause(0.01),
+    ):
+        with pytest.raises(BusError, match="the client was closed"):
+            wait()
 
 
 def test_a_command_to_a_dead_server_is_not_executed_by_its_successor(
