@@ -254,34 +254,44 @@ def fit_closely(path: Path, start_utc_ns: int, end_utc_ns: int, nodes: int = NOD
     segment becomes shorter than a second, and there are no more than SEGMENTS_MAX. Raises ValueError when the
     span is empty.
     """
-    whole = fit(path, start_utc_ns, end_utc_ns, nodes).segments
-    parts = list(zip(_misses(whole, path), whole, strict=True))
+    parts = _compared(fit(path, start_utc_ns, end_utc_ns, nodes).segments, path)
     while True:
-        coarse = [
-            part for part in parts if part[0] > MISS_MAX_RAD and part[1].end_utc_ns - part[1].start_utc_ns >= 2 * MIN_NS
-        ]
-        coarse.sort(key=lambda part: -part[0])
-        coarse = [part for part in coarse[: max(SEGMENTS_MAX - len(parts), 0)] if part[0] > coarse[0][0] / WORST_FIRST]
+        coarse = sorted((part for part in parts if part.miss_rad > MISS_MAX_RAD and part.can_be_halved), reverse=True)
+        coarse = coarse[: max(SEGMENTS_MAX - len(parts), 0)]
+        coarse = [part for part in coarse if part.miss_rad > coarse[0].miss_rad / WORST_FIRST]
         if not coarse:
-            return Trajectory(tuple(sorted((segment for _, segment in parts), key=lambda s: s.start_utc_ns)))
-        spans = []
-        for part in coarse:
-            parts.remove(part)
-            start, end = part[1].start_utc_ns, part[1].end_utc_ns
-            spans += [(start, (start + end) // 2), ((start + end) // 2, end)]
-        halves = _fitted(path, spans, nodes)
-        parts += zip(_misses(halves, path), halves, strict=True)
+            return Trajectory(tuple(part.segment for part in sorted(parts, key=lambda part: part.start_utc_ns)))
+        spans = [half for part in coarse for half in part.halves]
+        parts = [part for part in parts if part not in coarse] + _compared(_fitted(path, spans, nodes), path)
 
 
-def _misses(segments: Sequence[Segment], path: Path) -> list[float]:
-    """How far each segment misses its path at the moments of CHECKS, in rad of the range and on the worse leg."""
+class _Part(NamedTuple):
+    """A segment and how far it misses its path, in rad of the range and on the worse leg."""
+
+    miss_rad: float
+    start_utc_ns: int
+    segment: Segment
+
+    @property
+    def can_be_halved(self) -> bool:
+        return self.segment.end_utc_ns - self.start_utc_ns >= 2 * MIN_NS
+
+    @property
+    def halves(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        middle = (self.start_utc_ns + self.segment.end_utc_ns) // 2
+        return (self.start_utc_ns, middle), (middle, self.segment.end_utc_ns)
+
+
+def _compared(segments: Sequence[Segment], path: Path) -> list[_Part]:
+    """Segments with how far each misses its path at the moments of CHECKS."""
     times = [s.start_utc_ns + np.round(CHECKS * (s.end_utc_ns - s.start_utc_ns)).astype(np.int64) for s in segments]
     legs = [np.split(leg, len(segments)) for leg in path(np.concatenate(times))]
-    misses = []
+    parts = []
     for segment, *truth in zip(segments, *legs, strict=True):
         fitted = (chebyshev.chebval(2 * CHECKS - 1, np.array(leg).T) for leg in (segment.receive, segment.transmit))
-        misses.append(max(float(np.max(_miss_rad(f.T, t))) for f, t in zip(fitted, truth, strict=True)))
-    return misses
+        miss_rad = max(float(np.max(_miss_rad(f.T, t))) for f, t in zip(fitted, truth, strict=True))
+        parts.append(_Part(miss_rad, segment.start_utc_ns, segment))
+    return parts
 
 
 def _miss_rad(fitted: Floats, truth: Floats) -> Floats:
