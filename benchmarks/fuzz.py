@@ -19,6 +19,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 
 from hal.clock import RealClock
@@ -96,7 +97,8 @@ def run(name: str, inputs: int, commit: str) -> str:
             return f"| {name} | FAILED | | | `{_failure(said)}` |"
         cov, kept = (int(n) for n in re.findall(r"cov: (\d+) ft: \d+ corp: (\d+)", said)[-1])
         ran, spent_s = ran + int(told[1]), spent_s + int(told[2])
-        mark.write_text(json.dumps([ran, spent_s, cov, kept]))
+        (folder / "mark.new").write_text(json.dumps([ran, spent_s, cov, kept]))
+        (folder / "mark.new").replace(mark)  # whole or not at all
         print(f"{name}: {ran:,} of {inputs:,}", file=sys.stderr, flush=True)
     shutil.rmtree(folder)
     return f"| {name} | {ran:,} | {spent_s} | {cov} | {kept} |"
@@ -132,6 +134,8 @@ def main() -> None:
     if options.child:
         child(options.child[0], options.inputs, options.child[1], options.seed)
         return
+    if find_spec("atheris") is None:
+        raise SystemExit("The parsers are fuzzed with atheris; install it: pip install -e '.[dev,campaign]'.")
     sys.path.insert(0, str(ROOT / "tests" / "support"))
     from parsers import TARGETS
 
