@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 SCHEME = "visa://"
 USBIP, BAUD = "usbip=", "baud="  # what may follow a question mark
-USB_REQUEST_BYTES = 1 << 20
+USB_REQUEST_BYTES = 1 << 16  # longest reply over USBTMC; pyusb fills a buffer of that many zeros for every query
 MARKERS = 2  # attempts to find the place in what a serial line says
 _NETWORK = re.compile(
     r"TCPIP\d*::(?P<host>[^:,]+)(,(?P<vxi11>\d+))?::(hislip\d*,(?P<hislip>\d+)|.*)::INSTR", re.IGNORECASE
