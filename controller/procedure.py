@@ -22,7 +22,7 @@ from hal.clock import NS, Clock
 WIDE_RAD = 8e-3  # nearly the whole field: a mount set up by hand
 NARROW_RAD = 2.5e-3  # once the zero points are known roughly: tilts of half a degree of arc remain
 FRAME_RATE_HZ = 10.0
-SLEW_TIMEOUT_S = 150.0
+SLEW_TIMEOUT_S = 240.0  # half a turn, or three such on a way round the Sun
 LOOK_TIMEOUT_S = 15.0
 LOOKS = 10  # a second of frames, against jitter
 CALL_TIMEOUT_S = 1.0

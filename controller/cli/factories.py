@@ -128,9 +128,9 @@ def pointing(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
     gimbal = partial(open_gimbal, rig, clock)
     wrap = WrapMemory(run_dir / WRAP_FILE, frame.axis_names[0])
     offsets = OffsetBook(run_dir / OFFSETS_FILE)
-    slow_s = slow_line_s(rig)
+    slow_s, ends_rad = slow_line_s(rig), rig.gimbal.elevation_rad
     return PointingService(
-        clock, port, gimbal, observer_of(rig), park, model, cones_of(rig), wrap, offsets, slow_s, ground
+        clock, port, gimbal, observer_of(rig), park, model, cones_of(rig), wrap, offsets, slow_s, ground, ends_rad
     )
 
 

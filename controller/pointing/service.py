@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
-from msgspec.structs import replace
+from msgspec.structs import replace as changed
 
 from controller.bus.port import Port, Reply, Request
 from controller.bus.topics import (
@@ -20,26 +20,25 @@ from controller.bus.topics import (
     STATION_EVENT,
     STATION_MODE,
     TRACKING_CORRECTION,
+    Pair,
     PointingState,
     StationEvent,
 )
 from controller.errors import BoresightError
 from controller.geometry.trajectory import Trajectory
 from controller.pointing.commands import CommandError, fixed_of, trajectory_of
-from controller.pointing.course import course
 from controller.pointing.drive import loop_for, send
 from controller.pointing.feed import Streams
 from controller.pointing.ground import OPEN, Ground, GroundGuard
 from controller.pointing.implied import implied_error
 from controller.pointing.keepout import NO_CONES, KeepOut, SunGuard
-from controller.pointing.keyhole import Way
 from controller.pointing.live_target import LiveTarget
 from controller.pointing.loop import GimbalLoop, Option
 from controller.pointing.mount import MountModel
 from controller.pointing.mount_sky import in_axes, on_sky
 from controller.pointing.offsets import OffsetBook, Offsets
-from controller.pointing.plan import AxisLimits, ways
 from controller.pointing.prediction import Observer
+from controller.pointing.routes import UPRIGHT_RAD, Detour, Routes, reach
 from controller.pointing.targets import Fixed, Target
 from controller.pointing.wrap_memory import WrapMemory
 from controller.services.deaths import deaths
@@ -62,7 +61,7 @@ class PointingService(Service):
     """The gimbal loop in its shell. `open_gimbal` is called on the service's own thread.
 
     `slow_line_s` is how much longer the station may say nothing, as it waits for a gimbal whose line takes so long.
-    Below `ground` the telescope is not moved.
+    Below `ground` the telescope is not moved; `ends_rad` are the soft limits of the second axis.
     """
 
     name = "pointing"
@@ -80,6 +79,7 @@ class PointingService(Service):
         offsets: OffsetBook | None = None,
         slow_line_s: float = 0.0,
         ground: Ground = OPEN,
+        ends_rad: Pair = UPRIGHT_RAD,
     ) -> None:
         super().__init__(clock, port)
         self._mode_stale_s = MODE_STALE_S + slow_line_s
@@ -91,12 +91,13 @@ class PointingService(Service):
         self._tracked = ""  # the object's name
         self._model = model or MountModel()
         self._frame = self._model.frame  # how the mount stands: from here down to the gimbal angles are its own axes'
-        self._cones = cones
         self._sun = SunGuard(cones.sun_cone_rad, observer.site, observer.earth)
         self._ground, self._guard = ground, GroundGuard(ground)
         self._sun_due_ns = 0
         self._streams = Streams(clock, port, observer)
         self._silent = False  # the stream that was followed has ended
+        self._routes = Routes(observer, cones, self._sun, ends_rad)
+        self._detour: Detour | None = None  # round the Sun, under way
         self._gimbal: Gimbal | None = None
         self._loop: GimbalLoop | None = None
         self._accepted_utc_ns = 0  # modes that were sent before the last command do not end it
@@ -179,9 +180,9 @@ class PointingService(Service):
                     loop.use(MountModel.from_body(body, "pointing.model", self._frame))
                 return Reply("", "the mount model is in use", body=dict(loop.model.to_body()))
             case "pointing.track":
-                reach = self._reach(loop)
+                able = reach(loop)
                 name = str(body.get("name", body.get("star", "")))
-                return self._go(loop, lambda: trajectory_of(body, self._observer, reach, self.clock.utc_ns()), name)
+                return self._go(loop, lambda: trajectory_of(body, self._observer, able, self.clock.utc_ns()), name)
             case "pointing.follow":
                 return self._go(loop, lambda: self._streams.open(body), str(body.get("name", "")))
             case "pointing.offset":
@@ -212,7 +213,8 @@ class PointingService(Service):
             self._tell("info", "OFFSET", told)
         return Reply("", told, body={"name": name, **asdict(offsets)})
 
-    def _go(self, loop: GimbalLoop, target_of: Callable[[], Target], name: str = "") -> Reply:
+    def _go(self, loop: GimbalLoop, target_of: Callable[[], Target], name: str = "", resumed: bool = False) -> Reply:
+        """Follow a target, round the Sun if need be; `resumed` at the end of a detour, which no new word has begun."""
         mode = self.port.fresh(STATION_MODE)
         if mode is not None and mode.mode in LOCKED_MODES:
             return Reply("INTERLOCK", f"the station is in {mode.mode}: {mode.reason}", "boresight reset first")
@@ -230,52 +232,59 @@ class PointingService(Service):
                 loop.see(self._gimbal.position())
         except HalError as error:
             return Reply("DEVICE", str(error))
-        by = self._clear(loop, target, turned)
+        try:
+            by = self._routes.straight(loop, target, turned, self.clock.utc_ns())
+        except CommandError:
+            legs = () if resumed else self._routes.round(loop, target, turned, self.clock.utc_ns())
+            if not legs:
+                raise
+            self._begin()
+            self._take_leg(loop, Detour(legs, target, name))
+            told = f"round the Sun, by {len(legs)} way-point{'s' if len(legs) > 1 else ''}"
+            self._tell("info", "SUN", f"{name or 'the target'}: the axes go {told}")
+            return Reply("", f"the gimbal is on its way, {told}")
         loop.follow(turned, by.way, by)
-        self._tracked = name
+        self._detour, self._tracked = None, name
         if name:
             loop.offsets = self._offsets.of(name)
         if loop.notice:
             self._tell("warning", "AXES", loop.notice)
         if hidden:
             self._tell("warning", "HORIZON", f"{name or 'the target'}: {hidden}")
-        if isinstance(target, Trajectory) and (why := self._dark(target, by.way)):
+        if why := self._routes.dark(target, by.way):
             self._tell("warning", "CONE", f"{name or 'the target'}: {why}: no emission there")
         if isinstance(target, Trajectory) and (old := self._observer.earth.warning(self.clock.utc_ns())):
             self._tell("warning", "EARTH", old)
-        self._fault, self._silent = "", False
-        self._accepted_utc_ns = self.clock.utc_ns()
+        if not resumed:
+            self._begin()
         implied = implied_error(turned, loop.capabilities).sentence(loop.capabilities)
         if implied:
             self._tell("info", "POINTING", f"gimbal: {implied}")
         return Reply("", "the gimbal is on its way" + (f"; {implied}" if implied else ""))
 
-    def _clear(self, loop: GimbalLoop, target: Target, turned: Target) -> Option:
-        """How the axes take a target without looking at the Sun, and out of emission's cones where that can be.
+    def _begin(self) -> None:
+        """An operator's word begins a motion: what was before counts no more."""
+        self._fault, self._silent = "", False
+        self._accepted_utc_ns = self.clock.utc_ns()
 
-        `turned` is the target as angles of the mount's axes.
-        Raises CommandError where every way leads into the Sun's cone.
-        """
-        path = target if isinstance(target, Trajectory) else None
-        through = list(ways(path, self._reach(loop))) if path is not None else []
-        refused, dark = "", None
-        seen = turned.receive(self.clock.utc_ns())
-        known = Fixed(seen.azimuth_rad, seen.elevation_rad) if isinstance(turned, LiveTarget) else turned
-        for option in loop.options(turned, through):
-            taken = course(known, option.way, option.azimuth_rad, loop.axes, self.clock.utc_ns())
-            why = self._sun.refusal(taken)
-            if not why and (path is None or option.way is None or not self._dark(path, option.way)):
-                return option
-            if not why:
-                dark = dark or option
-            refused = refused or why
-        if dark is None:
-            raise CommandError("LIMIT", refused)
-        return dark
+    def _take_leg(self, loop: GimbalLoop, detour: Detour) -> None:
+        leg, self._detour = detour.legs[0], replace(detour, legs=detour.legs[1:])
+        self._tracked = ""
+        loop.follow(leg, None, Option(None, leg.azimuth_rad))
 
-    def _dark(self, path: Trajectory, way: Way | None) -> str:
-        """Why there will be no emission somewhere on a path, taken this way, or nothing."""
-        return self._cones.refusal(path, self._observer.site, self._observer.earth, way)
+    def _go_on(self, loop: GimbalLoop, detour: Detour) -> None:
+        """A way-point is reached: to the next one, or at last to the target; the Sun may have moved meanwhile."""
+        try:
+            if detour.legs:
+                self._routes.check(loop, detour.legs[0], self.clock.utc_ns())
+                self._take_leg(loop, detour)
+                return
+            reply = self._go(loop, lambda: detour.target, detour.name, resumed=True)
+        except CommandError as error:
+            reply = Reply(error.code, str(error), error.hint)
+        if reply.code:
+            self._tell("error", "SUN", f"{detour.name or 'the target'}: {reply.message}: the axes are held")
+            loop.follow(None)
 
     # One turn
 
@@ -333,6 +342,12 @@ class PointingService(Service):
         self._remember(loop.wound_rad)
         if isinstance(loop.target, LiveTarget):
             state = self._streamed(state, loop.target)
+        if loop.target is None:
+            self._detour = None
+        elif self._detour is not None:
+            if state.activity == "hold":
+                self._go_on(loop, self._detour)
+            state = changed(state, activity="slew", settled=False)  # nobody is to take a way-point for the target
         if begin_ns >= self._sun_due_ns:
             self._sun_due_ns = begin_ns + SUN_PERIOD_NS
             why = self._sun.entering(state.t_utc_ns, state.azimuth_rad, state.elevation_rad)
@@ -357,7 +372,7 @@ class PointingService(Service):
     def _streamed(self, state: PointingState, target: LiveTarget) -> PointingState:
         """With how old what is known of a live target is, and what that leaves unknown."""
         self._streams.tell(target)
-        return replace(
+        return changed(
             state,
             state_utc_ns=target.stream.epoch_utc_ns,
             state_age_max_s=target.stream.age_max_s,
@@ -376,7 +391,7 @@ class PointingService(Service):
 
     def _publish(self, state: PointingState) -> None:
         if self._fault or self._silent:
-            state = replace(state, activity="fault" if self._fault else "silent")
+            state = changed(state, activity="fault" if self._fault else "silent")
         if self._observer.earth.age_days(state.t_utc_ns) > 0:
             state = self._aged(state)
         self._last = state
@@ -385,7 +400,7 @@ class PointingService(Service):
     def _aged(self, state: PointingState) -> PointingState:
         """With how old the Earth's orientation is known: predictions go wrong slowly, and nobody sees it."""
         earth, t_utc_ns = self._observer.earth, state.t_utc_ns
-        return replace(
+        return changed(
             state,
             earth_age_days=earth.age_days(t_utc_ns),
             ut1_error_s=earth.ut1_error_s(t_utc_ns),
@@ -403,13 +418,8 @@ class PointingService(Service):
         with suppress(HalError):  # said already; the guardian and the next turn try again
             gimbal.stop()
         if self._last is not None:
-            self.port.publish(POINTING_STATE, replace(self._last, activity="fault"))
+            self.port.publish(POINTING_STATE, changed(self._last, activity="fault"))
         self.clock.sleep_until(self.clock.now_ns() + RETRY_NS)
 
     def _tell(self, level: Any, code: str, message: str) -> None:
         self.port.publish(STATION_EVENT, StationEvent(level, code, message))
-
-    def _reach(self, loop: GimbalLoop) -> AxisLimits:
-        limits = loop.capabilities
-        low, high = limits.travel_rad[1] if limits.travel_rad is not None else (-math.pi / 2, math.pi / 2)
-        return AxisLimits(limits.rate_max_rad_s, limits.acceleration_max_rad_s2, high, self._frame, low)

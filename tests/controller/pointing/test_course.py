@@ -134,7 +134,7 @@ def test_the_service_flies_the_way_that_keeps_out_of_the_suns_cone(fly, keyhole,
 def test_the_service_refuses_a_keyhole_whose_every_way_leads_into_the_suns_cone(fly, keyhole, sky, monkeypatch):
     sun = beside(keyhole.trajectory, keyhole.way)
     sky(sun=sun)
-    monkeypatch.setattr("controller.pointing.service.ways", lambda path, limits: [keyhole.way])
+    monkeypatch.setattr("controller.pointing.routes.ways", lambda path, limits: [keyhole.way])
     port, boresight = fly(KeepOut(CONE, 0.0), 1, one_turn=True)
     assert port.answers[-1].code == "LIMIT"
     assert "on its way the telescope would be 0.9" in port.answers[-1].message
@@ -143,7 +143,7 @@ def test_the_service_refuses_a_keyhole_whose_every_way_leads_into_the_suns_cone(
 
 def test_a_moon_beside_every_way_is_told_and_only_darkens(fly, keyhole, sky, monkeypatch):
     sky(moon=beside(keyhole.trajectory, keyhole.way))
-    monkeypatch.setattr("controller.pointing.service.ways", lambda path, limits: [keyhole.way])
+    monkeypatch.setattr("controller.pointing.routes.ways", lambda path, limits: [keyhole.way])
     port, _ = fly(KeepOut(CONE, CONE), 1)
     assert port.answers[-1].code == ""
     (told,) = [e.message for e in port.bodies(STATION_EVENT) if e.code == "CONE"]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from controller.geometry.bodies import Place, separation_rad, sun_and_moon
+from controller.pointing.ground import Ground
 from controller.pointing.targets import Fixed
 from hal.clock import NS
 
@@ -39,13 +40,22 @@ def test_a_slew_that_would_cross_the_sun_goes_round_by_the_other_side(make_bench
     assert not bench.events
 
 
-def test_a_slew_with_the_sun_on_either_side_is_refused_with_the_distance(make_bench, observer):
+def test_a_slew_with_the_sun_on_either_side_goes_below_it(make_bench, observer):
     bench = make_bench(NOON, start=(math.radians(100), math.radians(50)))
     bench.service._loop._azimuth_limits_rad = (0.0, math.radians(300))  # its cables allow one way only
     there = {"azimuth_rad": math.radians(250), "elevation_rad": math.radians(50)}
-    reply = bench.ask("pointing.slew", there)
+    assert "round the Sun" in bench.ask("pointing.slew", there).message
+    assert bench.turn(120).activity == "hold"
+    assert sun_distance_deg(bench, observer) > 30
+    assert min(elevation for _, _, elevation in bench.mount.history) < math.radians(26)  # it is 57 degrees up
+
+
+def test_a_slew_with_the_sun_on_either_side_and_a_wall_below_it_is_refused_with_the_distance(make_bench):
+    bench = make_bench(NOON, start=(math.radians(100), math.radians(50)), ground=Ground(None, math.radians(28)))
+    bench.service._loop._azimuth_limits_rad = (0.0, math.radians(300))
+    reply = bench.ask("pointing.slew", {"azimuth_rad": math.radians(250), "elevation_rad": math.radians(50)})
     assert reply.code == "LIMIT"
-    assert "on its way the telescope would be 7.0 deg from the Sun" in reply.message  # it is 57 degrees up
+    assert "on its way the telescope would be 7.0 deg from the Sun" in reply.message
     assert not bench.moving
 
 
