@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -11,6 +12,9 @@ DOWN = frozenset({"SAFE", "FAULT", "HOLD"})
 AFTER_NS = 10 * NS  # a fault explains a loss until so long after its end
 RECOVERY_NS = 90 * NS  # slew back, scan, and climb: what a pass may take to be in LINK again
 FADE_NS = 10 * NS  # a LINK that is back by then was a fade of the light
+MISSED = "scan finished without a beacon"  # how the station tells of a sweep that did not find its satellite
+MISS = 0.005  # of first sweeps, as predicted and as found (docs/campaign.md)
+RARE = 1e-3  # a day with more missed sweeps than one in a thousand such days has is no chance
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,7 @@ class Verdict:
     held: bool = False  # in LINK at the end
     link_s: float = 0.0
     fades: int = 0
+    sweeps_missed: int = 0  # of which a wider one found it
     causes: list[str] = field(default_factory=list)
     unexplained: list[str] = field(default_factory=list)
 
@@ -56,6 +61,7 @@ class Verdict:
             "held_at_the_end": self.held,
             "link_s": round(self.link_s, 1),
             "fades": self.fades,
+            "sweeps_missed": self.sweeps_missed,
             "causes": self.causes,
             "unexplained": self.unexplained,
         }
@@ -67,6 +73,7 @@ def judge(
     """The verdict on the pass from `begin_ns` (the operator tracks) to `end_ns`; `mode` is the one it began in.
 
     Every step down, into SAFE, FAULT or HOLD, and an end outside of LINK needs a cause that was at work at the time.
+    A short fade is counted, and so is a sweep that missed, which is chance as long as it is rare (`missed_allowed`).
     """
     verdict = Verdict(target, begin_ns, end_ns)
     within = [change for change in changes if begin_ns <= change.t_ns < end_ns]
@@ -83,6 +90,8 @@ def judge(
             verdict.causes.append(f"{cause.what}: {told}")
         elif _is_fade(change, within[number + 1 :], end_ns):
             verdict.fades += 1
+        elif (change.before, change.after) == ("ACQUIRE", "POINT") and change.reason.startswith(MISSED):
+            verdict.sweeps_missed += 1
         else:
             verdict.unexplained.append(told)
     verdict.held = mode == "LINK"
@@ -93,6 +102,15 @@ def judge(
     else:
         verdict.unexplained.append(f"in {mode} at the end")
     return verdict
+
+
+def missed_allowed(sweeps: int) -> int:
+    """The most missed sweeps that chance leaves: of a binomial distribution, beyond which there is RARE."""
+    count, below = 0, (1.0 - MISS) ** sweeps
+    while 1.0 - below > RARE:
+        count += 1
+        below += math.comb(sweeps, count) * MISS**count * (1.0 - MISS) ** (sweeps - count)
+    return count
 
 
 def _is_loss(change: Change) -> bool:

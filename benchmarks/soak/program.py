@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.soak.chance import Happening
 from benchmarks.soak.human import Human
 from benchmarks.soak.memory import Use
-from benchmarks.soak.passes import RECOVERY_NS, Cause, Verdict, cause_of, judge
+from benchmarks.soak.passes import RECOVERY_NS, Cause, Verdict, cause_of, judge, missed_allowed
 from benchmarks.soak.watch import Watch
 from controller.pointing.plan import Plan
 
@@ -69,6 +69,11 @@ class Outcome:
         self.verdicts.append(verdict)
         return verdict
 
+    @property
+    def missed(self) -> int:
+        """Sweeps that did not find their satellite, with no fault at work."""
+        return sum(verdict.sweeps_missed for verdict in self.verdicts)
+
     def failures(self) -> list[str]:
         """Everything that a soak must not show; nothing is what is wanted."""
         watch = self.watch
@@ -76,6 +81,9 @@ class Outcome:
         found += watch.problems + self.problems
         for number, verdict in enumerate(self.verdicts, 1):
             found += [f"pass {number} ({verdict.target}): unexplained: {what}" for what in verdict.unexplained]
+        missed, allowed = self.missed, missed_allowed(max(1, len(self.verdicts)))  # a sweep a pass at least
+        if missed > allowed:
+            found.append(f"{missed} sweeps did not find their satellite; chance leaves {allowed}")
         for name, use in self.use.items():
             row = use.as_row(self.program.warm_up_s)
             slope = row["rss_slope_kb_h"]
@@ -100,6 +108,7 @@ class Outcome:
             "unexplained": sum(bool(v.unexplained) for v in self.verdicts),
             "link_s": round(sum(v.link_s for v in self.verdicts), 1),
             "fades": sum(v.fades for v in self.verdicts),
+            "sweeps_missed": self.missed,
             "happenings": len(watch.causes) - self.stalls - self.late,
             "bench_stalls": self.stalls,
             "station_late": self.late,

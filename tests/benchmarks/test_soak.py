@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from benchmarks.soak.chance import MORTALS, Happening, Odds, draw
 from benchmarks.soak.lockstep import Soak
 from benchmarks.soak.memory import PERIOD_S, Use
 from benchmarks.soak.page import lines
-from benchmarks.soak.passes import Cause, Change, judge
+from benchmarks.soak.passes import Cause, Change, judge, missed_allowed
 from benchmarks.soak.program import Flight, Outcome, Program
 from benchmarks.soak.recordings import examine
 from benchmarks.soak.sky import passes, rig_of
@@ -251,3 +252,25 @@ def test_a_torn_recording_is_not_called_finished(flown: Flown, tmp_path: Path) -
     torn.write_bytes(whole.read_bytes()[:-20])
     assert examine(whole)["finished"]
     assert not examine(torn)["finished"]
+
+
+def test_a_sweep_that_missed_is_counted_and_no_loss_as_long_as_the_satellite_is_found() -> None:
+    missed = "scan finished without a beacon: scanning again, wider"
+    changes = [
+        Change(NS, "POINT", "ACQUIRE", ""),
+        Change(9 * NS, "ACQUIRE", "POINT", missed),
+        Change(10 * NS, "POINT", "ACQUIRE", ""),
+        Change(11 * NS, "ACQUIRE", "LINK", ""),
+    ]
+    found = judge("", 0, 20 * NS, changes, [])
+    assert (found.sweeps_missed, found.unexplained, found.held) == (1, [], True)
+    never = judge("", 0, 20 * NS, changes[:3], [])
+    assert never.unexplained == ["in ACQUIRE at the end"]
+
+
+@pytest.mark.parametrize("sweeps", [1, 48, 1000])
+def test_more_missed_sweeps_than_one_day_in_a_thousand_has_are_no_chance(sweeps: int) -> None:
+    days = np.random.default_rng(1).binomial(sweeps, 0.005, 1_000_000)
+    allowed = missed_allowed(sweeps)
+    assert (days > allowed).mean() < 1.1e-3
+    assert (days > allowed - 1).mean() > 0.9e-3
