@@ -9,5 +9,6 @@ from fuzz_ephemerides import EPHEMERIDES
 from fuzz_files import FILES
 from fuzz_rotators import ROTATORS
 from fuzz_stages import STAGES
+from fuzz_stream import STREAMS
 
-TARGETS = (*DRIVERS, *EMULATORS, *ROTATORS, *STAGES, *FILES, *BUS, *EPHEMERIDES)
+TARGETS = (*DRIVERS, *EMULATORS, *ROTATORS, *STAGES, *FILES, *BUS, *EPHEMERIDES, *STREAMS)

@@ -29,6 +29,7 @@ AGE_LIMITS_S = (0.2, 30.0)
 ACCELERATION_LIMITS_M_S2 = (0.0, 1000.0)
 RADIUS_LIMITS_M = (6.2e6, 2e9)
 SPEED_MAX_M_S = 20_000.0
+COVARIANCE_MAX = 1e20  # m2 and m2/s2: whoever knows so little knows nothing
 GPS_MINUS_TAI_S = -19.0
 SCALE_S = 1.0  # as near as a clock's error comes to the difference of a time scale, and still is taken for it
 
@@ -208,3 +209,5 @@ def _check(state: State, where: str, axes: Frame) -> None:
         whole = np.isfinite(c).all() and np.allclose(c, c.T, rtol=1e-6)
         if not whole or float(np.linalg.eigvalsh(c).min()) < -1e-6 * float(np.abs(c).max()):
             raise EphemerisError(f"{where}: the covariance is not symmetric and positive.")
+        if float(np.abs(c).max()) > COVARIANCE_MAX:
+            raise EphemerisError(f"{where}: the covariance has {np.abs(c).max():.3g}; m2 and m2/s2 are meant.")

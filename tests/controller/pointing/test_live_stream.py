@@ -308,6 +308,7 @@ def test_what_is_no_state_near_the_earth_is_refused(bench):
     skew = np.eye(6)
     skew[0, 1] = 3.0
     assert "not symmetric and positive" in bench.feed([good | {"covariance": skew.tolist()}]).message
+    assert "m2 and m2/s2 are meant" in bench.feed([good | {"covariance": (np.eye(6) * 1e308).tolist()}]).message
     assert "Expected" in bench.feed([good | {"position_m": "here"}]).message
     assert bench.feed([]).code == "SCHEMA"
     assert bench.feed([good]).code == ""
