@@ -36,8 +36,10 @@ class LiveTarget:
         self.path = self._fitted()
 
     def about(self, frame: MountFrame) -> LiveTarget:
-        """The same stream for a mount that stands otherwise, before it is fed."""
-        return LiveTarget(self.stream, self._observer, frame)
+        """The same stream, and feeder, for a mount that stands otherwise."""
+        turned = LiveTarget(self.stream, self._observer, frame)
+        turned.feeder = self.feeder
+        return turned
 
     def renew(self) -> None:
         """Go on with the states that have come."""

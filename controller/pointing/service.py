@@ -160,7 +160,7 @@ class PointingService(Service):
     def _obey(self, request: Request, loop: GimbalLoop) -> Reply:
         try:
             if request.method == "pointing.feed":
-                return self._streams.feed(request, loop.target)
+                return self._streams.feed(request, self._goal(loop))
             return self._do(request.method, request.body, loop)
         except CommandError as error:
             return Reply(error.code, str(error), error.hint)
@@ -267,6 +267,10 @@ class PointingService(Service):
         self._fault, self._silent = "", False
         self._accepted_utc_ns = self.clock.utc_ns()
 
+    def _goal(self, loop: GimbalLoop) -> Target | None:
+        """What is followed, or is going to be at the end of a way round the Sun."""
+        return loop.target if loop.target is None or self._detour is None else self._detour.target
+
     def _take_leg(self, loop: GimbalLoop, detour: Detour) -> None:
         leg, self._detour = detour.legs[0], replace(detour, legs=detour.legs[1:])
         self._tracked = ""
@@ -296,8 +300,9 @@ class PointingService(Service):
             self._tell("error", "STATION", "the station died: the axes are held")
             loop.follow(None)
             return
-        if isinstance(loop.target, LiveTarget) and loop.target.over(self.clock.utc_ns()):
-            stream = loop.target.stream
+        goal = self._goal(loop)
+        if isinstance(goal, LiveTarget) and goal.over(self.clock.utc_ns()):
+            stream = goal.stream
             self._tell(
                 "error", "STREAM",
                 f"the stream of {stream.name} is silent: its newest state is more than {stream.age_max_s:g} s old: "
@@ -315,7 +320,7 @@ class PointingService(Service):
                 loop.follow(None)
         elif mode.body.mode in STILL_MODES and mode.sent_utc_ns > self._accepted_utc_ns:
             loop.follow(None)
-        elif isinstance(loop.target, Trajectory) and self.clock.utc_ns() > loop.target.end_utc_ns:
+        elif isinstance(goal, Trajectory) and self.clock.utc_ns() > goal.end_utc_ns:
             self._tell("info", "PASS_END", "the path has ended: the axes are held")
             loop.follow(None)
 

@@ -133,6 +133,50 @@ def test_a_way_point_beyond_the_soft_limits_of_the_axes_is_none(make_bench, sky)
     assert not bench.moving
 
 
+class Balloon:
+    """Stands 60 km from the station, in the direction TO, and says so."""
+
+    def __init__(self, bench, observer):
+        self.bench = bench
+        enu = 60e3 * azel_to_enu(*TO)
+        self.position_m = (observer.site.itrf_m + enu @ observer.site.itrf_to_enu).tolist()
+
+    def state(self, ago_s=0.1):
+        t_utc_ns = self.bench.clock.utc_ns() - round(ago_s * NS)
+        return {"t_utc_ns": t_utc_ns, "position_m": self.position_m, "velocity_m_s": [0.0, 0.0, 0.0]}
+
+    def follow(self):
+        now = self.bench.clock.utc_ns()
+        body = {"name": "balloon", "frame": "ITRF", "age_max_s": 2.0, "start_utc_ns": now, "end_utc_ns": now + NS}
+        return self.bench.ask("pointing.follow", body | {"states": [self.state(1.0), self.state(0.5)]})
+
+    def fed(self, seconds):
+        for _ in range(round(2 * seconds)):
+            body = {"name": "balloon", "frame": "ITRF", "states": [self.state()]}
+            assert self.bench.ask("pointing.feed", body).code == ""
+            self.bench.turn(0.5)
+        return self.bench.states[-1]
+
+
+def test_a_stream_of_states_is_fed_while_the_mount_goes_round_and_followed_from_there(bench, observer):
+    balloon = Balloon(bench, observer)
+    assert "round the Sun" in balloon.follow().message
+    assert balloon.fed(100).activity == "track"
+    assert apart(SUN, seen(bench)).min() > CONE
+    assert apart(TO, seen(bench)[-1:])[0] < 1e-3
+
+
+def test_a_stream_that_falls_silent_while_the_mount_goes_round_holds_it(bench, observer):
+    balloon = Balloon(bench, observer)
+    balloon.follow()
+    balloon.fed(5)
+    assert bench.moving
+    bench.turn(5)
+    assert not bench.moving
+    assert bench.states[-1].activity == "silent"
+    assert "the stream of balloon is silent" in bench.events[-1].message
+
+
 def test_by_day_a_mount_of_one_turn_reaches_every_place_outside_of_the_cone(sky, simulated_mount, fake_clock, observer):
     clock = fake_clock(1_790_000_000 * NS)
     rng = np.random.default_rng(5)
