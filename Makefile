@@ -78,6 +78,7 @@ bench: venv  ## benchmarks, with ratios to what a user would pick instead
 campaign: venv  ## the runs that are too long for CI; the dated result is committed
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[campaign]'
 	@$(BIN)/python -m benchmarks.campaign
+	@$(BIN)/python -m benchmarks.long_tests
 	@$(BIN)/python -m benchmarks.fuzz --jobs 2
 	@$(BIN)/python -m benchmarks.soak --lockstep --page
 	@$(BIN)/python -m benchmarks.soak --realtime --page

@@ -53,6 +53,7 @@ def test_fields_all_over_the_sky_are_found_where_the_telescope_looks() -> None:
 
 
 @pytest.mark.campaign
+@pytest.mark.timeout(3600)
 def test_a_thousand_fields_are_found_where_the_telescope_looks() -> None:
     for seed in range(10):
         agrees(StarFrames(seed=seed, mount=LEANING, utc_ns=UTC_NS + (seed * 30 * 24 + 4) * 3600 * 10**9), 100, seed)
@@ -125,6 +126,7 @@ def test_stars_that_are_in_no_catalogue_are_no_field() -> None:
 
 
 @pytest.mark.campaign
+@pytest.mark.timeout(3600)
 def test_a_thousand_fields_of_invented_stars_are_refused() -> None:
     frames, rng = StarFrames(seed=3), np.random.default_rng(7)
     for _ in range(1000):
