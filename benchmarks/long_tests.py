@@ -66,7 +66,17 @@ def main() -> None:
     stamp = f"{datetime.fromtimestamp(RealClock().utc_ns() * 1e-9, UTC):%Y-%m-%d} | {commit.strip()}"
     with tempfile.TemporaryDirectory() as folder:
         told = Path(folder) / "told.xml"
-        command = [sys.executable, "-m", "pytest", "-m", "campaign", "-v", f"--junitxml={told}"]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-m",
+            "campaign",
+            "-v",
+            "-o",
+            "junit_family=xunit1",
+            f"--junitxml={told}",
+        ]
         ended = subprocess.run([*command, *(["-k", options.words] if options.words else [])], cwd=ROOT, check=False)
         cases = [row(case, stamp) for case in ElementTree.parse(told).getroot().iter("testcase")]
     rows = kept_rows() | dict(cases)

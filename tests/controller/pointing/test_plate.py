@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 
 import erfa
 import numpy as np
@@ -33,12 +34,18 @@ def missed_rad(frames: StarFrames, fitted: LensFit, azimuth_rad: float, elevatio
     return float(np.linalg.norm(seen - azel_to_enu(azimuth_rad, elevation_rad)))
 
 
-def agrees(frames: StarFrames, count: int, seed: int) -> None:
-    distortions = []
+def agrees(frames: StarFrames, count: int, seed: int, refusals_max: int = 0) -> tuple[int, int]:
+    """How many fields were found, and how many refused; those that are found are where the telescope looks."""
+    distortions, refused = [], 0
     for azimuth_rad, elevation_rad in directions(count, seed):
         if frames.moon_rad(azimuth_rad, elevation_rad) < math.radians(15.0):
             continue  # that is another test's
-        plate = solve(frames.take(azimuth_rad, elevation_rad), FIELD_DEG, frames.mid_utc_ns)
+        try:
+            plate = solve(frames.take(azimuth_rad, elevation_rad), FIELD_DEG, frames.mid_utc_ns)
+        except PlateError:
+            refused += 1
+            assert refused <= refusals_max
+            continue
         fitted = over(plate, frames.mid_utc_ns)
         # A star's centre is read to a tenth of a pixel or so; so many stars divide that by their root. Five sigma.
         bound_rad = 5.0 * math.sqrt(2.0) * fitted.middle_sigma_rad + AIR_RAD
@@ -46,6 +53,7 @@ def agrees(frames: StarFrames, count: int, seed: int) -> None:
         assert missed_rad(frames, fitted, azimuth_rad, elevation_rad) < bound_rad
         distortions.append(fitted.lens.distortion)
     assert np.median(distortions) == pytest.approx(frames.view.distortion, abs=2e-4)
+    return len(distortions), refused
 
 
 def test_fields_all_over_the_sky_are_found_where_the_telescope_looks() -> None:
@@ -54,9 +62,17 @@ def test_fields_all_over_the_sky_are_found_where_the_telescope_looks() -> None:
 
 @pytest.mark.campaign
 @pytest.mark.timeout(3600)
-def test_a_thousand_fields_are_found_where_the_telescope_looks() -> None:
+def test_of_a_thousand_fields_all_but_one_in_a_hundred_are_found_and_none_elsewhere_than_the_telescope_looks(
+    record_property: Callable[[str, object], None],
+) -> None:
+    found = refused = 0
     for seed in range(10):
-        agrees(StarFrames(seed=seed, mount=LEANING, utc_ns=UTC_NS + (seed * 30 * 24 + 4) * 3600 * 10**9), 100, seed)
+        frames = StarFrames(seed=seed, mount=LEANING, utc_ns=UTC_NS + (seed * 30 * 24 + 4) * 3600 * 10**9)
+        one = agrees(frames, 100, seed, refusals_max=3)
+        found, refused = found + one[0], refused + one[1]
+    record_property("fields found", found)
+    record_property("fields refused", refused)
+    assert refused <= 0.01 * (found + refused)
 
 
 def test_the_lens_projects_as_erfa_does() -> None:
