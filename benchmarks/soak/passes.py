@@ -12,6 +12,7 @@ DOWN = frozenset({"SAFE", "FAULT", "HOLD"})
 AFTER_NS = 10 * NS  # a fault explains a loss until so long after its end
 RECOVERY_NS = 90 * NS  # slew back, scan, and climb: what a pass may take to be in LINK again
 FADE_NS = 10 * NS  # a LINK that is back by then was a fade of the light
+RESTARTED = "restarted during the pass"  # what a station says that the operator has started again, after its death
 MISSED = "scan finished without a beacon"  # how the station tells of a sweep that did not find its satellite
 MISS = 0.005  # of first sweeps, as predicted and as found (docs/campaign.md)
 RARE = 1e-3  # a day with more missed sweeps than one in a thousand such days has is no chance
@@ -86,7 +87,8 @@ def judge(
         if not _is_loss(change):
             continue
         told = f"{change.before} -> {change.after} ({change.reason})"
-        if (cause := cause_of(injected, change.t_ns)) is not None:
+        late_ns = RECOVERY_NS if change.reason.startswith(RESTARTED) else AFTER_NS
+        if (cause := cause_of(injected, change.t_ns, late_ns)) is not None:
             verdict.causes.append(f"{cause.what}: {told}")
         elif _is_fade(change, within[number + 1 :], end_ns):
             verdict.fades += 1

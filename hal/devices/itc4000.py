@@ -76,18 +76,23 @@ class Itc4000:
     def output(self, on: bool) -> None:
         """Switch the output, and make sure that it is as asked.
 
-        Off is tried a second time when the first exchange times out. Raises DeviceError with the instrument's
-        reason (an open interlock or key refuses to switch on), WireError.
+        Off waits for nothing, and is tried a second time when the first exchange times out. Raises DeviceError with
+        the instrument's reason (an open interlock or key refuses to switch on), WireError.
         """
-        device = self._device
-        message = "OUTP ON" if on else "OUTP OFF"
         try:
-            device.tell(message)
+            self._switch(on)
         except WireTimeout:
             if on:
                 raise
+            self._switch(on)
+
+    def _switch(self, on: bool) -> None:
+        device, message = self._device, "OUTP ON" if on else "OUTP OFF"
+        if on:
             device.tell(message)
-        if device.ask("OUTP?") != ("1" if on else "0"):
+        else:
+            device.urge(message)
+        if device.query("OUTP?") != ("1" if on else "0"):
             raise DeviceError(f"{device.name}: {message} was not obeyed; check key, interlock and front panel.")
 
     def status(self) -> LaserStatus:

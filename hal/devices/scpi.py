@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 
-from hal.errors import DeviceError, ProtocolError, WireTimeout
+from hal.errors import DeviceError, HalError, ProtocolError, WireTimeout
 from hal.traits import Identity
 from hal.wires.text import TextWire
 
 IDN_FIELDS = ("manufacturer", "model", "serial", "firmware")  # IEEE 488.2, 10.14
 _QUEUE_LIMIT = 32  # longer than any instrument's queue
-_QUERY_ERRORS = range(-499, -399)  # 488.2's own complaints about a reply that was not read
+_QUERY_ERRORS = range(-499, -399)  # 488.2's own complaints about a reply that was not read: never of a setting
 
 
 class ScpiDevice:
@@ -19,6 +19,7 @@ class ScpiDevice:
     def __init__(self, wire: TextWire) -> None:
         self.wire = wire
         self.name = wire.name
+        self._disturbed = False  # since the error queue was emptied: what it has may be of a message that was damaged
 
     def identity(self) -> str:
         """The answer to *IDN?."""
@@ -40,9 +41,30 @@ class ScpiDevice:
         self.wire.write("*CLS")
 
     def tell(self, message: str) -> None:
-        """Send settings and make sure that the instrument took them. Raises DeviceError."""
-        self.wire.write(message)
-        self._refuse(self.errors(), message)
+        """Send settings and make sure that the instrument took them. Raises DeviceError.
+
+        What a disturbed line has left in the error queue is nobody's any more, and is not taken for a refusal.
+        """
+        if self._disturbed:
+            self.errors()
+        self.urge(message)
+        self._refuse([error for error in self.errors() if error[0] not in _QUERY_ERRORS], message)
+
+    def urge(self, message: str) -> None:
+        """Send what must wait for nothing, not even for the error queue; ask for its effect."""
+        try:
+            self.wire.write(message)
+        except HalError:
+            self._disturbed = True
+            raise
+
+    def query(self, message: str, timeout_s: float | None = None) -> str:
+        """Query text, and take silence as it is."""
+        try:
+            return self.wire.query(message, timeout_s)
+        except HalError:
+            self._disturbed = True
+            raise
 
     def ask(self, message: str, timeout_s: float | None = None) -> str:
         """Query text.
@@ -51,7 +73,7 @@ class ScpiDevice:
         becomes a DeviceError.
         """
         try:
-            return self.wire.query(message, timeout_s)
+            return self.query(message, timeout_s)
         except WireTimeout as silence:
             told = [(code, text) for code, text in self.errors() if code not in _QUERY_ERRORS]
             if told:
@@ -81,7 +103,7 @@ class ScpiDevice:
         """Empty the error queue: (number, text), oldest first."""
         found: list[tuple[int, str]] = []
         while len(found) < _QUEUE_LIMIT:
-            reply = self.wire.query("SYST:ERR?")
+            reply = self.query("SYST:ERR?")
             number, _, text = reply.partition(",")
             try:
                 code = int(number)
@@ -92,6 +114,7 @@ class ScpiDevice:
             if code == 0:
                 break
             found.append((code, text.strip('"')))
+        self._disturbed = False
         return found
 
     def close(self) -> None:

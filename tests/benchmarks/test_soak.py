@@ -254,6 +254,20 @@ def test_a_torn_recording_is_not_called_finished(flown: Flown, tmp_path: Path) -
     assert not examine(torn)["finished"]
 
 
+def test_a_station_that_is_started_again_says_so_when_the_operator_comes_to_it() -> None:
+    says = "restarted during the pass of STARLINK-1: reset, then track to go on"
+    changes = [
+        Change(NS, "STOWED", "SLEW", ""),
+        Change(20 * NS, "SLEW", "SAFE", says),
+        Change(30 * NS, "SAFE", "LINK", ""),
+    ]
+    death = Cause("death of station", 3 * NS, 3 * NS)
+    assert judge("", 0, 40 * NS, changes, [death]).unexplained == []
+    assert judge("", 0, 40 * NS, changes, []).unexplained == [f"SLEW -> SAFE ({says})"]
+    trip = [changes[0], Change(20 * NS, "SLEW", "SAFE", "safety tripped: sun"), changes[2]]
+    assert judge("", 0, 40 * NS, trip, [death]).unexplained == ["SLEW -> SAFE (safety tripped: sun)"]
+
+
 def test_a_sweep_that_missed_is_counted_and_no_loss_as_long_as_the_satellite_is_found() -> None:
     missed = "scan finished without a beacon: scanning again, wider"
     changes = [

@@ -144,6 +144,35 @@ def test_switching_off_is_tried_again_when_the_first_exchange_times_out(bench: B
     assert not laser.status().output_on
 
 
+@pytest.mark.parametrize("left", [-410, -113])
+def test_what_a_disturbed_line_left_long_ago_does_not_refuse_the_output(
+    bench: Bench, laser: Itc4000, left: int
+) -> None:
+    """The soak's: the queue kept a -410 of a late reply for a quarter of an hour, until the laser was to emit."""
+    laser.configure(1.0, 1.2)
+    bench.usb._exchange.extra_delay_s = 1.5
+    with pytest.raises(WireError):
+        laser.status()
+    bench.usb._exchange.extra_delay_s = 0.0
+    assert not laser.status().output_on
+    bench.emulator.scpi.error(left)
+    laser.output(True)
+    assert laser.status().output_on
+
+
+def test_off_is_the_first_thing_said_and_no_old_error_refuses_it(bench: Bench, laser: Itc4000) -> None:
+    laser.configure(1.0, 1.2)
+    laser.output(True)
+    bench.emulator.scpi.error(-113)
+    laser._device._disturbed = True
+    said: list[str] = []
+    write = laser._device.wire.write
+    laser._device.wire.write = lambda message: (said.append(message), write(message))[1]  # type: ignore[method-assign]
+    laser.output(False)
+    assert said == ["OUTP OFF"]
+    assert bench.current_a == 0.0
+
+
 def test_a_laser_that_is_unplugged_while_on_stays_on_and_is_a_wire_error(bench: Bench, laser: Itc4000) -> None:
     laser.configure(1.0, 1.2)
     laser.output(True)

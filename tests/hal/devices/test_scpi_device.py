@@ -43,6 +43,27 @@ def test_a_refused_setting_is_a_device_error_with_the_instruments_number() -> No
     assert wire.queue == []
 
 
+def test_a_query_that_was_interrupted_before_is_no_refusal_of_a_setting() -> None:
+    wire = Played()
+    wire.queue = ['-410,"Query INTERRUPTED"', '-420,"Query UNTERMINATED"']
+    ScpiDevice(wire).tell("OUTP ON")
+    assert wire.queue == []
+
+
+def test_what_a_disturbed_line_has_left_is_no_refusal_of_the_next_setting() -> None:
+    wire = Played()
+    device = ScpiDevice(wire)
+    wire.answers["MEAS?"] = None
+    wire.queue = ["SYST"]  # garbled: the queue is not read to its end
+    with pytest.raises(ProtocolError):
+        device.ask("MEAS?")
+    wire.queue = ['-113,"Undefined header"']  # of a question that was damaged on its way
+    device.tell("OUTP ON")
+    wire.queue = ['-221,"Settings conflict"']
+    with pytest.raises(DeviceError):
+        device.tell("OUTP ON")
+
+
 def test_silence_after_an_unknown_query_is_explained_by_the_error_queue() -> None:
     wire = Played()
     wire.answers["NO:SUCH?"] = None
