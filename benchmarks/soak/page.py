@@ -82,6 +82,9 @@ def lines(result: dict[str, Any]) -> list[str]:
     for name, row in sorted(r["memory"].items()):
         cells = [name, row["rss_slope_kb_h"], row["rss_end_mb"], row["fds"], row["fd_growth"], row["threads"]]
         text.append(f"| {' | '.join(map(str, [*cells, row['thread_growth']]))} |")
+    if r["refusals"]:
+        text += ["", "What the operator was refused, # for numbers:", ""]
+        text += [f"- {count} times {sentence}" for sentence, count in r["refusals"].items()]
     text += ["", "Passes that were lost or broken:", "", "| pass | LINK, s | at the end | why |", "|---|---|---|---|"]
     for number, verdict in enumerate(r["verdicts"], 1):
         if verdict["causes"] or verdict["unexplained"]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -122,6 +124,7 @@ class Outcome:
             "resets": human.resets,
             "arms": human.arms,
             "station_starts_again": human.restarts,
+            "refusals": dict(Counter(re.sub(r"[\d.]+", "#", told) for told in human.refusals).most_common()),
             "seconds_looked_at": watch.seconds,
             "unsafe_seconds": len(watch.unsafe),
             "blind_seconds": len(watch.blind),

@@ -85,7 +85,9 @@ def test_a_soak_in_miniature_is_safe_and_every_loss_in_it_is_explained(flown: Fl
 def test_the_page_says_how_much_of_what_was_planned_was_flown_and_every_failure(flown: Flown) -> None:
     row = flown.outcome.as_row()
     result = {"kind": "lockstep", "seed": 1, "commit": "0", **row, "simulated_h": 7.5, "planned_h": 24.0}
+    result["refusals"] = {"station.track: # deg from the Sun": 12}
     said = " ".join(lines({**result, "failures": ["it leaks"]}))
+    assert "- 12 times station.track: # deg from the Sun" in said
     assert "7.5 of 24.0 planned hours" in said
     assert said.endswith("Failures: - it leaks")
     assert row["planned_h"] == pytest.approx(109 / 3600, abs=0.005)
