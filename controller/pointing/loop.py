@@ -337,8 +337,8 @@ class GimbalLoop:
         one turn would miss by what the jitter of the commands makes of 1.8 mrad/s (40 µrad); over `CROSSING_S` that
         and the target's own motion meanwhile are below 10 µrad each.
         """
-        if isinstance(target, Fixed) and any(target.approach):
-            return target.approach
+        if isinstance(target, Fixed):  # from any side: then the one on which the axis is going to arrive
+            return target.approach if any(target.approach) else (self._plays[0].state, self._plays[1].state)
         before, after = (target.receive(t_utc_ns + half) for half in (-HALF_CROSSING_NS, HALF_CROSSING_NS))
         rates = (
             (before.azimuth_rate_rad_s, after.azimuth_rate_rad_s),

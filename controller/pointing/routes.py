@@ -25,7 +25,7 @@ from controller.pointing.targets import Fixed, Target
 
 ELEVATIONS_RAD = tuple(math.radians(angle) for angle in (85.0, 65.0, 45.0, 25.0))
 UPRIGHT_RAD = (-math.pi / 2, math.pi / 2)
-HERE_RAD = math.radians(0.5)  # a way-point as near as that is none
+HERE_RAD = math.radians(0.5)  # a way-point as near as that is reached: inside of what a way keeps from the cone
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ from controller.pointing.mount import MountModel
 from controller.pointing.mount_sky import in_axes, on_sky
 from controller.pointing.offsets import OffsetBook, Offsets
 from controller.pointing.prediction import Observer
-from controller.pointing.routes import UPRIGHT_RAD, Detour, Routes, reach
+from controller.pointing.routes import HERE_RAD, UPRIGHT_RAD, Detour, Routes, reach
 from controller.pointing.targets import Fixed, Target
 from controller.pointing.wrap_memory import WrapMemory
 from controller.services.deaths import deaths
@@ -350,7 +350,7 @@ class PointingService(Service):
         if loop.target is None:
             self._detour = None
         elif self._detour is not None:
-            if state.activity == "hold":
+            if state.activity == "hold" or math.hypot(*state.deviation_rad) < HERE_RAD:
                 self._go_on(loop, self._detour)
             state = changed(state, activity="slew", settled=False)  # nobody is to take a way-point for the target
         if begin_ns >= self._sun_due_ns:

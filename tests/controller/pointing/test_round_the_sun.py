@@ -13,6 +13,7 @@ from controller.pointing import keepout
 from controller.pointing.commands import CommandError
 from controller.pointing.drive import loop_for
 from controller.pointing.keepout import KeepOut, SunGuard
+from controller.pointing.mount import MountModel
 from controller.pointing.routes import Routes, detours
 from controller.pointing.targets import Fixed
 from hal.clock import NS
@@ -213,3 +214,17 @@ def test_the_shortest_detour_is_tried_first():
     ]
     assert lengths == sorted(lengths)
     assert all(legs for legs in ways)
+
+
+@pytest.mark.parametrize("play_rad", [0.0, 75e-6])
+@pytest.mark.parametrize("first", [(60.0, 40.0), (-60.0, 20.0)])
+def test_a_direction_is_reached_and_told_so_whichever_way_the_axes_last_went(make_bench, sky, play_rad, first):
+    """Play that was left on the other side once kept a slew from ever ending."""
+    sky(sun=FAR)
+    bench = make_bench(start=(0.0, 0.5))
+    bench.service._loop.use(MountModel(BA=play_rad, BE=play_rad))
+    for azimuth_deg, elevation_deg in (first, (0.0, 30.0), first, (5.0, 50.0)):
+        there = {"azimuth_rad": math.radians(azimuth_deg), "elevation_rad": math.radians(elevation_deg)}
+        assert bench.ask("pointing.slew", there).code == ""
+        last = bench.turn(40)
+        assert (last.activity, last.settled) == ("hold", True)
