@@ -14,9 +14,11 @@ of ours makes. Over sockets pyvisa-py counts wall time itself, so a raw socket i
 from __future__ import annotations
 
 import errno
+import importlib
 import re
 import socket
 import struct
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -48,12 +50,38 @@ _CLEAR_POLLS = 50
 _CLEAR_POLL_S = 0.01
 
 
-def _manager() -> pyvisa.ResourceManager:
+class _NoDevices:
+    """Stands for libusb on a machine without it."""
+
+    def enumerate_devices(self) -> Iterator[Any]:
+        return iter(())
+
+
+def manager() -> pyvisa.ResourceManager:
+    """The one of pyvisa-py; pyvisa keeps it, and another of our own would not see that somebody has closed it.
+
+    When it is first imported pyvisa-py looks for libusb, and without it refuses every USB instrument from then on,
+    exported ones, too, which need none.
+    """
     import pyvisa  # a third of a second: only where an instrument is opened
 
+    if "pyvisa_py" not in sys.modules:
+        with _as_libusb(None if usb.backend.libusb1.get_backend() else _NoDevices()):
+            importlib.import_module("pyvisa_py")
     # pyvisa-py warns of a damaged transfer and then guesses at its content; a guess is no measurement
     warnings.filterwarnings("error", message="Unexpected MsgID", category=UserWarning)
-    return pyvisa.ResourceManager("@py")  # pyvisa keeps one; ours alone would not see that somebody has closed it
+    return pyvisa.ResourceManager("@py")
+
+
+@contextmanager
+def _as_libusb(backend: Any) -> Iterator[None]:
+    """Let pyusb take this one for libusb; None changes nothing."""
+    before = usb.backend.libusb1._lib_object  # pyusb's own cache of its default backend
+    usb.backend.libusb1._lib_object = backend or before
+    try:
+        yield
+    finally:
+        usb.backend.libusb1._lib_object = before
 
 
 def pyvisa_errors() -> type[Exception]:
@@ -135,7 +163,7 @@ class VisaWire:
         try:
             self._check_reachable()
             with self._on_exporters_bus():
-                self._open = _manager().open_resource(
+                self._open = manager().open_resource(
                     self._address, open_timeout=round(OPEN_TIMEOUT_S * 1000), read_termination="\n"
                 )
             if self._socket:
@@ -159,12 +187,8 @@ class VisaWire:
         if not (host and port.isdigit() and busid):
             raise ValueError("write ?usbip=HOST:PORT/BUSID")
         self._bus = UsbipBackend(host, int(port), busid, self._clock)
-        before = usb.backend.libusb1._lib_object  # pyusb's own cache of its default backend
-        usb.backend.libusb1._lib_object = self._bus
-        try:
+        with _as_libusb(self._bus):
             yield
-        finally:
-            usb.backend.libusb1._lib_object = before
 
     def _check_reachable(self) -> None:
         """pyvisa-py leaves its socket open when a HiSLIP or VXI-11 server refuses it: so it is not asked to."""
@@ -183,6 +207,8 @@ class VisaWire:
         place = f"{self.name}: {self._address}"
         rig = f"the rig file, [{self.name}] resource"
         code = getattr(error, "errno", None)
+        if "No backend available" in text:
+            return f"{place} needs libusb, which is missing; install it (Debian: apt install libusb-1.0-0)."
         if "No device found" in text:
             return f"{place} is not there; plug it in and switch it on, or correct {rig}."
         if code == errno.EACCES or "Access denied" in text or "insufficient permissions" in text:

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import pyvisa
 from ideal_axes import IdealAxes
 from reactor_loop import Loop
 from rotators import FAMILIES
@@ -27,6 +26,7 @@ from hal.devices.pm100d import Pm100d
 from hal.devices.sc10 import Sc10
 from hal.devices.u3v import U3vCamera
 from hal.drivers import DRIVERS
+from hal.wires.visa import manager
 from sim_hw.devices import beamboard, easycomm, gcs2_mirror, itc4000, nexstar, pm100d, sc10, u3v
 from sim_hw.devices.scpi import Exchange
 from sim_hw.timeline import Timeline
@@ -121,7 +121,7 @@ class World:
 @pytest.fixture(scope="module", autouse=True)
 def libusb() -> None:
     """libusb opens a socket of its own when it is first used, and keeps it until the process ends."""
-    pyvisa.ResourceManager("@py").close()
+    manager().close()
 
 
 @pytest.fixture

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
-import pyvisa
 import usb.backend.libusb1
 
 from controller.services.lockstep import Lockstep
 from hal.clock import RealClock
 from hal.errors import HalError, ProtocolError, ResourceError, WireError, WireTimeout
-from hal.wires.visa import VisaWire
+from hal.wires.visa import VisaWire, manager
 from sim_hw.devices.pm100d import Pm100d
 from sim_hw.devices.scpi import Exchange
 from sim_hw.timeline import Timeline
@@ -282,7 +283,7 @@ def test_a_query_over_a_raw_socket_is_answered(raw: SocketBench) -> None:
 
 def test_it_opens_after_somebody_else_in_the_process_has_closed_the_resource_manager(raw: SocketBench) -> None:
     raw.wire().close()
-    pyvisa.ResourceManager("@py").close()  # one for the whole process, as pyvisa has it
+    manager().close()  # one for the whole process, as pyvisa has it
     wire = raw.wire()
     assert wire.query("*IDN?") == IDENTITY
     wire.close()
@@ -350,3 +351,31 @@ def test_an_exported_instrument_opens_again_after_it_was_closed(usbip: UsbipBenc
 def test_an_exporter_that_is_not_there_is_one_sentence(exporter: str) -> None:
     with pytest.raises(ResourceError, match=r"^laser: USB0::.*rig file, \[laser\]"):
         VisaWire(f"{USB}?usbip={exporter}", RealClock(), "laser")
+
+
+NO_LIBUSB = """
+import usb.backend.libusb1 as libusb
+libusb._load_library = lambda find_library=None: (_ for _ in ()).throw(OSError("no libusb here"))
+from hal.clock import RealClock
+from hal.wires.visa import VisaWire, manager
+manager()
+try:
+    VisaWire("visa://USB0::0x1313::0x8078::P1::INSTR", RealClock(), "power_meter")
+except Exception as error:
+    print(error)
+wire = VisaWire("visa://USB0::0x1313::0x8078::P0009084::INSTR?usbip={exporter}", RealClock(), "power_meter")
+print(wire.query("*IDN?"))
+wire.close()
+"""
+
+
+def test_without_libusb_an_exported_instrument_is_reached_and_one_of_this_machine_says_what_is_missing(
+    usbip: UsbipBench,
+) -> None:
+    exporter = usbip.resource.partition("usbip=")[2]
+    words = [sys.executable, "-W", "ignore", "-c", NO_LIBUSB.format(exporter=exporter)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    missing, identity = done.stdout.splitlines()
+    assert missing.endswith("needs libusb, which is missing; install it (Debian: apt install libusb-1.0-0).")
+    assert identity.startswith("Thorlabs,PM100D,P0009084")
