@@ -43,12 +43,17 @@ class ScpiDevice:
     def tell(self, message: str) -> None:
         """Send settings and make sure that the instrument took them. Raises DeviceError.
 
-        What a disturbed line has left in the error queue is nobody's any more, and is not taken for a refusal.
+        What a disturbed line has left in the error queue is nobody's any more, and is not taken for a refusal: where
+        there are signs of it the settings are sent once more, to an empty queue.
         """
         if self._disturbed:
             self.errors()
         self.urge(message)
-        self._refuse([error for error in self.errors() if error[0] not in _QUERY_ERRORS], message)
+        errors = self.errors()
+        if any(code in _QUERY_ERRORS for code, _ in errors):
+            self.urge(message)
+            errors = [error for error in self.errors() if error[0] not in _QUERY_ERRORS]
+        self._refuse(errors, message)
 
     def urge(self, message: str) -> None:
         """Send what must wait for nothing, not even for the error queue; ask for its effect."""

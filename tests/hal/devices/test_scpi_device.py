@@ -45,9 +45,18 @@ def test_a_refused_setting_is_a_device_error_with_the_instruments_number() -> No
 
 def test_a_query_that_was_interrupted_before_is_no_refusal_of_a_setting() -> None:
     wire = Played()
-    wire.queue = ['-410,"Query INTERRUPTED"', '-420,"Query UNTERMINATED"']
+    wire.queue = ['-410,"Query INTERRUPTED"', '-420,"Query UNTERMINATED"', '-350,"Queue overflow"']
     ScpiDevice(wire).tell("OUTP ON")
     assert wire.queue == []
+    assert wire.written == ["OUTP ON", "OUTP ON"], "what the full queue has lost may have been of this setting"
+
+
+def test_a_setting_that_is_refused_on_a_disturbed_line_is_refused_once_more() -> None:
+    wire = Played()
+    end = '+0,"No error"'
+    wire.queue = ['-410,"Query INTERRUPTED"', '-221,"Settings conflict"', end, '-221,"Settings conflict"', end]
+    with pytest.raises(DeviceError, match="-221 Settings conflict; correct"):
+        ScpiDevice(wire).tell("OUTP ON")
 
 
 def test_what_a_disturbed_line_has_left_is_no_refusal_of_the_next_setting() -> None:
