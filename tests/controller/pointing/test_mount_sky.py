@@ -188,7 +188,7 @@ def test_what_is_wound_up_is_called_by_the_mounts_own_first_axis(make_desk, tmp_
         WrapMemory(tmp_path / "damaged.json", "hour angle").recall()
 
 
-def test_a_slew_of_the_service_is_refused_where_the_suns_cone_is_on_the_way_of_these_axes(make_desk, monkeypatch):
+def test_a_slew_of_the_service_goes_round_a_sun_that_is_on_the_way_of_these_axes(make_desk, monkeypatch):
     """From east to west an hour angle culminates 77 degrees high; both ends are far from the Sun."""
     sun = Place(math.pi, math.radians(77))
     monkeypatch.setattr(keepout, "sun_and_moon", lambda *_: (sun, Place(0.0, -1.0)))

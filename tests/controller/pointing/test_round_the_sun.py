@@ -178,7 +178,9 @@ def test_a_stream_that_falls_silent_while_the_mount_goes_round_holds_it(bench, o
     assert "the stream of balloon is silent" in bench.events[-1].message
 
 
-def test_by_day_a_mount_of_one_turn_reaches_every_place_outside_of_the_cone(sky, simulated_mount, fake_clock, observer):
+def test_by_day_a_mount_of_one_turn_finds_a_way_to_every_place_three_degrees_outside_of_the_cone(
+    sky, simulated_mount, fake_clock, observer
+):
     clock = fake_clock(1_790_000_000 * NS)
     rng = np.random.default_rng(5)
     straight = round_it = 0
