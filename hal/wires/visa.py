@@ -57,7 +57,7 @@ class _NoDevices:
         return iter(())
 
 
-def manager() -> pyvisa.ResourceManager:
+def resource_manager() -> pyvisa.ResourceManager:
     """The one of pyvisa-py; pyvisa keeps it, and another of our own would not see that somebody has closed it.
 
     When it is first imported pyvisa-py looks for libusb, and without it refuses every USB instrument from then on,
@@ -163,7 +163,7 @@ class VisaWire:
         try:
             self._check_reachable()
             with self._on_exporters_bus():
-                self._open = manager().open_resource(
+                self._open = resource_manager().open_resource(
                     self._address, open_timeout=round(OPEN_TIMEOUT_S * 1000), read_termination="\n"
                 )
             if self._socket:

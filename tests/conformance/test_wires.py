@@ -26,7 +26,7 @@ from hal.devices.pm100d import Pm100d
 from hal.devices.sc10 import Sc10
 from hal.devices.u3v import U3vCamera
 from hal.drivers import DRIVERS
-from hal.wires.visa import manager
+from hal.wires.visa import resource_manager
 from sim_hw.devices import beamboard, easycomm, gcs2_mirror, itc4000, nexstar, pm100d, sc10, u3v
 from sim_hw.devices.scpi import Exchange
 from sim_hw.timeline import Timeline
@@ -121,7 +121,7 @@ class World:
 @pytest.fixture(scope="module", autouse=True)
 def libusb() -> None:
     """libusb opens a socket of its own when it is first used, and keeps it until the process ends."""
-    manager().close()
+    resource_manager().close()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from hal.clock import RealClock
 from hal.drivers import DRIVERS
 from hal.errors import ResourceError, RigError
 from hal.rig import DEVICES, OPTIONAL, RfStation, Rig, as_terminal, emission_lock, load_rig, open_device
-from hal.wires.visa import manager
+from hal.wires.visa import resource_manager
 
 EXAMPLE = Path("controller/data/rigs/ogs.toml")
 REAL = {
@@ -208,7 +208,7 @@ ABSENT = {
 @pytest.fixture(scope="module")
 def libusb() -> None:
     """libusb opens a socket of its own when it is first used, and keeps it until the process ends."""
-    manager().close()
+    resource_manager().close()
 
 
 @pytest.mark.usefixtures("libusb")

@@ -15,7 +15,7 @@ from reactor_loop import Loop
 from hal.clock import RealClock
 from hal.devices.pm100d import Pm100d
 from hal.errors import ResourceError, WireError, WireTimeout
-from hal.wires.visa import VisaWire, manager
+from hal.wires.visa import VisaWire, resource_manager
 from sim_hw.devices import pm100d
 from sim_hw.devices.scpi import Exchange
 from sim_hw.timeline import Timeline
@@ -55,7 +55,7 @@ class Bench:
 @pytest.fixture(scope="module", autouse=True)
 def libusb() -> None:
     """libusb opens a socket of its own when it is first used, and keeps it until the process ends."""
-    manager().close()
+    resource_manager().close()
 
 
 @pytest.fixture(params=TRANSPORTS)

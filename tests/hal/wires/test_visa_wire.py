@@ -15,7 +15,7 @@ import usb.backend.libusb1
 from controller.services.lockstep import Lockstep
 from hal.clock import RealClock
 from hal.errors import HalError, ProtocolError, ResourceError, WireError, WireTimeout
-from hal.wires.visa import VisaWire, manager
+from hal.wires.visa import VisaWire, resource_manager
 from sim_hw.devices.pm100d import Pm100d
 from sim_hw.devices.scpi import Exchange
 from sim_hw.timeline import Timeline
@@ -283,7 +283,7 @@ def test_a_query_over_a_raw_socket_is_answered(raw: SocketBench) -> None:
 
 def test_it_opens_after_somebody_else_in_the_process_has_closed_the_resource_manager(raw: SocketBench) -> None:
     raw.wire().close()
-    manager().close()  # one for the whole process, as pyvisa has it
+    resource_manager().close()  # one for the whole process, as pyvisa has it
     wire = raw.wire()
     assert wire.query("*IDN?") == IDENTITY
     wire.close()
@@ -357,8 +357,8 @@ NO_LIBUSB = """
 import usb.backend.libusb1 as libusb
 libusb._load_library = lambda find_library=None: (_ for _ in ()).throw(OSError("no libusb here"))
 from hal.clock import RealClock
-from hal.wires.visa import VisaWire, manager
-manager()
+from hal.wires.visa import VisaWire, resource_manager
+resource_manager()
 try:
     VisaWire("visa://USB0::0x1313::0x8078::P1::INSTR", RealClock(), "power_meter")
 except Exception as error:
