@@ -78,6 +78,8 @@ def main() -> None:
             f"--junitxml={told}",
         ]
         ended = subprocess.run([*command, *(["-k", options.words] if options.words else [])], cwd=ROOT, check=False)
+        if not told.exists():
+            raise SystemExit("pytest did not run; what it said stands above.")
         cases = [row(case, stamp) for case in ElementTree.parse(told).getroot().iter("testcase")]
     rows = kept_rows() | dict(cases)
     PAGE.write_text("\n".join([*HEAD, *(rows[name] for name in sorted(rows))]) + "\n", encoding="utf-8")
