@@ -309,6 +309,8 @@ def test_what_is_no_state_near_the_earth_is_refused(bench):
     skew[0, 1] = 3.0
     assert "not symmetric and positive" in bench.feed([good | {"covariance": skew.tolist()}]).message
     assert "m2 and m2/s2 are meant" in bench.feed([good | {"covariance": (np.eye(6) * 1e308).tolist()}]).message
+    below = np.diag([1e8, 1e8, 1e8, 1.0, 1.0, -100.0]).tolist()  # a millionth of the largest, but a variance
+    assert "not symmetric and positive" in bench.feed([good | {"covariance": below}] * 2).message
     assert "Expected" in bench.feed([good | {"position_m": "here"}]).message
     assert bench.feed([]).code == "SCHEMA"
     assert bench.feed([good]).code == ""
