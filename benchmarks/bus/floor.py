@@ -1,6 +1,6 @@
-"""What Python cannot go below: our envelope over bare sockets, written and read at both ends, with nothing checked.
+"""Our envelope over bare sockets, written and read whole at both ends, with nothing checked.
 
-The service waits for three sockets, as ours does. What our bus takes more than this are its checks and its own Python.
+The service polls three sockets, as a service without our waiting would have to (`controller.bus.watch`).
 """
 
 from __future__ import annotations

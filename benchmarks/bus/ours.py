@@ -18,7 +18,6 @@ from controller.bus.client import Client
 from controller.bus.endpoints import Endpoints, Table, static_table
 from controller.bus.envelope import BusError
 from controller.bus.holder import leased, leased_async
-from controller.bus.inbox import LEASE_METHODS
 from controller.bus.keys import make_key, make_station_key
 from controller.bus.lease_desk import LeaseDesk
 from controller.bus.port import Reply
@@ -69,10 +68,8 @@ class Ours:
             while True:
                 port.wait(0.05)
                 for request in port.requests():
-                    if request.method in LEASE_METHODS:
-                        port.answer(request, desk.obey(request))
-                    else:
-                        port.answer(request, desk.over(request) or Reply("", "", body=request.body))
+                    reply = desk.obey(request) if request.control else Reply("", "", None, request.body)
+                    port.answer(request, reply)
                 if (now_ns := clock.now_ns()) > beat_ns:
                     desk.turn()
                     beat_ns = now_ns + NS // 10

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
-from controller.bus.envelope import Envelope, Lease, topic_named
+from controller.bus.envelope import BusError, Envelope, Lease, topic_named
 from controller.bus.port import Reply, Sample
 from controller.bus.ring import TIMEOUT_S, Past
 from controller.bus.roles import EVENTS_SINCE
-from controller.bus.session import Session
+from controller.bus.session import CLOSED, Session
 from controller.bus.store import sample_of
 from controller.bus.topics import Topic
 from hal.clock import NS, Deadline
@@ -36,7 +36,8 @@ class Client(Session):
 
         Raises BusError when the client is closed.
         """
-        self._refuse_when_closed()
+        if self._closed:
+            raise BusError(CLOSED)
         return self._requester.call(service, method, body or {}, timeout_s, control, lease, self._listener.turn)
 
     def result(self, request_id: bytes) -> Reply:

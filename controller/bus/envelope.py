@@ -87,23 +87,26 @@ class DoneBody(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc
 
 
 class Head(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
-    """What every message carries but its body; keys are short because telemetry repeats them."""
+    """What every message carries but its body; keys are short because telemetry repeats them.
+
+    In the order of the wire: what a sender repeats in its next message comes first (`letterhead` makes use of it).
+    """
 
     v: int
     k: Kind
     m: str  # method of a request, topic of telemetry
     src: str  # sending service
     boot: bytes = b""  # 8 bytes, drawn at the sender's start
-    t: int = 0  # time of sending, ns since 1970 in time base `clk`
     clk: TimeBase = "utc"
+    sim: bool = False  # comes from an emulated device or simulated time
+    dst: str = ""
+    dst_boot: bytes = b""  # the start of the service that the sender means; empty: any
+    ls: Lease | None = None
+    t: int = 0  # time of sending, ns since 1970 in time base `clk`
     seq: int = 0  # telemetry: counts from 1 per (source, topic)
     id: bytes = b""  # 16 bytes; of a request also its idempotency key
     re: bytes = b""  # the id that this answers
-    dst: str = ""
-    dst_boot: bytes = b""  # the start of the service that the sender means; empty: any
     dl: int = 0  # absolute deadline, ns since 1970; 0: none
-    ls: Lease | None = None
-    sim: bool = False  # comes from an emulated device or simulated time
 
 
 class Envelope(Head, frozen=True, kw_only=True):
@@ -133,8 +136,8 @@ class Failed(Head, frozen=True, kw_only=True):
 class Answer(msgspec.Struct, frozen=True, gc=False):
     """What a client looks at of a `rep` message; of others what tells that they are others."""
 
-    v: int
-    k: str
+    v: Literal[1]
+    k: Literal["rep"]
     re: bytes = b""
     b: DoneBody = DoneBody()
 
@@ -201,10 +204,9 @@ def decode_command(data: bytes, frames: int = 1) -> Envelope | Command:
 def answer_of(data: bytes) -> Answer | None:
     """A `rep` message, as little of it as a client needs; None for any other, which `decode` may read."""
     try:
-        answer = _ANSWER.decode(data)
+        return _ANSWER.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    return answer if answer.k == "rep" and answer.v == VERSION else None
 
 
 def body_as(envelope: Envelope, kind: type[T]) -> T:
@@ -256,7 +258,7 @@ class Ids:
     """Message and boot ids from one injected source: a seed gives the same ids, None gives unique ones."""
 
     def __init__(self, clock: Clock, seed: int | str | None = None) -> None:
-        self._clock = clock
+        self._utc_ns = clock.utc_ns
         self._random = random.Random(seed)
         self._mark = 0x7 << 76 | self._random.getrandbits(12) << 64 | 0b10 << 62  # version, ours, variant
 
@@ -266,7 +268,7 @@ class Ids:
 
     def message(self) -> bytes:
         """16 bytes laid out as UUID version 7 (RFC 9562, 5.7): ms (48 bits), 12 bits of this source, 62 random."""
-        stamp = self._clock.utc_ns() // 1_000_000
+        stamp = self._utc_ns() // 1_000_000
         return (stamp << 80 | self._mark | self._random.getrandbits(62)).to_bytes(16, "big")
 
 

@@ -36,24 +36,24 @@ class Fence:
         self._highest = 0
         self._state: LeaseState | None = None
         self._obeyed: Lease | None = None
-        self._holder = ""
+        self._holder: str | None = None
         self._early: list[tuple[int, Request]] = []
+
+    def as_before(self, request: Request) -> bool:
+        """Whether a command may be executed since nothing has changed since its lease was found to be in order."""
+        return (
+            request.lease == self._obeyed
+            and request.source == self._holder
+            and not self._early
+            and request.method not in CONSENT
+            and self._leases() is self._state
+        )
 
     def passed(self, requests: list[Request]) -> list[Request]:
         """Those that may be executed now, in order."""
         if self._scope is None or not (requests or self._early):
             return requests
         if not self._early:
-            if len(requests) == 1:
-                request = requests[0]
-                if (  # as nearly always: nothing has changed since this lease was found to be in order
-                    (lease := request.lease) is not None
-                    and lease == self._obeyed
-                    and request.source == self._holder
-                    and request.method not in CONSENT
-                    and self._leases() is self._state
-                ):
-                    return requests
             return [request for request in requests if self._judged(request, self._scope)]
         now_ns = self._clock.now_ns()
         waiting, self._early = [*self._early, *((now_ns, request) for request in requests)], []

@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from controller.bus.envelope import (
+    COMMAND_BYTES_MAX,
     ERROR_CODES,
     RETRYABLE,
     VERSION,
@@ -33,6 +34,7 @@ from controller.bus.envelope import (
     pack,
 )
 from controller.bus.lease import CONSENT, LEASE_KEEPER
+from controller.bus.letterhead import AnswerHead, CommandHead
 from controller.bus.port import Reply, Request
 from controller.bus.roles import EVENTS_SINCE, STATION, STOPS, Principal, Role, forbidden
 from controller.bus.topics import Body, Topic
@@ -87,10 +89,14 @@ class Writer:
         message_id = self.ids.message()
         return self.write("req", method, body, id=message_id, dst=service, dst_boot=boot, dl=deadline_ns, ls=lease)
 
-    def answer(self, request: Head, reply: Reply) -> bytes:
-        """`rep` for a success, `err` for anything else; a code outside of the closed list becomes INTERNAL."""
+    def answer(self, request: Head, reply: Reply, request_id: bytes = b"") -> bytes:
+        """`rep` for a success, `err` for anything else; a code outside of the closed list becomes INTERNAL.
+
+        `request_id` is that of the command where `request` is only one like it.
+        """
+        request_id = request_id or request.id
         if not reply.code:
-            return self._answer(Done, "rep", request, DoneBody(msg=reply.message, data=reply.body or {}))
+            return encode(self.done(request, request_id, DoneBody(msg=reply.message, data=reply.body or {})))
         body = ErrorBody(
             code=CODES.get(reply.code, "INTERNAL"),
             msg=reply.message,
@@ -98,32 +104,49 @@ class Writer:
             retryable=reply.code in RETRYABLE,
             detail="" if reply.code in CODES else reply.code,
         )
-        return self._answer(Failed, "err", request, body)
+        return encode(self._answer(Failed, "err", request, request_id, body))
 
-    def _answer(self, shape: Any, kind: Kind, request: Head, body: DoneBody | ErrorBody) -> bytes:
-        return encode(
-            shape(
-                v=VERSION,
-                k=kind,
-                m=request.m,
-                src=self.service,
-                boot=self.boot,
-                t=self.clock.utc_ns(),
-                clk=self.time_base,
-                re=request.id,
-                dst=request.src,
-                dst_boot=request.boot,
-                sim=self.simulated,
-                b=body,
-            )
+    def done(self, request: Head, request_id: bytes, body: DoneBody) -> Done:
+        """A `rep` message."""
+        answer: Done = self._answer(Done, "rep", request, request_id, body)
+        return answer
+
+    def _answer(self, shape: Any, kind: Kind, request: Head, request_id: bytes, body: DoneBody | ErrorBody) -> Any:
+        return shape(
+            v=VERSION,
+            k=kind,
+            m=request.m,
+            src=self.service,
+            boot=self.boot,
+            t=self.clock.utc_ns(),
+            clk=self.time_base,
+            re=request_id,
+            dst=request.src,
+            dst_boot=request.boot,
+            sim=self.simulated,
+            b=body,
         )
+
+
+class Sender(msgspec.Struct, frozen=True, gc=False):
+    """Who has sent a command that went straight, and may send more like it: what need not be found out again."""
+
+    like: Command
+    read: Callable[[bytes], tuple[bytes, int, dict[str, Any]] | None]
+    answer: Callable[[int, bytes, DoneBody], bytes]
+    principal: Principal | None
+    source: str
+    role: Role
+    method: str
+    lease: Lease | None
+    send: Send
 
 
 class _Open(msgspec.Struct, gc=False):
     """A command that was admitted and not answered yet: as the service will see it, as it came, and the way back."""
 
     request: Request
-    envelope: Envelope | Command
+    envelope: Envelope | Command  # of a known sender the first one like it
     send: Send
     handed: bool = False  # to the service
     acknowledged: bool = False  # what is not answered in that cycle
@@ -147,7 +170,10 @@ class Inbox:
         self._commands: list[_Open] = []
         self._open: dict[tuple[str, bytes], _Open] = {}
         self._answered: OrderedDict[tuple[str, bytes], tuple[int, bytes]] = OrderedDict()
-        self._oldest_ns = 0
+        self._forget_ns = 0
+        self._swift: Request | None = None  # went straight by `again` and is not answered yet
+        self._swift_from: Sender | None = None
+        self._utc_ns, self._now_ns = writer.clock.utc_ns, writer.clock.now_ns
         keeper = writer.service == LEASE_KEEPER
         self._control_methods = CONTROL_METHODS | LEASE_METHODS if keeper else CONTROL_METHODS
         self.refused: Counter[str] = Counter()
@@ -158,10 +184,16 @@ class Inbox:
         """Answers that would be given again."""
         return len(self._answered)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether `take` has commands to give."""
+        return bool(self._control or self._commands)
+
     def admit(
         self, envelope: Envelope | Command, control: bool, send: Send, principal: Principal | None = None
     ) -> None:
         """Take a message of the cmd or ctl channel; `send` carries acknowledgement and answer back."""
+        self._settle()
         if envelope.k != "req" or not envelope.id:
             return  # nobody waits for an answer to what is no request
         if principal is not None and (why := forbidden(principal, envelope.src, envelope.m)):
@@ -172,7 +204,7 @@ class Inbox:
         source = envelope.src if principal is None or principal.role == STATION else principal.name
         key = (source, envelope.id)
         if key in self._answered or key in self._open:
-            self._again(envelope, key, send)
+            self._repeat(envelope, key, send)
         elif (refusal := self._refusal(envelope, control)) is not None:
             self.refuse(envelope, refusal, send, source)
         elif control and envelope.m == "ping":
@@ -192,6 +224,7 @@ class Inbox:
         mine = self._writer
         if (
             self._open
+            or self._swift is not None
             or type(envelope) is not Command
             or envelope.k != "req"
             or not envelope.id
@@ -215,7 +248,45 @@ class Inbox:
         self._open[key] = _Open(request, envelope, send, True)
         return request
 
-    def _again(self, envelope: Head, key: tuple[str, bytes], send: Send) -> None:
+    def known(self, command: Command, send: Send, principal: Principal | None) -> Sender:
+        """The sender of a command that went straight; `again` takes its next."""
+        mine, source, role = self._writer, command.src, SUPERVISOR
+        if principal is not None:
+            role = principal.role
+            if role != STATION:
+                source = principal.name
+        like = msgspec.structs.replace(command, b={})
+        answers = AnswerHead(mine.done(command, command.id, DoneBody()))
+        read = CommandHead(like).read
+        return Sender(like, read, answers.write, principal, source, role, command.m, command.ls, send)
+
+    def again(self, sender: Sender, data: bytes) -> Request | None:
+        """`straight` of a command that has all but time, id, deadline and body in common with one that went straight.
+
+        Neither the addressee nor the start nor the rights that were looked at then can have changed since: `principal`
+        must be the same. None when it has not, or when there is anything to say: nothing was done with it then.
+        """
+        if self._open or self._swift is not None or (found := sender.read(data)) is None:
+            return None
+        request_id, deadline_ns, body = found
+        left_ns = deadline_ns - self._utc_ns()
+        if left_ns <= 0 or left_ns > CACHE_NS or len(data) > COMMAND_BYTES_MAX:
+            return None
+        source = sender.source
+        if (source, request_id) in self._answered:
+            return None
+        request = Request(request_id, source, sender.method, body, False, sender.lease, sender.role)
+        self._swift, self._swift_from = request, sender
+        return request
+
+    def _settle(self) -> None:
+        """Whoever went straight and is not answered yet is one of those under way."""
+        request, sender = self._swift, self._swift_from
+        if request is not None and sender is not None:
+            self._open[request.source, request.id] = _Open(request, sender.like, sender.send, True)
+            self._swift = None
+
+    def _repeat(self, envelope: Head, key: tuple[str, bytes], send: Send) -> None:
         """The same id from the same sender: the answer again, or word that it is being worked on."""
         if envelope.m in CONSENT:
             again = f"{envelope.m} with this id has come before: consent is never repeated, send it anew"
@@ -238,7 +309,8 @@ class Inbox:
         What was taken before and is not answered yet is acknowledged.
         """
         taken: list[Request] = []
-        if self._answered and self._oldest_ns < self._writer.clock.now_ns() - CACHE_NS:
+        self._settle()
+        if self._answered and self._writer.clock.now_ns() > self._forget_ns:
             self._forget()
         if not self._open:
             return taken
@@ -268,24 +340,28 @@ class Inbox:
 
     def _acknowledge(self, item: _Open) -> None:
         envelope = item.envelope
-        item.send(encode(self._writer.write("ack", envelope.m, re=envelope.id, dst=envelope.src)))
+        item.send(encode(self._writer.write("ack", envelope.m, re=item.request.id, dst=envelope.src)))
 
     def finish(self, request: Request, reply: Reply, remember: bool = True) -> None:
         """Answer a command that was taken; answering twice changes nothing. What only reads is not remembered."""
-        key = (request.source, request.id)
-        if (waiting := self._open.pop(key, None)) is None:
-            return
-        if reply.code:
+        sender = self._swift_from
+        if request is self._swift and sender is not None and not reply.code:
+            self._swift = None
+            send, key = sender.send, (sender.source, request.id)
+            answer = sender.answer(self._utc_ns(), request.id, DoneBody(msg=reply.message, data=reply.body or {}))
+        else:
+            self._settle()
+            key = (request.source, request.id)
+            if (waiting := self._open.pop(key, None)) is None:
+                return
             self._count(reply, request.source)
-        answer = self._writer.answer(waiting.envelope, reply)
+            send, answer = waiting.send, self._writer.answer(waiting.envelope, reply, request.id)
         if remember:
-            now_ns = self._writer.clock.now_ns()
-            if self._answered and self._oldest_ns < now_ns - CACHE_NS:
+            now_ns = self._now_ns()
+            if now_ns > self._forget_ns:
                 self._forget()
-            if not self._answered:
-                self._oldest_ns = now_ns
-            self._answered[key] = (now_ns, answer)
-        waiting.send(answer)
+            self._answered[key] = now_ns, answer
+        send(answer)
 
     def _count(self, reply: Reply, sender: str) -> None:
         if reply.code in COUNTED:
@@ -333,10 +409,15 @@ class Inbox:
         )
 
     def _forget(self) -> None:
-        before_ns = self._writer.clock.now_ns() - CACHE_NS
-        while self._answered and self._oldest_ns < before_ns:
+        """Answers of more than a minute ago; the oldest of the others says when to look again."""
+        now_ns = self._writer.clock.now_ns()
+        while self._answered:
+            oldest_ns, _ = next(iter(self._answered.values()))
+            if oldest_ns >= now_ns - CACHE_NS:
+                self._forget_ns = oldest_ns + CACHE_NS
+                return
             self._answered.popitem(last=False)
-            self._oldest_ns = next(iter(self._answered.values()))[0] if self._answered else before_ns
+        self._forget_ns = now_ns + CACHE_NS
 
 
 def reply_of(envelope: Envelope) -> Reply:

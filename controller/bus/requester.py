@@ -8,8 +8,9 @@ from typing import Any, Final
 import msgspec
 import zmq
 
-from controller.bus.envelope import VERSION, BusError, Command, Envelope, Lease, answer_of, decode, encode
+from controller.bus.envelope import VERSION, BusError, Command, Envelope, Lease, answer_of, decode
 from controller.bus.inbox import Writer, reply_of
+from controller.bus.letterhead import CommandHead
 from controller.bus.port import Reply
 from controller.bus.roles import STOPS
 from controller.bus.sockets import Dialler
@@ -19,6 +20,8 @@ from hal.clock import NS
 MS_NS: Final = NS // 1000
 GRACE_NS: Final = NS // 20  # an answer that says DEADLINE may still be on its way
 LOOK_MS: Final = 20  # who waits for an answer looks at telemetry and deadlines this often
+LOOK_NS: Final = LOOK_MS * MS_NS
+HEADS_MAX: Final = 100
 ANY_START: Final = STOPS | {"ping"}
 
 
@@ -60,6 +63,9 @@ class Requester:
         self._answered = answered
         self._calls: dict[bytes, _Call] = {}
         self._under_way = 0
+        self._new_id, self._utc_ns, self._now_ns = writer.ids.message, writer.clock.utc_ns, writer.clock.now_ns
+        self._heads: dict[tuple[str, str, bytes, Lease | None], CommandHead] = {}
+        self._ways: dict[tuple[str, str, bytes, Lease | None], tuple[Channel, CommandHead]] = {}  # of `call`
 
     @property
     def waiting(self) -> bool:
@@ -70,9 +76,7 @@ class Requester:
         self, service: str, method: str, body: dict[str, Any], timeout_s: float, control: bool, lease: Lease | None
     ) -> bytes:
         """Start a command; returns its id."""
-        writer = self._writer
-        request_id = writer.ids.message()
-        utc_ns, now_ns = writer.clock.utc_ns(), writer.clock.now_ns()
+        utc_ns, now_ns, request_id = self._utc_ns(), self._now_ns(), self._new_id()
         wait_ns = round(timeout_s * NS)
         call = self._calls[request_id] = _Call(
             service, method, body, control, request_id, utc_ns + wait_ns, now_ns + wait_ns, timeout_s, lease
@@ -97,37 +101,18 @@ class Requester:
         between: Callable[[], object],
     ) -> Reply:
         """`send` and `wait` in one; for a command like most in one step: it is sent, and what comes next answers it."""
-        writer = self._writer
-        now_ns = writer.clock.now_ns()
+        now_ns = self._now_ns()
         boot, utc_apart_ns = self._whereabouts(service, now_ns)
-        channel = self._dialler.known.get((service, control))
-        if control or not boot or channel is None:
+        way = None if control else self._ways.get((service, method, boot, lease))
+        if way is None:
             return self.wait(self.send(service, method, body, timeout_s, control, lease), between)
-        utc_ns, wait_ns, request_id = writer.clock.utc_ns(), round(timeout_s * NS), writer.ids.message()
+        channel, head = way
+        utc_ns, wait_ns, request_id = self._utc_ns(), round(timeout_s * NS), self._new_id()
         try:
-            channel.send(
-                encode(
-                    Command(
-                        v=VERSION,
-                        k="req",
-                        m=method,
-                        src=writer.service,
-                        boot=writer.boot,
-                        t=utc_ns,
-                        clk=writer.time_base,
-                        id=request_id,
-                        dst=service,
-                        dst_boot=boot,
-                        dl=utc_ns + wait_ns - utc_apart_ns,
-                        ls=lease,
-                        sim=writer.simulated,
-                        b=body,
-                    )
-                )
-            )
+            channel.send(head.write(utc_ns, request_id, utc_ns + wait_ns - utc_apart_ns, body))
         except zmq.Again:  # not connected
             return self.wait(self.send(service, method, body, timeout_s, control, lease), between)
-        data = channel.wait(min(LOOK_MS, max(1, wait_ns // MS_NS)))
+        data = channel.wait(LOOK_MS if wait_ns >= LOOK_NS else max(1, wait_ns // MS_NS))
         if data is not None and (answer := answer_of(data)) is not None and answer.re == request_id:
             return Reply("", answer.b.msg, "", answer.b.data or None)
         self._calls[request_id] = _Call(
@@ -198,10 +183,10 @@ class Requester:
     def turn(self) -> None:
         """Send what can be sent, take what has come, give up what is over."""
         self.read()
-        now_ns = self._writer.clock.now_ns()
+        now_ns = self._now_ns()
         for call in list(self._calls.values()):
             if call.reply is None and not call.sent:
-                self._try(call, self._writer.clock.utc_ns(), now_ns)
+                self._try(call, self._utc_ns(), now_ns)
             if call.reply is None and now_ns >= call.deadline_ns + (GRACE_NS if call.sent else 0):
                 self._finish(call, self._given_up(call))
 
@@ -213,28 +198,38 @@ class Requester:
             return
         if call.channel is None:
             return
-        writer = self._writer
-        request = Command(
-            v=VERSION,
-            k="req",
-            m=call.method,
-            src=writer.service,
-            boot=writer.boot,
-            t=utc_ns,
-            clk=writer.time_base,
-            id=call.request_id,
-            dst=call.service,
-            dst_boot=boot,
-            dl=call.deadline_utc_ns - utc_apart_ns,
-            ls=call.lease,
-            sim=writer.simulated,
-            b=call.body,
-        )
+        way = (call.service, call.method, boot, call.lease)
+        head = self._heads.get(way) or self._head(way)
         try:
-            call.channel.send(encode(request))
-            call.sent = True
+            call.channel.send(head.write(utc_ns, call.request_id, call.deadline_utc_ns - utc_apart_ns, call.body))
         except zmq.Again:
             return  # not connected yet
+        call.sent = True
+        if not call.control:
+            self._ways[way] = call.channel, head
+
+    def _head(self, way: tuple[str, str, bytes, Lease | None]) -> CommandHead:
+        """Written once for all commands of a method to a start of a service, under a lease."""
+        service, method, boot, lease = way
+        if len(self._heads) >= HEADS_MAX:
+            self._heads.clear()
+            self._ways.clear()
+        writer = self._writer
+        head = self._heads[way] = CommandHead(
+            Command(
+                v=VERSION,
+                k="req",
+                m=method,
+                src=writer.service,
+                boot=writer.boot,
+                clk=writer.time_base,
+                sim=writer.simulated,
+                dst=service,
+                dst_boot=boot,
+                ls=lease,
+            )
+        )
+        return head
 
     def _read(self, data: bytes) -> None:
         answer = answer_of(data)

@@ -26,27 +26,31 @@ class AllowList:
         self._folder = folder
         self._path = str(folder)
         self._seen_ns = 0  # before anything may have changed
-        self._principals = {key.public: key.principal for key in listed(folder)}
+        self.principals = {key.public.decode(): key.principal for key in listed(folder)}  # at the latest look
 
     def find(self, public: bytes) -> Principal | None:
         """The owner of a public key (Z85), or None for somebody who is not listed."""
+        self.look()
+        return self.principals.get(public.decode())
+
+    def look(self) -> None:
+        """Take in what has changed in the folder."""
         try:
             changed_ns = os.stat(self._path).st_mtime_ns
         except OSError:
             changed_ns = -1
         if changed_ns != self._seen_ns:
             self._seen_ns = changed_ns
-            self._principals = self._read()
-        return self._principals.get(public)
+            self.principals = self._read()
 
-    def _read(self) -> dict[bytes, Principal]:
+    def _read(self) -> dict[str, Principal]:
         found = {}
         with suppress(KeyFileError, OSError):
             check_folder(self._folder)
             for path in sorted(self._folder.glob(f"*{PUBLIC}")):
                 with suppress(KeyFileError):
                     key = read_key(path)
-                    found[key.public] = key.principal
+                    found[key.public.decode()] = key.principal
         return found
 
 
@@ -71,7 +75,12 @@ class Security:
 
     def principal(self, frame: zmq.Frame) -> Principal | None:
         """Who sent a frame, by the key of its connection; None for somebody who is not listed any more."""
-        return self.allowed.find(str(frame.get("User-Id")).encode())
+        self.allowed.look()
+        return self.known(frame)
+
+    def known(self, frame: zmq.Frame) -> Principal | None:
+        """As `principal`, by the list as it was at the latest look."""
+        return self.allowed.principals.get(frame.get(b"User-Id"))
 
 
 def speaker(name: str, security: Security | None) -> str:

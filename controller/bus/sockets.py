@@ -10,8 +10,8 @@ from typing import Final
 import zmq
 
 from controller.bus.endpoints import Endpoints, Table
-from controller.bus.envelope import SEPARATOR, BusError, decode_command
-from controller.bus.inbox import Inbox, Writer
+from controller.bus.envelope import SEPARATOR, BusError, Command, decode_command
+from controller.bus.inbox import Inbox, Sender, Writer
 from controller.bus.port import Reply, Request
 from controller.bus.roles import Principal
 from controller.bus.topics import TOPICS
@@ -19,6 +19,9 @@ from controller.bus.transport import Transport
 from controller.bus.watch import Channel, Received
 
 COMMANDS_AT_ONCE: Final = 50  # of a channel in one turn: each costs 0.3 ms, and the beam board waits 250 ms at most
+PEERS_MAX: Final = 1000  # whose kinds of commands are remembered,
+KINDS_MAX: Final = 4  # so many of each
+BLOCK_MS: Final = 2  # whoever waits for commands looks at everything else this often
 BUFFER_BYTES: Final = 1 << 16
 KEPT: Final = {"state": 1, "event": 64}  # messages of a topic that a new subscriber gets
 TELEMETRY_LINGER_MS: Final = 200
@@ -104,6 +107,7 @@ class Server:
         self._security = transport.security
         self._writer = writer
         self._inbox = inbox
+        self._senders: dict[bytes, deque[Sender]] = {}  # by connection
         self._ctl, self._cmd = transport.channel(zmq.ROUTER), transport.channel(zmq.ROUTER)
         for channel in (self._ctl, self._cmd):
             channel.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
@@ -112,24 +116,37 @@ class Server:
             transport.bind(self._ctl.socket, endpoints.ctl, writer.service),
         )
 
-    def poll(self, limit: int = COMMANDS_AT_ONCE) -> None:
-        """Admit what has arrived, control first, at most `limit` of each. The door must have been looked at."""
+    def poll(self) -> None:
+        """Admit what has arrived, control first, at most 50 of each. The door must have been looked at."""
         ctl, cmd = self._ctl, self._cmd
         if ctl.used or ctl.rung:
-            self._drain(ctl, True, limit)
+            self._drain(ctl, True)
         if cmd.used or cmd.rung:
-            self._drain(cmd, False, limit)
+            self._drain(cmd, False)
 
-    def one(self) -> Request | None:
-        """The one command that has come, if it needs no more thought (`Inbox.straight`); of anything else `poll` tells.
+    def wait(self) -> Request | None:
+        """Block for a command, at most 2 ms; returns it if it needs no more thought (`Inbox.straight`).
 
-        The door must have been looked at.
+        Whoever waits again and again must call `look` meanwhile, as often: then keys are known that are listed no more.
         """
-        if self._ctl.used or self._ctl.rung or (received := self._cmd.next()) is None:
+        if (found := self._cmd.block(BLOCK_MS)) is None:
             return None
-        return self._admit(self._cmd, received, False, True)
+        peer, frame = found
+        senders = self._senders.get(peer)
+        if senders is not None and not frame.more:
+            principal, data = None if self._security is None else self._security.known(frame), frame.bytes
+            for sender in senders:
+                if sender.principal is principal and (request := self._inbox.again(sender, data)) is not None:
+                    return request
+        return self._admit(self._cmd, self._cmd.whole(peer, frame), False, True)
 
-    def _drain(self, channel: Channel, control: bool, limit: int) -> None:
+    def look(self) -> None:
+        """Take in who is listed now."""
+        if self._security is not None:
+            self._security.allowed.look()
+
+    def _drain(self, channel: Channel, control: bool) -> None:
+        limit = COMMANDS_AT_ONCE
         while limit and (received := channel.next()) is not None:
             limit -= 1
             self._admit(channel, received, control, False)
@@ -150,9 +167,17 @@ class Server:
             inbox.refuse(envelope, refusal, send, self._who(received, principal))
             return None
         if straight and (request := inbox.straight(envelope, send, principal)) is not None:
+            if isinstance(envelope, Command):
+                self._know(received.peer, inbox.known(envelope, send, principal))
             return request
         inbox.admit(envelope, control, send, principal)
         return None
+
+    def _know(self, peer: bytes, sender: Sender) -> None:
+        """The next command like this one takes less time. Of a connection a few kinds are remembered."""
+        if peer not in self._senders and len(self._senders) >= PEERS_MAX:
+            self._senders.clear()
+        self._senders.setdefault(peer, deque(maxlen=KINDS_MAX)).appendleft(sender)
 
     def _who(self, received: Received, principal: Principal | None) -> str:
         """Who sent what is refused, for the log: the owner of a key, or the key, and where it is."""

@@ -71,11 +71,13 @@ def undisturbed(anna: Client, first: Any, boot: bytes) -> None:
 class Stranger:
     """A DEALER with any key or none, that says anything and hears what becomes of its connection."""
 
-    def __init__(self, endpoint: str, keys: tuple[bytes, bytes, bytes] | None = None) -> None:
+    def __init__(self, endpoint: str, keys: tuple[bytes, bytes, bytes] | None = None, routing_id: bytes = b"") -> None:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self.socket = self._context.socket(zmq.DEALER)
         self.socket.setsockopt(zmq.LINGER, 0)
         self.socket.setsockopt(zmq.RCVTIMEO, 5000)
+        if routing_id:
+            self.socket.setsockopt(zmq.ROUTING_ID, routing_id)
         if keys is not None:
             dial_as(self.socket, *keys)
         self._monitor = self.socket.get_monitor_socket(FAILED | zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
@@ -213,6 +215,33 @@ def test_a_key_that_is_taken_off_the_list_loses_its_rights_while_connected(
         assert bob.ask(encode(command("bob")))["code"] == "AUTH"
     assert link.executed == ["toy.move"]
     counted(link.anna, "AUTH", f"(from {key} at 127.0.0.1)")
+
+
+def test_who_takes_over_the_connection_id_of_a_known_sender_has_not_its_rights(
+    link: Any, table: Table, folder: Path
+) -> None:
+    """A ROUTER knows its peers by an id that they may choose; what is remembered of one holds for its key alone."""
+    mine = command("anna")
+
+    def ask(name: str) -> dict[str, Any]:
+        message = msgspec.structs.replace(mine, id=Ids(CLOCK).message(), dl=CLOCK.utc_ns() + NS, dst_boot=boot)
+        with Stranger(table["link"].cmd, keyed(folder, name), routing_id=b"the same") as stranger:
+            for _ in range(5):
+                message = msgspec.structs.replace(message, id=Ids(CLOCK).message())
+                answer = stranger.ask(encode(message))
+            return answer
+
+    boot = link.anna.store.boot_of("link")
+    assert "code" not in ask("anna")
+    assert len(link.executed) == 5
+    deadline = Deadline(CLOCK, 5.0)
+    while True:
+        with suppress(zmq.Again):  # libzmq may still have the connection that was closed
+            assert ask("olga")["code"] == "AUTH"
+            break
+        assert not deadline.expired
+    assert len(link.executed) == 5
+    counted(link.anna, "AUTH", "(from olga")
 
 
 def test_a_replayed_message_is_executed_once_and_an_old_one_never(link: Any, table: Table, folder: Path) -> None:

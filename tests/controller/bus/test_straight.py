@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from controller.bus.envelope import Envelope, Ids, Lease, decode, decode_command, encode
+from controller.bus.envelope import Command, Envelope, Ids, Lease, decode, decode_command, encode
 from controller.bus.inbox import CACHE_NS, Inbox, Writer
 from controller.bus.port import Reply, Request
 from controller.bus.roles import EVENTS_SINCE, STATION, Principal
@@ -76,6 +76,65 @@ def test_the_short_way_lets_pass_only_what_the_long_way_lets_pass_and_as_the_sam
         assert one.answers == other.answers
         assert one.inbox.refused == other.inbox.refused
     assert bool(straight) == (principal is not OLGA)
+
+
+def bytes_of(side: Side, fields: dict[str, Any]) -> bytes:
+    whole = side.read(fields)
+    return encode(msgspec.structs.replace(whole, boot=b"anna's", t=NOW_NS - 5))
+
+
+@pytest.mark.parametrize("principal", [None, ANNA, SELF], ids=["no keys", "operator", "station"])
+def test_the_next_command_of_a_known_sender_is_the_same_request_as_by_the_long_way_or_left_to_it(
+    principal: Principal | None,
+) -> None:
+    known = 0
+    for fields in COMMANDS:
+        one, other = Side(), Side()
+        first = bytes_of(one, plain(dst="safety", src=fields["src"], m=fields["m"], id=b"first of this sort"[:16]))
+        before = one.inbox.straight(decode_command(first), one.send, principal)
+        if before is None:
+            continue  # of such a sender nothing is remembered
+        other.inbox.admit(decode_command(first), False, other.send, principal)
+        other.inbox.take()
+        for side in (one, other):
+            side.inbox.finish(before, Reply("", "done"))
+        command = decode_command(first)
+        assert isinstance(command, Command)
+        sender = one.inbox.known(command, one.send, principal)
+        data = bytes_of(one, fields)
+        request = one.inbox.again(sender, data)
+        other.inbox.admit(decode_command(data), False, other.send, principal)
+        if request is None:
+            one.inbox.admit(decode_command(data), False, one.send, principal)
+            assert one.inbox.take() == other.inbox.take()
+        else:
+            known += 1
+            assert [request] == other.inbox.take()
+            for side in (one, other):
+                side.inbox.finish(request, Reply("", "done", body={"a": 1}) if known % 2 else Reply("BUSY", "no"))
+                side.inbox.admit(decode_command(data), False, side.send, principal)
+                assert side.inbox.take() == [], "it has come before"
+        assert one.answers == other.answers
+        assert one.inbox.refused == other.inbox.refused
+    kinds = 2 if principal is ANNA else 2 * 3  # of sender and method; anna is herself, and announces nothing
+    assert known == kinds * 2, "two of the deadlines are in order"
+
+
+def test_a_known_senders_command_that_is_not_answered_at_once_is_acknowledged_and_sends_others_the_long_way() -> None:
+    side = Side()
+    one, two = (bytes_of(side, plain(id=bytes([number]) * 16)) for number in (1, 2))
+    sender = side.inbox.known(decode_command(one), side.send, ANNA)
+    held = side.inbox.again(sender, one)
+    assert held is not None
+    assert side.inbox.again(sender, two) is None, "another is under way"
+    side.inbox.admit(decode_command(one), False, side.send, ANNA)
+    side.inbox.admit(decode_command(two), False, side.send, ANNA)
+    assert [request.id for request in side.inbox.take()] == [bytes([2]) * 16]
+    side.inbox.finish(held, Reply("", "done"))
+    side.inbox.finish(held, Reply("", "done twice"))
+    assert side.inbox.again(sender, one) is None, "it has its answer"
+    kinds = [(answer.k, answer.re[:1]) for answer in side.answers]
+    assert kinds == [("ack", b"\1"), ("ack", b"\1"), ("rep", b"\1")], "asked again, a cycle later, done"
 
 
 def plain(**fields: Any) -> dict[str, Any]:
