@@ -66,8 +66,7 @@ class Ours:
             tell(address)
             beat_ns = 0
             while True:
-                port.wait(0.05)
-                for request in port.requests():
+                for request in port.requests(within_s=0.05):
                     reply = desk.obey(request) if request.control else Reply("", "", None, request.body)
                     port.answer(request, reply)
                 if (now_ns := clock.now_ns()) > beat_ns:

@@ -41,6 +41,7 @@ from controller.bus.topics import Body, Topic
 from hal.clock import NS, Clock
 
 CACHE_NS: Final = 60 * NS
+ANSWERS_MAX: Final = 50_000  # that are kept: a sender without pause would fill the memory in that minute
 CONTROL_METHODS: Final = STOPS | {"ping"}
 LEASE_METHODS: Final = frozenset({"lease.acquire", "lease.renew", "lease.release"})  # control methods of the station
 BODY: Final = dict[str, Any]
@@ -230,6 +231,7 @@ class Inbox:
             or not envelope.id
             or envelope.dst != mine.service
             or envelope.dst_boot != mine.boot
+            or len(self._answered) >= ANSWERS_MAX
             or not 0 < envelope.dl - mine.clock.utc_ns() <= CACHE_NS
             or envelope.m == EVENTS_SINCE
         ):
@@ -273,7 +275,8 @@ class Inbox:
         if left_ns <= 0 or left_ns > CACHE_NS or len(data) > COMMAND_BYTES_MAX:
             return None
         source = sender.source
-        if (source, request_id) in self._answered:
+        answered = self._answered
+        if (source, request_id) in answered or len(answered) >= ANSWERS_MAX:
             return None
         request = Request(request_id, source, sender.method, body, False, sender.lease, sender.role)
         self._swift, self._swift_from = request, sender
@@ -383,6 +386,8 @@ class Inbox:
         if control and envelope.m not in self._control_methods:
             allowed = ", ".join(sorted(self._control_methods))
             return Reply("PROTOCOL", f"{envelope.m!r} is no control method ({allowed}): send it on cmd")
+        if not control and len(self._answered) >= ANSWERS_MAX:
+            return Reply("BUSY", f"{mine.service} has answered {ANSWERS_MAX} commands in a minute", "send fewer")
         utc_ns = mine.clock.utc_ns()
         return self._without_bound(envelope, control, utc_ns) or self._late(envelope, utc_ns)
 

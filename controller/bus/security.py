@@ -14,6 +14,7 @@ from controller.bus.keys import PUBLIC, Key, KeyFileError, check_folder, listed,
 from controller.bus.roles import STATION, Principal
 
 ZAP_DOMAIN: Final = "boresight"
+USER_ID: Final = b"User-Id"  # of a frame: the public key (Z85) of its connection, as our gatekeeper told libzmq
 
 
 class AllowList:
@@ -26,7 +27,8 @@ class AllowList:
         self._folder = folder
         self._path = str(folder)
         self._seen_ns = 0  # before anything may have changed
-        self.principals = {key.public.decode(): key.principal for key in listed(folder)}  # at the latest look
+        # By public key (Z85), as of the latest look; always the same dict.
+        self.principals = {key.public.decode(): key.principal for key in listed(folder)}
 
     def find(self, public: bytes) -> Principal | None:
         """The owner of a public key (Z85), or None for somebody who is not listed."""
@@ -40,8 +42,11 @@ class AllowList:
         except OSError:
             changed_ns = -1
         if changed_ns != self._seen_ns:
+            found = self._read()
+            self.principals.update(found)
+            for public in set(self.principals) - found.keys():
+                self.principals.pop(public, None)  # the gatekeeper's thread looks, too
             self._seen_ns = changed_ns
-            self.principals = self._read()
 
     def _read(self) -> dict[str, Principal]:
         found = {}
@@ -76,11 +81,7 @@ class Security:
     def principal(self, frame: zmq.Frame) -> Principal | None:
         """Who sent a frame, by the key of its connection; None for somebody who is not listed any more."""
         self.allowed.look()
-        return self.known(frame)
-
-    def known(self, frame: zmq.Frame) -> Principal | None:
-        """As `principal`, by the list as it was at the latest look."""
-        return self.allowed.principals.get(frame.get(b"User-Id"))
+        return self.allowed.principals.get(frame.get(USER_ID))
 
 
 def speaker(name: str, security: Security | None) -> str:

@@ -155,7 +155,7 @@ class SocketPort:
         self._clock = clock
         self._stop_wanted = stop_wanted
         self._stopped = False
-        self._straight: Request | None = None  # came while we waited
+        self._now_ns = clock.now_ns
         self._look_ns = 0
         self._report_due_ns = 0
         self._numbers = Numbering(service)
@@ -254,7 +254,7 @@ class SocketPort:
     def _leases(self) -> LeaseState | None:
         """Subscribed to from the start: every command asks, after `requests` has taken in what there is."""
         item = self._newest.get(LEASES)
-        if item is None or self._clock.now_ns() - item.received_ns > LEASE_STALE_NS:
+        if item is None or self._now_ns() - item.received_ns > LEASE_STALE_NS:
             return None
         leases: LeaseState = (item.sample or item.read(STATION_LEASE)).body
         return leases
@@ -264,14 +264,17 @@ class SocketPort:
         self._listener.subscribe(topic)
         self._listener.turn()
 
-    def requests(self) -> list[Request]:
+    def requests(self, within_s: float = 0.0) -> list[Request]:
         """Commands that arrived since the previous call; control requests first.
 
-        Telemetry is taken in, too: a service that asks for none would let it pile up in its socket.
+        Where nothing has come it is waited for, at most `within_s`: a command ends that at once; control, telemetry,
+        subscribers and changes of the key folder are seen within 2 ms. Telemetry is taken in, too: a service that asks
+        for none would let it pile up in its socket.
         """
-        straight, self._straight = self._straight, None
-        if straight is not None:
-            return [straight] if self._fence.as_before(straight) else self._fence.passed([straight])
+        if within_s:
+            straight = self._server.wait() if self._now_ns() < self._look_ns else None
+            if straight is not None or (straight := self._waited(within_s)) is not None:
+                return [straight] if self._fence.as_before(straight) else self._fence.passed([straight])
         self._transport.door.look(0)
         guests, news = self._publisher.channel, self._news
         if guests.rung or guests.used:
@@ -280,6 +283,24 @@ class SocketPort:
             self._listener.turn()
         self._server.poll()
         return self._fence.passed(self._rings.served(self._inbox.take()))
+
+    def _waited(self, within_s: float) -> Request | None:
+        """Block until there is something to take in; a command that needs no more thought."""
+        until_ns = self._now_ns() + round(within_s * NS)
+        while not self._stirred():
+            self._look_ns = (now_ns := self._now_ns()) + BLOCK_MS * MS_NS
+            if now_ns >= until_ns:
+                return None
+            if (straight := self._server.wait()) is not None:
+                return straight
+        return None
+
+    def _stirred(self) -> bool:
+        """Whether there is anything for `requests` to take in; whoever blocks for commands asks every 2 ms."""
+        self._server.look()
+        door, news = self._transport.door, self._news
+        door.look(0)
+        return self._inbox.waiting or door.pending() or (news.stirred() and news.pending())
 
     def answer(self, request: Request, reply: Reply) -> None:
         """Finish a command."""
@@ -312,29 +333,6 @@ class SocketPort:
     ) -> Reply:
         """Send a command and wait for its answer."""
         return self._requester.call(service, method, body, timeout_s, control, lease, self._listener.turn)
-
-    def wait(self, timeout_s: float) -> None:
-        """Block until something has come for `requests` to take in, at most `timeout_s`.
-
-        A command wakes at once; control, telemetry, subscribers and changes of the key folder are seen within 2 ms.
-        """
-        now_ns, straight = self._clock.now_ns(), None
-        if now_ns < self._look_ns and (straight := self._server.wait()) is not None:
-            self._straight = straight
-            return
-        until_ns = now_ns + round(timeout_s * NS)
-        while not self._stirred():
-            self._look_ns = (now_ns := self._clock.now_ns()) + BLOCK_MS * MS_NS
-            if now_ns >= until_ns or (straight := self._server.wait()) is not None:
-                break
-        self._straight = straight
-
-    def _stirred(self) -> bool:
-        """Whether there is anything for `requests` to take in; whoever blocks for commands asks between them."""
-        self._server.look()
-        door, news = self._transport.door, self._news
-        door.look(0)
-        return self._inbox.waiting or door.pending() or (news.stirred() and news.pending())
 
     def close(self) -> None:
         """Close all sockets."""

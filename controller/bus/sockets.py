@@ -14,6 +14,7 @@ from controller.bus.envelope import SEPARATOR, BusError, Command, decode_command
 from controller.bus.inbox import Inbox, Sender, Writer
 from controller.bus.port import Reply, Request
 from controller.bus.roles import Principal
+from controller.bus.security import USER_ID
 from controller.bus.topics import TOPICS
 from controller.bus.transport import Transport
 from controller.bus.watch import Channel, Received
@@ -105,6 +106,7 @@ class Server:
 
     def __init__(self, transport: Transport, endpoints: Endpoints, writer: Writer, inbox: Inbox) -> None:
         self._security = transport.security
+        self._owners = None if self._security is None else self._security.allowed.principals
         self._writer = writer
         self._inbox = inbox
         self._senders: dict[bytes, deque[Sender]] = {}  # by connection
@@ -134,7 +136,8 @@ class Server:
         peer, frame = found
         senders = self._senders.get(peer)
         if senders is not None and not frame.more:
-            principal, data = None if self._security is None else self._security.known(frame), frame.bytes
+            data, owners = frame.bytes, self._owners
+            principal = None if owners is None else owners.get(frame.get(USER_ID))
             for sender in senders:
                 if sender.principal is principal and (request := self._inbox.again(sender, data)) is not None:
                     return request
@@ -183,7 +186,7 @@ class Server:
         """Who sent what is refused, for the log: the owner of a key, or the key, and where it is."""
         if self._security is None:
             return "this machine"
-        known = received.frame.get("User-Id") if principal is None else principal.name
+        known = received.frame.get(USER_ID) if principal is None else principal.name
         return f"{known} at {received.frame.get('Peer-Address')}"
 
     def close(self) -> None:

@@ -86,7 +86,7 @@ class Toy:
             while not port.stopped:
                 if desk is not None:
                     desk.turn()
-                for request in port.requests():
+                for request in port.requests(0.0 if self._paced else 1 / 200):
                     if desk is not None and request.method in LEASE_METHODS:
                         port.answer(request, desk.obey(request))
                         continue
@@ -103,8 +103,6 @@ class Toy:
                 cycles += 1
                 if self._paced:
                     clock.sleep_until(clock.now_ns() + NS // 200)
-                else:
-                    port.wait(1 / 200)
         finally:
             port.close()
 

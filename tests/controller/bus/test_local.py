@@ -6,7 +6,7 @@ import pytest
 from idle_bench import Idle
 
 from controller.bus.envelope import BusError, Envelope, Ids, body_as, decode
-from controller.bus.inbox import CACHE_NS, Inbox, Writer
+from controller.bus.inbox import ANSWERS_MAX, CACHE_NS, Inbox, Writer
 from controller.bus.local import LocalBus, LocalPort
 from controller.bus.port import Reply
 from controller.bus.store import QUEUE_LENGTH
@@ -312,6 +312,22 @@ def test_an_answer_is_remembered_for_a_minute(clock: Lockstep) -> None:
     clock.sleep_until(CACHE_NS + 1)
     rules.inbox.take()
     assert rules.admit(request) == ["err"], "forgotten, and by now too late"
+
+
+def test_a_sender_without_pause_fills_no_memory_and_a_stop_comes_through(clock: Lockstep) -> None:
+    rules = Rules(clock)
+    for _ in range(ANSWERS_MAX):
+        rules.admit(rules.request())
+        rules.inbox.finish(rules.inbox.take()[0], Reply("", ""))
+    assert rules.admit(rules.request()) == ["err"]
+    assert rules.error() == "BUSY"
+    assert rules.inbox.remembered == ANSWERS_MAX
+    stop = rules.client.request("pointing", "stop", {}, clock.utc_ns() + NS, b"")
+    rules.inbox.admit(stop, True, lambda data: None)
+    assert [request.method for request in rules.inbox.take()] == ["stop"]
+    clock.sleep_until(CACHE_NS + 1)
+    rules.inbox.take()
+    assert rules.admit(rules.request()) == []
 
 
 def test_what_is_no_request_is_ignored(clock: Lockstep) -> None:
