@@ -34,20 +34,22 @@ class Fence:
         self._leases = leases
         self._finish = finish
         self._highest = 0
-        self._state: LeaseState | None = None
         self._obeyed: Lease | None = None
         self._holder: str | None = None
         self._early: list[tuple[int, Request]] = []
 
     def as_before(self, request: Request) -> bool:
-        """Whether a command may be executed since nothing has changed since its lease was found to be in order."""
+        """Whether a command may be executed since its lease was found to be in order, and no `look` has been since."""
         return (
             request.lease == self._obeyed
             and request.source == self._holder
             and not self._early
             and request.method not in CONSENT
-            and self._leases() is self._state
         )
+
+    def look(self) -> None:
+        """There may be news of leases, or they have become old: judge the next command by them."""
+        self._obeyed = self._holder = None
 
     def passed(self, requests: list[Request]) -> list[Request]:
         """Those that may be executed now, in order."""
@@ -104,7 +106,7 @@ class Fence:
         if not covers(found.scope, scope):
             return Reply("NO_LEASE", f"{method} needs the lease of the {scope}; {lease.id} is one of the {found.scope}")
         self._highest = lease.gen
-        self._state, self._obeyed, self._holder = state, lease, request.source
+        self._obeyed, self._holder = lease, request.source
         return None
 
 

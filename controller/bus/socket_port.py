@@ -63,7 +63,7 @@ class Listener:
         self.channel = self._subscriber.channel
         self.store = Store()
         self._ahead_ns: dict[str, int] = {}
-        self._looked_ns = 0
+        self._look_ns = 0
         self._whereabouts: dict[str, tuple[bytes, int]] = {}  # since the latest telemetry of anybody
         self.unreadable = 0
         self.subscribe(SERVICE_HEARTBEAT)
@@ -110,9 +110,9 @@ class Listener:
         As its telemetry of 10 ms ago told, or tells; empty and 0 while none has come.
         """
         known = self._whereabouts.get(service)
-        if known is not None and now_ns - self._looked_ns < LOOK_NS:
+        if known is not None and now_ns < self._look_ns:
             return known
-        self._looked_ns = now_ns
+        self._look_ns = now_ns + LOOK_NS
         self.turn()
         boot, least_ns = self.store.boot_of(service), self._ahead_ns.get(service, 0)
         found = boot, 0 if 0 <= least_ns < SAME_CLOCK_NS else least_ns
@@ -208,6 +208,8 @@ class SocketPort:
             self._rings.keep(envelope)
         self._publisher.publish(topic.name, frame(envelope))
         self._listener.accept(envelope)
+        if topic is STATION_LEASE:
+            self._fence.look()
         if topic is SERVICE_HEARTBEAT:
             self._report()
 
@@ -262,7 +264,8 @@ class SocketPort:
     def _listen(self, topic: Topic) -> None:
         refuse_truth(self.service, topic)
         self._listener.subscribe(topic)
-        self._listener.turn()
+        if self._listener.turn():
+            self._fence.look()
 
     def requests(self, within_s: float = 0.0) -> list[Request]:
         """Commands that arrived since the previous call; control requests first.
@@ -275,6 +278,7 @@ class SocketPort:
             straight = self._server.wait() if self._now_ns() < self._look_ns else None
             if straight is not None or (straight := self._waited(within_s)) is not None:
                 return [straight] if self._fence.as_before(straight) else self._fence.passed([straight])
+        self._fence.look()
         self._transport.door.look(0)
         guests, news = self._publisher.channel, self._news
         if guests.rung or guests.used:
@@ -298,6 +302,7 @@ class SocketPort:
     def _stirred(self) -> bool:
         """Whether there is anything for `requests` to take in; whoever blocks for commands asks every 2 ms."""
         self._server.look()
+        self._fence.look()
         door, news = self._transport.door, self._news
         door.look(0)
         return self._inbox.waiting or door.pending() or (news.stirred() and news.pending())

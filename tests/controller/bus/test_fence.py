@@ -149,6 +149,35 @@ def test_who_slept_through_being_replaced_is_refused_even_where_the_news_has_not
     assert [reply.code for reply in refusals] == ["LEASE_STALE"]
 
 
+def test_a_lease_that_was_found_in_order_holds_for_its_holder_until_the_next_look_and_never_for_consent() -> None:
+    lease, other = Lease("station-1", 1), Lease("station-2", 2)
+    told = [LeaseState(0, 2, [HeldLease("station", "anna", one.id, one.gen, 0, "x") for one in (lease, other)])]
+    fence = Fence("pointing", Lockstep(Idle()), lambda: told[-1], lambda request, reply: None)
+
+    def sent(lease: Lease | None = lease, source: str = "anna", method: str = "pointing.slew") -> Request:
+        return Request(b"1", source, method, {}, False, lease)
+
+    assert not fence.as_before(sent()), "nobody has looked at it"
+    assert fence.passed([sent()])
+    assert fence.as_before(sent())
+    assert fence.as_before(sent(Lease("station-1", 1)))
+    for one in (sent(None), sent(other), sent(source="bob"), sent(method="safety.arm"), sent(method="safety.confirm")):
+        assert not fence.as_before(one)
+    told.append(LeaseState(0, 2, []))
+    fence.look()
+    assert not fence.as_before(sent())
+    assert not fence.passed([sent()])
+    assert not fence.as_before(sent())
+
+
+def test_what_needs_no_lease_is_never_as_before() -> None:
+    """A service that owns no device judges nothing, and remembers nothing."""
+    fence = Fence("link", Lockstep(Idle()), lambda: None, lambda request, reply: None)
+    request = Request(b"1", "anna", "events.since", {}, False)
+    assert fence.passed([request]) == [request]
+    assert not fence.as_before(request)
+
+
 def test_a_lease_younger_than_the_news_of_it_waits_for_the_news_and_a_made_up_one_in_vain() -> None:
     told: list[LeaseState] = [LeaseState(0, 0, [])]
     clock, refusals = Lockstep(Idle()), []
