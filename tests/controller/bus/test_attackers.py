@@ -217,6 +217,22 @@ def test_a_key_that_is_taken_off_the_list_loses_its_rights_while_connected(
     counted(link.anna, "AUTH", f"(from {key} at 127.0.0.1)")
 
 
+def test_a_key_that_is_taken_off_the_list_loses_its_rights_while_it_sends_without_pause(
+    link: Any, table: Table, folder: Path
+) -> None:
+    """Ten of them: now and then one is found out by other work of the service, not by the look at the folder."""
+    for name in (f"bob{number}" for number in range(10)):
+        make_key(folder, name, "operator")
+        with Client(table, security=client_security(folder, name)) as bob:
+            for _ in range(50):
+                assert bob.call("link", "toy.move").code == ""
+            (folder / f"{name}.public").unlink()
+            for _ in range(200):  # two milliseconds of them may pass: the folder is looked at that often
+                if code := bob.call("link", "toy.move").code:
+                    break
+        assert code == "AUTH"
+
+
 def test_who_takes_over_the_connection_id_of_a_known_sender_has_not_its_rights(
     link: Any, table: Table, folder: Path
 ) -> None:

@@ -266,6 +266,30 @@ def test_a_stop_overtakes_a_command_that_is_being_executed(table: Table, toy: Ca
         assert replies == [Reply("BUSY", "held until the stop")]
 
 
+def test_a_stop_is_seen_by_a_service_that_blocks_for_commands_of_a_sender_without_pause(
+    table: Table, toy: Callable[..., Any]
+) -> None:
+    ended, codes = threading.Event(), set()
+
+    def hurry() -> None:
+        with Client(table, "hurried") as client:
+            while not ended.is_set():
+                codes.add(client.call("link", "toy.move").code)
+
+    with toy("link", paced=False) as served, Client(table) as operator:
+        sender = threading.Thread(target=hurry)
+        sender.start()
+        try:
+            for _ in range(20):
+                assert operator.call("link", "stop", control=True).code == ""
+        finally:
+            ended.set()
+            sender.join()
+    assert codes == {""}
+    assert served.executed.count("stop") == 20
+    assert served.executed.count("toy.move") > 20, "it has been sending all the time"
+
+
 def test_a_dead_server_is_a_sentence_and_nothing_was_executed(table: Table, clock: RealClock) -> None:
     with Client(table) as client:
         before_ns = clock.now_ns()
