@@ -202,7 +202,7 @@ class Inbox:
                 envelope, Reply("AUTH", f"{self._writer.service}: {why}", "boresight keys list"), send, principal.name
             )
             return
-        source = envelope.src if principal is None or principal.role == STATION else principal.name
+        source, role = _speaker(envelope, principal)
         key = (source, envelope.id)
         if key in self._answered or key in self._open:
             self._repeat(envelope, key, send)
@@ -211,7 +211,6 @@ class Inbox:
         elif control and envelope.m == "ping":
             send(self._writer.answer(envelope, Reply("", "", body={"utc_ns": self._writer.clock.utc_ns()})))
         else:
-            role = SUPERVISOR if principal is None else principal.role
             body = envelope.b if type(envelope) is Command else {}
             request = Request(envelope.id, source, envelope.m, body, control, envelope.ls, role)
             admitted = self._open[key] = _Open(request, envelope, send)
@@ -236,13 +235,9 @@ class Inbox:
             or envelope.m == EVENTS_SINCE
         ):
             return None
-        source, role = envelope.src, SUPERVISOR
-        if principal is not None:
-            if forbidden(principal, source, envelope.m):
-                return None
-            role = principal.role
-            if role != STATION:
-                source = principal.name
+        if principal is not None and forbidden(principal, envelope.src, envelope.m):
+            return None
+        source, role = _speaker(envelope, principal)
         key = (source, envelope.id)
         if key in self._answered:
             return None
@@ -252,13 +247,9 @@ class Inbox:
 
     def known(self, command: Command, send: Send, principal: Principal | None) -> Sender:
         """The sender of a command that went straight; `again` takes its next."""
-        mine, source, role = self._writer, command.src, SUPERVISOR
-        if principal is not None:
-            role = principal.role
-            if role != STATION:
-                source = principal.name
+        source, role = _speaker(command, principal)
         like = msgspec.structs.replace(command, b={})
-        answers = AnswerHead(mine.done(command, command.id, DoneBody()))
+        answers = AnswerHead(self._writer.done(command, command.id, DoneBody()))
         read = CommandHead(like).read
         return Sender(like, read, answers.write, principal, source, role, command.m, command.ls, send)
 
@@ -423,6 +414,13 @@ class Inbox:
                 return
             self._answered.popitem(last=False)
         self._forget_ns = now_ns + CACHE_NS
+
+
+def _speaker(envelope: Head, principal: Principal | None) -> tuple[str, Role]:
+    """Who has sent a message, and in which role: the owner of its key; a service of the station as it calls itself."""
+    if principal is None:
+        return envelope.src, SUPERVISOR
+    return envelope.src if principal.role == STATION else principal.name, principal.role
 
 
 def reply_of(envelope: Envelope) -> Reply:
