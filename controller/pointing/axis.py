@@ -35,13 +35,6 @@ class Axis:
                 break
         return distance
 
-    def rate_at(self, t_ns: int) -> float:
-        """The rate that is in effect at a moment."""
-        for effect_ns, rate in reversed(self.sent):
-            if effect_ns <= t_ns:
-                return rate
-        return self.sent[0][1]
-
 
 def closing_rate(error: float, gain_hz: float, braking: float) -> float:
     """Rate that closes an error: proportional when it is small, a braking curve (rad/s2) when it is not."""

@@ -34,8 +34,9 @@ from controller.pointing.correction import correction_at
 from controller.pointing.course import Axes
 from controller.pointing.ground import OPEN, Ground
 from controller.pointing.keyhole import Way, way_over
-from controller.pointing.mount import MountModel, Play, Signs
+from controller.pointing.mount import MountModel, Signs
 from controller.pointing.offsets import NONE
+from controller.pointing.play import CROSSING_S, Play
 from controller.pointing.targets import Fixed, Target
 from hal.traits import AxisPosition, GimbalCapabilities
 
@@ -51,7 +52,6 @@ APPROACH_GRAINS = 3.0  # steps of coarse encoders, or of directions, over which 
 TINY_RAD = 1e-9
 STOOD_NS = 3 * NS  # a way-point that the axes do not come nearer to for so long is beyond their travel
 UPWARDS: Signs = (1.0, 1.0)
-CROSSING_S = 0.35
 HALF_CROSSING_NS = round(CROSSING_S * NS / 2)
 REVERSAL_RAD_S = 2e-6  # slower than this has no direction of its own
 ENDLESS_RAD = (-1.5 * math.pi, 1.5 * math.pi)  # of azimuth, for a mount without stops: its cables
@@ -174,6 +174,9 @@ class GimbalLoop:
         off_rad = math.hypot(deviation[0] - wanted[0], (deviation[1] - wanted[1]) * reached)
         axes_off_rad = max(abs(boresight[0] - look.azimuth_rad), abs(deviation[1]) * reached)
         target = self._arrive(self.target, off_rad, axes_off_rad, sample.t_ns)
+        next_s = self._axes[1].lead_s + self.capabilities.command_latency_s + self._turn_s
+        needed = (wanted[0] - deviation[0], wanted[1] - deviation[1])
+        self._stand(target, look, needed, now_ns + utc_offset_ns + round(next_s * NS))
         rates = self._rates(target, now_ns, utc_offset_ns, sample.t_ns, encoder, correction, age_s)
         if isinstance(target, Fixed) and self._goal is None and off_rad < self._still_rad:
             rates = (0.0, 0.0)
@@ -331,26 +334,36 @@ class GimbalLoop:
         return near(azimuth + math.pi, self._path_azimuth), math.pi - elevation
 
     def _sides(self, target: Target, t_utc_ns: int) -> Signs:
-        """Where in its play each axis should stand: on the side of the target's motion, else where it is.
+        """Where in its play each axis should stand: from any side at a target that stands still."""
+        if isinstance(target, Fixed):  # then the one on which the axis is going to arrive
+            return target.approach if any(target.approach) else (self._plays[0].state, self._plays[1].state)
+        azimuth, elevation = (play.side or 0.0 for play in self._plays)
+        over = self._way is not None and self._way.turned_over(t_utc_ns)
+        return azimuth, -elevation if over else elevation
+
+    def _stand(self, target: Target, look: Look, needed: Pair, next_utc_ns: int) -> None:
+        """Say where in its play each axis should stand: on the side of the target's motion, else where it is.
 
         Around a reversal the encoder crosses the play at an even pace while the axis nearly stands. Crossing within
         one turn would miss by what the jitter of the commands makes of 1.8 mrad/s (40 µrad); over `CROSSING_S` that
-        and the target's own motion meanwhile are below 10 µrad each.
+        and the target's own motion meanwhile are below 10 µrad each. `needed` is how far the boresight is off on the
+        sky; a way through a keyhole is off on purpose.
         """
-        if isinstance(target, Fixed):  # from any side: then the one on which the axis is going to arrive
-            return target.approach if any(target.approach) else (self._plays[0].state, self._plays[1].state)
-        before, after = (target.receive(t_utc_ns + half) for half in (-HALF_CROSSING_NS, HALF_CROSSING_NS))
+        if isinstance(target, Fixed):
+            return
+        before, after = (target.receive(next_utc_ns + half) for half in (-HALF_CROSSING_NS, HALF_CROSSING_NS))
+        follows, shrink = self._arrived and self._way is None, max(0.05, math.cos(look.elevation_rad))
+        offs = (needed[0] / shrink, needed[1]) if follows else (0.0, 0.0)
         rates = (
             (before.azimuth_rate_rad_s, after.azimuth_rate_rad_s),
             (before.elevation_rate_rad_s, after.elevation_rate_rad_s),
         )
-        for axis, play, (first, last) in zip(self._axes, self._plays, rates, strict=True):
+        for axis, play, (first, last), off in zip(self._axes, self._plays, rates, offs, strict=True):
             if max(abs(first), abs(last)) > REVERSAL_RAD_S:
                 axis.side = (first + last) / (abs(first) + abs(last))
             elif axis.side == 0.0:
                 axis.side = math.copysign(1.0, play.state)
-        over = self._way is not None and self._way.turned_over(t_utc_ns)
-        return self._axes[0].side, -self._axes[1].side if over else self._axes[1].side
+            play.stand(axis.side, off, (first + last) / 2, self._turn_s)
 
     def _take(self, option: Option) -> None:
         self._way, self._path_azimuth, self.unwinds = option.way, option.azimuth_rad, option.unwinds
@@ -417,6 +430,15 @@ class GimbalLoop:
             return azimuth_rad + math.tau
         return azimuth_rad
 
+    def _soon(self, t_ns: int) -> Pair:
+        """How fast the axes turn until the next sample, rad/s: what the commands move them, less what play swallows."""
+        until_ns = t_ns + round(self._turn_s * NS)
+        azimuth, elevation = (
+            play.passes(axis.travel(t_ns, until_ns)) / self._turn_s
+            for axis, play in zip(self._axes, self._plays, strict=True)
+        )
+        return azimuth, elevation
+
     def _state(
         self,
         activity: str,
@@ -427,7 +449,7 @@ class GimbalLoop:
         deviation: Pair,
         wanted: Pair,
     ) -> PointingState:
-        azimuth_rate, elevation_rate = (axis.rate_at(sample.t_ns) for axis in self._axes)
+        azimuth_rate, elevation_rate = self._soon(sample.t_ns)
         t_utc_ns = sample.t_ns + utc_offset_ns
         turn_rate = (azimuth_rate - look.azimuth_rate_rad_s) * math.cos(look.elevation_rad)
         until_sent_s = (self._last_step_ns - sample.t_ns) / NS + self._axes[1].lead_s

@@ -263,25 +263,6 @@ def saved_sigma_rad(path: str | Path) -> float | None:
     return value
 
 
-class Play:
-    """Backlash as a state: where in its play an axis stands, -1 to +1, from the encoder's own travel."""
-
-    def __init__(self) -> None:
-        self._encoder: float | None = None
-        self._lead = 0.0
-        self.state = 0.0
-
-    def update(self, encoder_rad: float, half_width_rad: float) -> float:
-        """Take the next encoder angle; a model without backlash only remembers the direction."""
-        if self._encoder is not None:
-            moved = encoder_rad - self._encoder
-            width = half_width_rad if half_width_rad > 0 else 1e-6
-            self._lead = min(width, max(-width, self._lead + moved))
-            self.state = self._lead / width
-        self._encoder = encoder_rad
-        return self.state
-
-
 def _stands(frame: MountFrame) -> dict[str, object]:
     """How a mount stands, to a thousandth of an arc second."""
     angles = (round(math.degrees(angle), 7) for angle in (frame.axis_azimuth_rad, frame.axis_elevation_rad))

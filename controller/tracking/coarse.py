@@ -178,6 +178,8 @@ class CoarseEstimator:
 
     def _note_reversal(self, moment: Moment) -> None:
         """A reversal of elevation crosses the backlash, of which the mount model removes all but `reversal`."""
+        if moment.elevation_rate_rad_s == 0.0:  # it stands, or is in its play
+            return
         direction = math.copysign(1.0, moment.elevation_rate_rad_s)
         if self._direction and direction != self._direction:
             self._P[OFFSET + 1, OFFSET + 1] += self._d.reversal**2

@@ -10,7 +10,7 @@ import pytest
 from controller.geometry.earth import load_earth_orientation
 from controller.geometry.frames import Site, azel_to_enu
 from controller.pointing.calibration import choose_stars, visits
-from controller.pointing.mount import MountModel, MountModelError, Play
+from controller.pointing.mount import MountModel, MountModelError
 from controller.pointing.mount_fit import fit
 from controller.pointing.observation import Observation, sky_offset
 
@@ -191,13 +191,6 @@ def test_a_wrong_file_is_named_with_its_term(tmp_path, text, message):
 def test_collimation_hides_the_zenith_and_says_so():
     with pytest.raises(MountModelError, match="zenith"):
         MountModel(CA=0.01).encoder(0.0, math.pi / 2 - 1e-4)
-
-
-def test_play_follows_the_encoders_travel():
-    play = Play()
-    width = 75e-6
-    states = [play.update(e, width) for e in (0.0, 40e-6, 100e-6, 200e-6, 175e-6, 50e-6, 0.0)]
-    assert states == pytest.approx([0.0, 40 / 75, 1.0, 1.0, 50 / 75, -1.0, -1.0])
 
 
 def test_calibration_stars_are_many_high_and_far_apart():
