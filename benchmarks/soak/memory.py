@@ -6,6 +6,7 @@ import ctypes
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from hal.clock import NS
 
 HOUR_S = 3600.0
 PERIOD_S = Rotation().file_max_ns / NS  # of what may grow and shrink: the recorder begins a new file
+TOLD_S = 120.0  # between two figures of a series
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # of glibc's malloc.h
 LARGE_BYTES = 1024 * 1024  # more than a frame: what comes and goes a hundred times a second is kept
 PAGE_KB = os.sysconf("SC_PAGE_SIZE") / 1024 if hasattr(os, "sysconf") else 4.0
@@ -33,12 +35,13 @@ def give_back() -> None:
 
 @dataclass
 class Use:
-    """Samples of one process; `t_s` in the soak's own time."""
+    """Samples of one process; `t_s` in the soak's own time, `period_s` that of what may grow and shrink."""
 
     t_s: list[float] = field(default_factory=list)
     rss_kb: list[float] = field(default_factory=list)
     fds: list[int] = field(default_factory=list)
     threads: list[int] = field(default_factory=list)
+    period_s: float = PERIOD_S
 
     def sample(self, t_s: float, pid: int | str = "self") -> bool:
         """Take one; False when the process is gone."""
@@ -57,13 +60,13 @@ class Use:
     def slope_kb_h(self, after_s: float) -> float | None:
         """Least-squares slope of resident memory after the warm-up; None for too few samples.
 
-        Of its means over one `PERIOD_S` each: within it a recording's index grows and goes, which is no leak.
+        Of its means over one period each: within it a recording's index grows and goes, which is no leak.
         """
         t_s, rss = np.array(self.t_s), np.array(self.rss_kb)
-        ends = t_s[t_s >= after_s + PERIOD_S]
+        ends = t_s[t_s >= after_s + self.period_s]
         if len(ends) < 5:
             return None
-        means = [np.mean(rss[(t_s > end - PERIOD_S) & (t_s <= end)]) for end in ends]
+        means = [np.mean(rss[(t_s > end - self.period_s) & (t_s <= end)]) for end in ends]
         return float(np.polyfit(ends / HOUR_S, means, 1)[0])
 
     def growth(self, series: list[int], after_s: float) -> int:
@@ -74,7 +77,16 @@ class Use:
         part = max(1, len(warm) // 5)
         return round(float(np.median(warm[-part:]) - np.median(warm[:part])))
 
-    def as_row(self, after_s: float) -> dict[str, float | int | None]:
+    def series(self) -> list[tuple[int, float]]:
+        """Seconds and MB, for those who want to see what became of it."""
+        due_s, told = 0.0, []
+        for t_s, rss_kb in zip(self.t_s, self.rss_kb, strict=True):
+            if t_s >= due_s:
+                told.append((round(t_s), round(rss_kb / 1024, 1)))
+                due_s = t_s + TOLD_S
+        return told
+
+    def as_row(self, after_s: float) -> dict[str, Any]:
         slope = self.slope_kb_h(after_s)
         return {
             "rss_slope_kb_h": None if slope is None else round(slope, 1),
@@ -83,4 +95,5 @@ class Use:
             "thread_growth": self.growth(self.threads, after_s),
             "fds": self.fds[-1] if self.fds else None,
             "threads": self.threads[-1] if self.threads else None,
+            "rss_mb": self.series(),
         }

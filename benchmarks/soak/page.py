@@ -9,6 +9,7 @@ from typing import Any
 
 from benchmarks.soak.memory import PERIOD_S
 from benchmarks.soak.program import RSS_LIMIT_KB_H
+from benchmarks.soak.realtime import PERIOD_S as REALTIME_S
 from hal.clock import RealClock
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "soak.md"
@@ -26,7 +27,8 @@ does not have. At the end: every recording opens, has its index and holds what w
 fault that was at work at that moment explains why not (a first sweep misses its satellite in 0.5 % of cases, as
 predicted; these are counted, and more of them than chance leaves are a failure); resident memory grows by at most
 {RSS_LIMIT_KB_H:.0f} kB an hour after the warm-up, as means over the {PERIOD_S / 60:.0f} minutes that a recording's
-index is kept in memory; open files and threads not at all.
+index is kept in memory (real time: over the {REALTIME_S / 60:.0f} minutes from pass to pass, with five recordings in
+them); open files and threads not at all.
 """
 
 

@@ -25,7 +25,7 @@ from typing import Any
 import sim_hw.scenarios
 from benchmarks.soak.chance import Happening, Odds, draw
 from benchmarks.soak.human import Human
-from benchmarks.soak.memory import PERIOD_S, Use
+from benchmarks.soak.memory import Use
 from benchmarks.soak.passes import Cause
 from benchmarks.soak.program import Flight, Outcome, Program
 from benchmarks.soak.recordings import examine
@@ -71,8 +71,10 @@ STANDSTILL_NS = NS // 10  # three attempts to reach the beam board take 0.2 s
 SILENT_NS = 3 * NS // 10  # of the supervisor's heartbeat, which is ten a second
 ORDER_NS = 2 * NS  # what one service said may come so much after what another said later
 MEMORY_NS = 20 * NS
-WARM_UP_S = 240.0  # of each process
-LONG_S = PERIOD_S + 480.0  # what a slope needs after that
+FILE_MAX_MIN = 2.0  # a recording: its index has grown and gone thirty times in an hour
+WARM_UP_S = 600.0  # of each process: one pass, five recordings
+PERIOD_S = EVERY_NS / NS  # what may grow and shrink in it does so with each pass
+LONG_S = PERIOD_S + 480.0  # what a slope needs after the warm-up
 LOOKED_AT = frozenset({"sim/truth/line_of_sight", "safety/state", "station/mode", "safety/trip", "pointing/state"})
 MORTALS = ("safety", "station", "pointing", "tracking", "link", "recorder")
 Tell = Callable[[str], None]
@@ -104,7 +106,10 @@ class Bench:
         self.plan = choose_pass(rig_of(), ELEMENTS, TARGET, above_limits=False)
         self.base_port = _free_ports(1 + 3 * len(STATION_SERVICES))
         self.rig_path = folder / "rig.toml"
-        self.rig_path.write_text(DEFAULT_RIG.read_text().replace("base_port = 5560", f"base_port = {self.base_port}"))
+        rig = DEFAULT_RIG.read_text()
+        for key, value in (("base_port", self.base_port), ("file_max_min", FILE_MAX_MIN)):
+            rig = _set(rig, key, value)
+        self.rig_path.write_text(rig)
         MountModel(BA=BACKLASH_RAD, BE=BACKLASH_RAD).save(self.run_dir / MODEL_FILE, "simulated")
         self.emulate = self._boresight(
             *("emulate", "--seed", str(seed), "--scenario", str(self._scenario())),
@@ -169,9 +174,7 @@ class Bench:
             "start_elevation_deg": math.degrees(start.elevation_rad),
         }
         for key, value in {**SCENARIO, **at}.items():
-            text, found = re.subn(rf"(?m)^{key} = \S+", f"{key} = {value}", text)
-            if found != 1:
-                raise RuntimeError(f"the scenario has {found} times {key}")
+            text = _set(text, key, value)
         path = self.folder / "scenario.toml"
         path.write_text(text)
         return path
@@ -317,7 +320,7 @@ class Desk:
             return
         self._memory_due_ns = now_ns + MEMORY_NS
         for name, pid in self._bench.children().items():
-            self.use.setdefault((name, pid), Use()).sample(now_ns / NS, pid)
+            self.use.setdefault((name, pid), Use(period_s=PERIOD_S)).sample(now_ns / NS, pid)
 
 
 def soak(
@@ -377,6 +380,14 @@ def _long(use: Use) -> bool:
 def _warm(use: Use) -> Use:
     """With time since the process was first seen."""
     return replace(use, t_s=[t_s - use.t_s[0] for t_s in use.t_s])
+
+
+def _set(text: str, key: str, value: float) -> str:
+    """A TOML file with another value of one key."""
+    text, found = re.subn(rf"(?m)^{key} = \S+", f"{key} = {value}", text)
+    if found != 1:
+        raise RuntimeError(f"there are {found} times {key}")
+    return text
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
