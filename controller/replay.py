@@ -47,7 +47,7 @@ class Voice:
 
     def __init__(self, transport: Transport, service: str, at: Endpoints, clock: Clock, what: str) -> None:
         self._what = what
-        self._writer = Writer(service, clock, Ids(clock), simulated=True)
+        self._writer = Writer(service, clock, Ids(), simulated=True)
         self._numbers = Numbering(service)
         self._inbox = Inbox(self._writer)
         self._publisher = Publisher(transport, at.tlm, service)

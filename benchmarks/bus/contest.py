@@ -74,7 +74,7 @@ def contestants() -> tuple[dict[str, Contestant], dict[str, str]]:
 
 def telemetry() -> bytes:
     """The frame of one message, for those who have no envelope of their own."""
-    return frame(Writer("pointing", RealClock(), Ids(RealClock(), 1), False).telemetry(POINTING_STATE, BODY, 1))
+    return frame(Writer("pointing", RealClock(), Ids(1), False).telemetry(POINTING_STATE, BODY, 1))
 
 
 def body(payload: bytes) -> dict[str, Any]:

@@ -60,10 +60,11 @@ class Floor(Raw):
 class FloorClient(RawClient):
     def trips(self, payload: bytes, count: int) -> list[int]:
         dealer, spent, clock, wish = self._dealer, [], RealClock(), body(payload)
-        ids, send = Ids(clock), super(zmq.Socket, dealer).send
+        ids, send = Ids(), super(zmq.Socket, dealer).send
         for _ in range(count):
             start = time.perf_counter_ns()
-            utc_ns, request_id = clock.utc_ns(), ids.message()
+            utc_ns = clock.utc_ns()
+            request_id = ids.message(utc_ns)
             command = Command(
                 v=1,
                 k="req",

@@ -14,7 +14,6 @@ import msgspec
 
 from controller.bus.topics import TOPICS, Body, Topic
 from controller.errors import BoresightError
-from hal.clock import Clock
 
 VERSION: Final = 1
 COMMAND_BYTES_MAX: Final = 1 << 16
@@ -257,19 +256,18 @@ def unframe(data: bytes) -> Envelope:
 class Ids:
     """Message and boot ids from one injected source: a seed gives the same ids, None gives unique ones."""
 
-    def __init__(self, clock: Clock, seed: int | str | None = None) -> None:
-        self._utc_ns = clock.utc_ns
+    def __init__(self, seed: int | str | None = None) -> None:
         self._random = random.Random(seed)
-        self._mark = 0x7 << 76 | self._random.getrandbits(12) << 64 | 0b10 << 62  # version, ours, variant
+        self._bits = self._random.getrandbits
+        self._mark = 0x7 << 76 | self._bits(12) << 64 | 0b10 << 62  # version, ours, variant
 
     def boot(self) -> bytes:
         """8 random bytes."""
         return self._random.randbytes(8)
 
-    def message(self) -> bytes:
+    def message(self, utc_ns: int) -> bytes:
         """16 bytes laid out as UUID version 7 (RFC 9562, 5.7): ms (48 bits), 12 bits of this source, 62 random."""
-        stamp = self._utc_ns() // 1_000_000
-        return (stamp << 80 | self._mark | self._random.getrandbits(62)).to_bytes(16, "big")
+        return (utc_ns // 1_000_000 << 80 | self._mark | self._bits(62)).to_bytes(16, "big")
 
 
 def _version_of(data: bytes) -> int | None:

@@ -5,7 +5,7 @@ Transport-free, so that sockets and the in-process queue refuse, acknowledge and
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -87,7 +87,7 @@ class Writer:
         self, service: str, method: str, body: Any, deadline_ns: int, boot: bytes, lease: Lease | None = None
     ) -> Envelope:
         """A command with an id of its own and a deadline in UTC nanoseconds."""
-        message_id = self.ids.message()
+        message_id = self.ids.message(self.clock.utc_ns())
         return self.write("req", method, body, id=message_id, dst=service, dst_boot=boot, dl=deadline_ns, ls=lease)
 
     def answer(self, request: Head, reply: Reply, request_id: bytes = b"") -> bytes:
@@ -170,10 +170,9 @@ class Inbox:
         self._control: list[_Open] = []
         self._commands: list[_Open] = []
         self._open: dict[tuple[str, bytes], _Open] = {}
-        self._answered: OrderedDict[tuple[str, bytes], tuple[int, bytes]] = OrderedDict()
+        self._answered: dict[tuple[str, bytes], tuple[int, bytes]] = {}  # the oldest first
         self._forget_ns = 0
-        self._swift: Request | None = None  # went straight by `again` and is not answered yet
-        self._swift_from: Sender | None = None
+        self._swift: tuple[Request, Sender, tuple[str, bytes]] | None = None  # went by `again`, not answered yet
         self._utc_ns, self._now_ns = writer.clock.utc_ns, writer.clock.now_ns
         keeper = writer.service == LEASE_KEEPER
         self._control_methods = CONTROL_METHODS | LEASE_METHODS if keeper else CONTROL_METHODS
@@ -265,19 +264,19 @@ class Inbox:
         left_ns = deadline_ns - self._utc_ns()
         if left_ns <= 0 or left_ns > CACHE_NS or len(data) > COMMAND_BYTES_MAX:
             return None
-        source = sender.source
-        answered = self._answered
-        if (source, request_id) in answered or len(answered) >= ANSWERS_MAX:
+        source, answered = sender.source, self._answered
+        key = source, request_id
+        if key in answered or len(answered) >= ANSWERS_MAX:
             return None
         request = Request(request_id, source, sender.method, body, False, sender.lease, sender.role)
-        self._swift, self._swift_from = request, sender
+        self._swift = request, sender, key
         return request
 
     def _settle(self) -> None:
         """Whoever went straight and is not answered yet is one of those under way."""
-        request, sender = self._swift, self._swift_from
-        if request is not None and sender is not None:
-            self._open[request.source, request.id] = _Open(request, sender.like, sender.send, True)
+        if self._swift is not None:
+            request, sender, key = self._swift
+            self._open[key] = _Open(request, sender.like, sender.send, True)
             self._swift = None
 
     def _repeat(self, envelope: Head, key: tuple[str, bytes], send: Send) -> None:
@@ -338,10 +337,11 @@ class Inbox:
 
     def finish(self, request: Request, reply: Reply, remember: bool = True) -> None:
         """Answer a command that was taken; answering twice changes nothing. What only reads is not remembered."""
-        sender = self._swift_from
-        if request is self._swift and sender is not None and not reply.code:
+        swift = self._swift
+        if swift is not None and request is swift[0] and not reply.code:
             self._swift = None
-            send, key = sender.send, (sender.source, request.id)
+            _, sender, key = swift
+            send = sender.send
             answer = sender.answer(self._utc_ns(), request.id, DoneBody(msg=reply.message, data=reply.body or {}))
         else:
             self._settle()
@@ -405,15 +405,16 @@ class Inbox:
         )
 
     def _forget(self) -> None:
-        """Answers of more than a minute ago; the oldest of the others says when to look again."""
+        """Answers of more than a minute ago; once a second, since to find the oldest costs more than to keep it."""
         now_ns = self._writer.clock.now_ns()
-        while self._answered:
-            oldest_ns, _ = next(iter(self._answered.values()))
-            if oldest_ns >= now_ns - CACHE_NS:
-                self._forget_ns = oldest_ns + CACHE_NS
-                return
-            self._answered.popitem(last=False)
-        self._forget_ns = now_ns + CACHE_NS
+        self._forget_ns = now_ns + NS
+        old = []
+        for key, (since_ns, _) in self._answered.items():
+            if since_ns >= now_ns - CACHE_NS:
+                break
+            old.append(key)
+        for key in old:
+            del self._answered[key]
 
 
 def _speaker(envelope: Head, principal: Principal | None) -> tuple[str, Role]:

@@ -58,7 +58,7 @@ class LocalBus:
         if service not in self._ports:
             self._starts[service] += 1
             again = f":{self._starts[service]}" if self._starts[service] > 1 else ""
-            ids = Ids(self.clock, f"{self._seed}:{service}{again}")
+            ids = Ids(f"{self._seed}:{service}{again}")
             writer = Writer(service, self.clock, ids, self._simulated)
             self._ports[service] = LocalPort(self, writer, Store(self._newest))
         return self._ports[service]

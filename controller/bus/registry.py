@@ -73,7 +73,7 @@ class RegistryServer:
 
     def __init__(self, endpoint: str, clock: Clock, security: Security | None = None) -> None:
         self.registry = Registry(clock)
-        self._writer = Writer(NAME, clock, Ids(clock), simulated=False)
+        self._writer = Writer(NAME, clock, Ids(), simulated=False)
         self._transport = Transport(security)
         try:
             self._channel = self._transport.channel(zmq.ROUTER)
@@ -132,7 +132,7 @@ class RegistryClient:
         self._endpoint = endpoint
         self._clock = clock
         self._security = security
-        self._writer = Writer(speaker(name, security), clock, Ids(clock), simulated=False)
+        self._writer = Writer(speaker(name, security), clock, Ids(), simulated=False)
 
     def announce(self, announcement: Announcement, timeout_s: float = 1.0) -> None:
         """Announce a service. Raises BusError when nobody answers or the registry refuses."""

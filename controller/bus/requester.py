@@ -76,8 +76,8 @@ class Requester:
         self, service: str, method: str, body: dict[str, Any], timeout_s: float, control: bool, lease: Lease | None
     ) -> bytes:
         """Start a command; returns its id."""
-        utc_ns, now_ns, request_id = self._utc_ns(), self._now_ns(), self._new_id()
-        wait_ns = round(timeout_s * NS)
+        utc_ns, now_ns, wait_ns = self._utc_ns(), self._now_ns(), round(timeout_s * NS)
+        request_id = self._new_id(utc_ns)
         call = self._calls[request_id] = _Call(
             service, method, body, control, request_id, utc_ns + wait_ns, now_ns + wait_ns, timeout_s, lease
         )
@@ -107,7 +107,8 @@ class Requester:
         if way is None:
             return self.wait(self.send(service, method, body, timeout_s, control, lease), between)
         channel, head = way
-        utc_ns, wait_ns, request_id = self._utc_ns(), round(timeout_s * NS), self._new_id()
+        utc_ns, wait_ns = self._utc_ns(), round(timeout_s * NS)
+        request_id = self._new_id(utc_ns)
         try:
             channel.send(head.write(utc_ns, request_id, utc_ns + wait_ns - utc_apart_ns, body))
         except zmq.Again:  # not connected

@@ -31,7 +31,7 @@ class Session:
         self._clock = clock or RealClock()
         self._closed = False
         self._transport = Transport(security)
-        writer = Writer(speaker(name, security), self._clock, Ids(self._clock), simulated=False)
+        writer = Writer(speaker(name, security), self._clock, Ids(), simulated=False)
         sources = [endpoints.tlm for endpoints in table.values()]
         self._listener = Listener(self._transport, self._clock, sources, self._heard)
         self._dialler = Dialler(self._transport, table)

@@ -25,14 +25,14 @@ from sim_hw.timeline import Timeline
 
 MARK = b"\xfe|"  # between the frames of one input
 _CLOCK = Lockstep(Timeline(), 1_760_000_000 * NS)
-_WRITER = Writer("anna", _CLOCK, Ids(_CLOCK, 1), False)
+_WRITER = Writer("anna", _CLOCK, Ids(1), False)
 
 
 def commands() -> Feed:
     """The station's two channels from the bytes to the answer: whatever comes is answered, by nothing but an answer."""
     clock = Lockstep(Timeline(), 1_760_000_000 * NS)
     port = LocalBus(clock, seed=1).port(LEASE_KEEPER)
-    writer = Writer(LEASE_KEEPER, clock, Ids(clock, 1), False)
+    writer = Writer(LEASE_KEEPER, clock, Ids(1), False)
     inbox, desk, count = Inbox(writer), LeaseDesk(clock, port), itertools.count()
     anna = Principal("anna", "operator")
 
@@ -69,7 +69,7 @@ class _Open:
 def registry() -> Feed:
     server = RegistryServer.__new__(RegistryServer)
     clock = Lockstep(Timeline(), 1_760_000_000 * NS)
-    server.registry, server._writer = Registry(clock), Writer("registry", clock, Ids(clock, 1), False)
+    server.registry, server._writer = Registry(clock), Writer("registry", clock, Ids(1), False)
     server._transport = _Open()  # type: ignore[assignment]
     return lambda data: server._answer(_Frame(data))  # type: ignore[arg-type]
 

@@ -34,7 +34,7 @@ def fault_door() -> Feed:
 
 _CLOCK = Lockstep(Timeline())
 
-ENVELOPE = frame(Writer("safety", _CLOCK, Ids(_CLOCK, 1), True).telemetry(SAFETY_ENABLE, EnableState(1, True), 1))
+ENVELOPE = frame(Writer("safety", _CLOCK, Ids(1), True).telemetry(SAFETY_ENABLE, EnableState(1, True), 1))
 
 TLE = "\n".join((built_in_elements()[0].name, built_in_elements()[0].line1, built_in_elements()[0].line2)).encode()
 

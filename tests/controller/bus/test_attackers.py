@@ -111,7 +111,7 @@ def keyed(folder: Path, name: str) -> tuple[bytes, bytes, bytes]:
 
 
 def command(source: str, method: str = "toy.move", **fields: Any) -> Envelope:
-    writer = Writer(source, CLOCK, Ids(CLOCK), simulated=False)
+    writer = Writer(source, CLOCK, Ids(), simulated=False)
     return msgspec.structs.replace(writer.request("link", method, {}, CLOCK.utc_ns() + NS, b""), **fields)
 
 
@@ -240,10 +240,10 @@ def test_who_takes_over_the_connection_id_of_a_known_sender_has_not_its_rights(
     mine = command("anna")
 
     def ask(name: str) -> dict[str, Any]:
-        message = msgspec.structs.replace(mine, id=Ids(CLOCK).message(), dl=CLOCK.utc_ns() + NS, dst_boot=boot)
+        message = msgspec.structs.replace(mine, id=Ids().message(CLOCK.utc_ns()), dl=CLOCK.utc_ns() + NS, dst_boot=boot)
         with Stranger(table["link"].cmd, keyed(folder, name), routing_id=b"the same") as stranger:
             for _ in range(5):
-                message = msgspec.structs.replace(message, id=Ids(CLOCK).message())
+                message = msgspec.structs.replace(message, id=Ids().message(CLOCK.utc_ns()))
                 answer = stranger.ask(encode(message))
             return answer
 

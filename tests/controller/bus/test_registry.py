@@ -72,7 +72,7 @@ def test_a_wrong_announcement_an_unknown_method_and_garbage_are_refused() -> Non
         try:
             socket.send(b"garbage")
             assert decode(socket.recv()).k == "err"
-            writer = Writer("raw", RealClock(), Ids(RealClock()), simulated=False)
+            writer = Writer("raw", RealClock(), Ids(), simulated=False)
             socket.send(encode(writer.request("registry", "reg.lookup", {}, 0, b"")))
             assert decode(socket.recv()).k == "rep", "and it goes on"
         finally:

@@ -58,7 +58,7 @@ def test_the_document_is_valid_and_has_every_topic_and_every_method(document: di
 
 
 def test_envelopes_that_are_sent_fit_it_and_others_do_not(document: dict[str, Any]) -> None:
-    writer = Writer("anna", RealClock(), Ids(RealClock()), simulated=False)
+    writer = Writer("anna", RealClock(), Ids(), simulated=False)
     sent = writer.request("pointing", "pointing.slew", {"azimuth_rad": 1.0}, 1, b"12345678", Lease("gimbal-1", 1))
     plain = msgspec.msgpack.decode(encode(sent))
     check(document, {"$ref": document["$ref"]}, plain)

@@ -351,7 +351,7 @@ class Raw:
         self.socket = self.context.socket(zmq.DEALER)
         self.socket.setsockopt(zmq.RCVTIMEO, 5000)
         self.socket.connect(endpoint)
-        self.writer = Writer("raw", RealClock(), Ids(RealClock()), simulated=False)
+        self.writer = Writer("raw", RealClock(), Ids(), simulated=False)
 
     def __enter__(self) -> Raw:
         return self

@@ -36,7 +36,7 @@ class Side:
 
     def __init__(self) -> None:
         clock = Lockstep(Timeline(), NOW_NS)
-        self.writer = Writer("safety", clock, Ids(clock, 1), simulated=True)
+        self.writer = Writer("safety", clock, Ids(1), simulated=True)
         self.inbox = Inbox(self.writer)
         self.answers: list[Envelope] = []
 

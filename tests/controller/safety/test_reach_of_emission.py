@@ -36,7 +36,7 @@ class Reach:
         desk_clock = Lockstep(Timeline(), clock.utc_ns())
         self.keeper = LocalBus(desk_clock, seed=1).port("station")
         self.desk = LeaseDesk(desk_clock, self.keeper)
-        self.writer = Writer("safety", clock, Ids(clock, 1), False)
+        self.writer = Writer("safety", clock, Ids(1), False)
         self.inbox = Inbox(self.writer)
         self.fence = Fence("safety", clock, lambda: self.keeper.latest(STATION_LEASE).body, self.inbox.finish)
         self.answers: list[Envelope] = []
@@ -59,7 +59,7 @@ class Reach:
 
     def message(self, who: Principal, method: str, lease: Lease | None) -> Envelope:
         """What somebody with this key sends to the safety service."""
-        mine = Writer(who.name, self.clock, Ids(self.clock, 2), False)
+        mine = Writer(who.name, self.clock, Ids(2), False)
         return mine.request("safety", method, {}, self.clock.utc_ns() + NS, self.writer.boot, lease)
 
     def deliver(self, message: Envelope, who: Principal, control: bool = False) -> str:
@@ -75,7 +75,10 @@ class Reach:
 
     def ask(self, who: Principal, method: str, lease: Lease | None, control: bool = False) -> str:
         message = self.message(who, method, lease)
-        return self.deliver(msgspec.structs.replace(message, id=self.writer.ids.message()), who, control)
+        return self.deliver(msgspec.structs.replace(message, id=self.new_id()), who, control)
+
+    def new_id(self) -> bytes:
+        return self.writer.ids.message(self.clock.utc_ns())
 
     @property
     def emits(self) -> bool:
@@ -136,7 +139,7 @@ def test_a_recorded_arm_and_confirm_played_again_are_refused(reach: Reach) -> No
     lease = reach.lease("held", "anna")
     recorded = []
     for method in ("safety.arm", "safety.confirm"):
-        message = msgspec.structs.replace(reach.message(who, method, lease), id=reach.writer.ids.message())
+        message = msgspec.structs.replace(reach.message(who, method, lease), id=reach.new_id())
         recorded.append(message)
         assert reach.deliver(message, who) == ""
     assert reach.emits
