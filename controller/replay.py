@@ -18,7 +18,7 @@ import msgspec
 
 from controller.bus.endpoints import DEFAULT_BASE_PORT, DEFAULT_HOST, Endpoints, registry_endpoint, static_table
 from controller.bus.envelope import BusError, Ids, frame
-from controller.bus.inbox import Inbox, Writer
+from controller.bus.inbox import Inbox
 from controller.bus.port import Reply
 from controller.bus.registry import Announcement, RegistryServer, schema_hash
 from controller.bus.security import Security
@@ -26,6 +26,7 @@ from controller.bus.sockets import Publisher, Server
 from controller.bus.store import Numbering
 from controller.bus.topics import STATION_EVENT, TOPICS, Body, StationEvent, Topic
 from controller.bus.transport import Transport
+from controller.bus.writer import Writer
 from controller.record import Recorded, RecordingError, read_run
 from hal.clock import NS, Clock, ShiftedClock
 

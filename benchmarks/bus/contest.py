@@ -18,8 +18,8 @@ from typing import Any, Protocol
 import msgspec
 
 from controller.bus.envelope import Ids, frame
-from controller.bus.inbox import Writer
 from controller.bus.topics import POINTING_STATE, PointingState
+from controller.bus.writer import Writer
 from hal.clock import RealClock
 
 ZERO = (0.0, 0.0)

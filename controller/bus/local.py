@@ -12,13 +12,14 @@ from typing import Any, Final, Protocol, runtime_checkable
 
 from controller.bus.envelope import BusError, Envelope, Ids, Lease, decode, decode_command, encode, frame, unframe
 from controller.bus.fence import Fence
-from controller.bus.inbox import Inbox, Writer, reply_of
+from controller.bus.inbox import Inbox
 from controller.bus.lease import LEASE_KEEPER
 from controller.bus.port import Reply, Request, Sample
 from controller.bus.ring import Rings
 from controller.bus.roles import Principal
 from controller.bus.store import Newest, Numbering, Store, refuse_truth
 from controller.bus.topics import STATION_LEASE, Body, Topic
+from controller.bus.writer import Writer, reply_of
 from hal.clock import NS, Clock
 
 Tap = Callable[[str, Envelope], None]

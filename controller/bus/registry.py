@@ -15,12 +15,12 @@ import zmq
 
 from controller.bus.endpoints import Endpoints, reached_through
 from controller.bus.envelope import BusError, Envelope, Ids, body_as, decode, encode
-from controller.bus.inbox import Writer, reply_of
 from controller.bus.port import Reply
 from controller.bus.roles import forbidden
 from controller.bus.security import Security, speaker
 from controller.bus.topics import TOPICS
 from controller.bus.transport import Transport
+from controller.bus.writer import Writer, reply_of
 from hal.clock import NS, Clock
 
 TTL_NS: Final = 3 * NS

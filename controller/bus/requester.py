@@ -9,12 +9,12 @@ import msgspec
 import zmq
 
 from controller.bus.envelope import VERSION, BusError, Command, Envelope, Lease, answer_of, decode
-from controller.bus.inbox import Writer, reply_of
 from controller.bus.letterhead import CommandHead
 from controller.bus.port import Reply
 from controller.bus.roles import STOPS
 from controller.bus.sockets import Dialler
 from controller.bus.watch import Channel
+from controller.bus.writer import Writer, reply_of
 from hal.clock import NS
 
 MS_NS: Final = NS // 1000

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from controller.bus.endpoints import Table
 from controller.bus.envelope import BusError, Envelope, Ids, Lease, topic_named
-from controller.bus.inbox import Writer
 from controller.bus.requester import Requester
 from controller.bus.security import Security, speaker
 from controller.bus.socket_port import Listener
@@ -17,6 +16,7 @@ from controller.bus.sockets import Dialler
 from controller.bus.store import Store
 from controller.bus.topics import TOPICS, Topic
 from controller.bus.transport import Transport
+from controller.bus.writer import Writer
 from hal.clock import Clock, RealClock
 
 CLOSED: Final = "the client was closed"

@@ -8,7 +8,7 @@ from typing import Any, Final
 from controller.bus.endpoints import Endpoints, Table
 from controller.bus.envelope import BusError, Envelope, Ids, Lease, frame, unframe
 from controller.bus.fence import Fence
-from controller.bus.inbox import Inbox, Writer
+from controller.bus.inbox import Inbox
 from controller.bus.lease import LEASE_KEEPER, SCOPE_OF
 from controller.bus.port import Reply, Request, Sample
 from controller.bus.refusals import Refusals
@@ -32,6 +32,7 @@ from controller.bus.topics import (
     Topic,
 )
 from controller.bus.transport import Transport
+from controller.bus.writer import Writer
 from hal.clock import NS, Clock
 
 REPORT_NS: Final = NS

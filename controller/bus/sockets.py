@@ -11,13 +11,14 @@ import zmq
 
 from controller.bus.endpoints import Endpoints, Table
 from controller.bus.envelope import SEPARATOR, BusError, Command, decode_command
-from controller.bus.inbox import Inbox, Sender, Writer
+from controller.bus.inbox import Inbox, Sender
 from controller.bus.port import Reply, Request
 from controller.bus.roles import Principal
 from controller.bus.security import USER_ID
 from controller.bus.topics import TOPICS
 from controller.bus.transport import Transport
 from controller.bus.watch import Channel, Received
+from controller.bus.writer import Writer
 
 COMMANDS_AT_ONCE: Final = 50  # of a channel in one turn: each costs 0.3 ms, and the beam board waits 250 ms at most
 PEERS_MAX: Final = 1000  # whose kinds of commands are remembered,

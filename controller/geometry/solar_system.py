@@ -126,6 +126,7 @@ def _read(path: str, fallback: SolarSystem | None) -> SolarSystem:
     wrong = sorted({int(s.data_type) for s in kernel.segments} - set(READABLE))
     good = tuple(s for s in kernel.segments if s.data_type in READABLE)
     if not good:
+        kernel.close()
         raise KernelError(
             f"{path} holds segments of type {', '.join(map(str, wrong)) or 'none'} only; types 2 and 3 can be read: "
             "convert it, or write an OEM from it."

@@ -12,13 +12,14 @@ from fuzz_target import Feed, Target, renewed
 
 from controller.bus.envelope import BusError, Ids, answer_of, decode, decode_command, encode
 from controller.bus.gatekeeper import VERSION, Gatekeeper
-from controller.bus.inbox import LEASE_METHODS, Inbox, Writer, reply_of
+from controller.bus.inbox import LEASE_METHODS, Inbox
 from controller.bus.lease import LEASE_KEEPER, Acquire, Renew
 from controller.bus.lease_desk import LeaseDesk
 from controller.bus.local import LocalBus
 from controller.bus.port import Reply
 from controller.bus.registry import Announcement, Registry, RegistryServer
 from controller.bus.roles import Principal
+from controller.bus.writer import Writer, reply_of
 from controller.services.lockstep import Lockstep
 from hal.clock import NS
 from sim_hw.timeline import Timeline

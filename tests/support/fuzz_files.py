@@ -11,8 +11,8 @@ import numpy as np
 from fuzz_target import Feed, Target
 
 from controller.bus.envelope import BusError, Ids, body_of, frame, unframe
-from controller.bus.inbox import Writer
 from controller.bus.topics import SAFETY_ENABLE, EnableState, TripRecord
+from controller.bus.writer import Writer
 from controller.pointing.elements import ElementsError, built_in_elements, parse_elements
 from controller.safety.clearance.pam import PamError, parse_pam
 from controller.safety.trips import TripLog

@@ -15,7 +15,6 @@ from zmq.utils.monitor import recv_monitor_message
 from controller.bus.client import Client
 from controller.bus.endpoints import Table, registry_endpoint, static_table
 from controller.bus.envelope import COMMAND_BYTES_MAX, BusError, Envelope, Ids, body_as, decode, encode
-from controller.bus.inbox import Writer
 from controller.bus.keys import make_key, make_station_key, own_key, station_public
 from controller.bus.registry import Announcement, RegistryClient, RegistryServer, schema_hash
 from controller.bus.roles import Principal
@@ -23,6 +22,7 @@ from controller.bus.security import AllowList, Security, client_security, dial_a
 from controller.bus.socket_port import SocketPort
 from controller.bus.topics import BUS_REFUSALS, SERVICE_HEARTBEAT, STATION_EVENT
 from controller.bus.transport import MESSAGE_BYTES_MAX
+from controller.bus.writer import Writer
 from hal.clock import NS, Deadline, RealClock
 
 FAILED = zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL

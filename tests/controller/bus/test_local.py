@@ -6,7 +6,7 @@ import pytest
 from idle_bench import Idle
 
 from controller.bus.envelope import BusError, Envelope, Ids, body_as, decode
-from controller.bus.inbox import ANSWERS_MAX, CACHE_NS, Inbox, Writer
+from controller.bus.inbox import ANSWERS_MAX, CACHE_NS, Inbox
 from controller.bus.local import LocalBus, LocalPort
 from controller.bus.port import Reply
 from controller.bus.store import QUEUE_LENGTH
@@ -21,6 +21,7 @@ from controller.bus.topics import (
     StationEvent,
     Truth,
 )
+from controller.bus.writer import Writer
 from controller.services.lockstep import Lockstep
 from hal.clock import NS
 

@@ -12,8 +12,8 @@ import zmq
 
 from controller.bus.endpoints import Endpoints
 from controller.bus.envelope import BusError, Ids, decode, encode
-from controller.bus.inbox import Writer
 from controller.bus.registry import Announcement, RegistryClient, RegistryServer, schema_hash
+from controller.bus.writer import Writer
 from hal.clock import NS, RealClock
 
 LINK = Announcement("link", "tcp://127.0.0.1:1", "tcp://127.0.0.1:2", "tcp://127.0.0.1:3", b"12345678", schema_hash())

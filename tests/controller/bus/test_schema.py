@@ -13,10 +13,11 @@ from jsonschema import Draft202012Validator, ValidationError
 from typer.testing import CliRunner
 
 from controller.bus.envelope import Envelope, Ids, Lease, encode
-from controller.bus.inbox import CONTROL_METHODS, LEASE_METHODS, Writer
+from controller.bus.inbox import CONTROL_METHODS, LEASE_METHODS
 from controller.bus.lease import CONSENT, FREE, SCOPE_OF
 from controller.bus.methods import METHODS, CameraMap, Slew
 from controller.bus.topics import LINK_STATE, SAFETY_STATE, STATION_LEASE, TOPICS, HeldLease, LeaseState, LinkState
+from controller.bus.writer import Writer
 from controller.cli import build
 from controller.cli.connect import DEFAULT_RIG, read_rig
 from controller.cli.control import next_pass

@@ -13,7 +13,6 @@ import zmq
 from controller.bus.client import Client
 from controller.bus.endpoints import Endpoints, Table, registry_endpoint, static_table
 from controller.bus.envelope import BusError, Envelope, Ids, body_as, decode, encode
-from controller.bus.inbox import Writer
 from controller.bus.port import Reply
 from controller.bus.socket_port import SocketPort
 from controller.bus.topics import (
@@ -27,6 +26,7 @@ from controller.bus.topics import (
     StationEvent,
 )
 from controller.bus.transport import HIGH_WATER
+from controller.bus.writer import Writer
 from hal.clock import NS, Deadline, RealClock, ShiftedClock
 
 MakePort = Callable[..., SocketPort]

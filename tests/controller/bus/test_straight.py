@@ -9,9 +9,10 @@ import msgspec
 import pytest
 
 from controller.bus.envelope import Command, Envelope, Ids, Lease, decode, decode_command, encode
-from controller.bus.inbox import CACHE_NS, Inbox, Writer
+from controller.bus.inbox import CACHE_NS, Inbox
 from controller.bus.port import Reply, Request
 from controller.bus.roles import EVENTS_SINCE, STATION, Principal
+from controller.bus.writer import Writer
 from controller.services.lockstep import Lockstep
 from hal.clock import NS
 from sim_hw.timeline import Timeline

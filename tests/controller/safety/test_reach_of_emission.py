@@ -11,12 +11,13 @@ from safety_station import Station
 
 from controller.bus.envelope import Envelope, Ids, Lease, body_as, decode
 from controller.bus.fence import Fence
-from controller.bus.inbox import Inbox, Writer
+from controller.bus.inbox import Inbox
 from controller.bus.lease_desk import LeaseDesk
 from controller.bus.local import LocalBus
 from controller.bus.methods import METHODS
 from controller.bus.roles import ROLES, Principal
 from controller.bus.topics import STATION_LEASE
+from controller.bus.writer import Writer
 from controller.services.lockstep import Lockstep
 from hal.clock import NS
 from sim_hw.timeline import Timeline
