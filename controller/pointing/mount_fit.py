@@ -10,6 +10,10 @@ Terms beyond the common ones are taken one by one, as long as the best of them i
 extended Bayesian information criterion asks (Chen and Chen, Biometrika 95, 2008): ln(numbers) for one more term, and
 2 ln(candidates) for having chosen it among many. Without the second, every other fit to twelve stars takes a term that
 is not there, and is worse for it.
+
+Two sightings of one star are not two stars: they share what its place and the worm are off by. All sightings count for
+as much less as the stars differ more among each other than sightings do (the design effect: Kish, "Survey Sampling",
+1965, 5.4).
 """
 
 from __future__ import annotations
@@ -123,7 +127,7 @@ def fit(
         fewer = tuple(t for t in best.terms if t != term)
         again = _one_more(_solve(best.model.changed(**{term: 0.0}), fewer, observations), candidates, observations)
         best = again or best
-    return _fitted(best)
+    return _fitted(best, observations)
 
 
 def _one_more(best: _Solution, candidates: Sequence[str], observations: Sequence[Observation]) -> _Solution | None:
@@ -133,19 +137,20 @@ def _one_more(best: _Solution, candidates: Sequence[str], observations: Sequence
         return None
     columns = _slopes(best.model, open_, observations)
     gains = {}
-    freedom = 2 * len(observations) - len(best.terms) - 1
     for index, term in enumerate(open_):
         try:
             left = _robust(np.column_stack([best.slope, columns[:, index]]), best.residual)[1]
         except MountModelError:
             continue  # these stars cannot tell it from the others
-        noise = _noise(left, len(best.terms) + 1)
+        noise, effect = _noise(left, len(best.terms) + 1), _design_effect(left, (*best.terms, term), observations)
+        freedom = max(1.0, 2 * len(observations) / effect - len(best.terms) - 1)
+        better = max(0.0, _misfit(best.residual, noise) - _misfit(left, noise)) / effect
         # Of a likelihood whose variance is estimated, too: with few stars a term looks better than it is.
-        gains[term] = freedom * math.log1p(max(0.0, _misfit(best.residual, noise) - _misfit(left, noise)) / freedom)
+        gains[term] = freedom * math.log1p(better / freedom) - math.log(2 * len(observations) / effect)
     if not gains:
         return None
     first = max(gains, key=lambda term: gains[term])
-    if gains[first] <= math.log(2 * len(observations)) + 2 * math.log(len(candidates)):
+    if gains[first] <= 2 * math.log(len(candidates)):
         return None
     return _solve(best.model, (*best.terms, first), observations)
 
@@ -180,12 +185,13 @@ def _robust(slope: Floats, residual: Floats) -> tuple[Floats, Floats]:
     return step / scale, left
 
 
-def _fitted(found: _Solution) -> Fit:
+def _fitted(found: _Solution, observations: Sequence[Observation]) -> Fit:
     """The covariance of an estimate with Tukey's weights (Huber 1981, 7.6), from the stars that count."""
     weights = _tukey(found.residual, found.sigma)
     noise_rad = _noise(found.residual, len(found.terms))
     slope = found.slope[np.repeat(weights >= REJECTED, 2)]
-    covariance = np.asarray(noise_rad**2 * np.linalg.inv(slope.T @ slope), dtype=np.float64)
+    variance = noise_rad**2 * _design_effect(found.residual, found.terms, observations)
+    covariance = np.asarray(variance * np.linalg.inv(slope.T @ slope), dtype=np.float64)
     return Fit(found.model, found.terms, covariance, found.residual, weights, noise_rad)
 
 
@@ -200,6 +206,19 @@ def _noise(residual: Floats, terms: int) -> float:
     return max(
         1e-9, math.sqrt(float((weights[good] ** 2 * squares).sum()) / freedom) / float(((1 - v) * (1 - 3 * v)).mean())
     )
+
+
+def _design_effect(residual: Floats, terms: Sequence[str], observations: Sequence[Observation]) -> float:
+    """How many sightings are worth one: the variance among stars over that among sightings, 1 at least."""
+    good = _tukey(residual, _sigma(residual, len(terms))) >= REJECTED
+    stars: dict[str, list[Floats]] = {}
+    for observation, left, believed in zip(observations, residual, good, strict=True):
+        if believed:
+            stars.setdefault(observation.star, []).append(left)
+    among = sum(len(seen) * float((np.mean(seen, axis=0) ** 2).sum()) for seen in stars.values())
+    of_stars = max(1, 2 * len(stars) - sum(not term.startswith("B") for term in terms))  # backlash is within a star
+    of_all = max(1, 2 * int(np.count_nonzero(good)) - len(terms))
+    return max(1.0, among / of_stars / max(1e-30, float((residual[good] ** 2).sum()) / of_all))
 
 
 def _misfit(residual: Floats, sigma: float) -> float:

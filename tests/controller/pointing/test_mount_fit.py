@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -125,6 +126,23 @@ def test_terms_that_are_not_there_are_seldom_taken():
         rng = np.random.default_rng(100 + seed)
         taken += len(set(fit(Steel.drawn(rng).sight(rng, 12)).terms) & set(FLEXURE)) > 0
     assert taken <= 6
+
+
+def test_two_sightings_of_a_star_are_not_two_stars():
+    """They share what its place and the worm are off by: it was taken for a term, and for more than is known."""
+    taken, pulls = 0, []
+    for seed in range(40):
+        rng = np.random.default_rng(300 + seed)
+        mount = Steel.drawn(rng)
+        seen = []
+        for once in mount.sight(rng, 12):
+            own = rng.normal(0, 0.2 * NOISE_RAD, (2, 2))
+            seen += [replace(once, offset_rad=tuple(np.add(once.offset_rad, each))) for each in own]
+        found = fit(seen)
+        taken += len(set(found.terms) & set(FLEXURE)) > 0
+        pulls.append(mount.left_rad(found.model) / found.sky_sigma_rad())
+    assert taken <= 6
+    assert np.sqrt(np.mean(np.square(pulls))) < 1.5  # errors of the whole sky over what the fit says they are
 
 
 def test_the_noise_that_a_fit_reports_is_the_noise_that_was_put_in():
