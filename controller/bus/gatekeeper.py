@@ -142,6 +142,7 @@ class Gatekeeper:
             )
             reply = (b"400", b"not listed", b"")
         else:
+            self._allowed.admitted()  # before any message of that connection can come
             reply = (b"200", b"", public)
         self._zap.send_multipart((VERSION, request_id, *reply, b""))
         return True

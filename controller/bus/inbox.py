@@ -46,7 +46,6 @@ class Sender(msgspec.Struct, frozen=True, gc=False):
     like: Command
     read: Callable[[bytes], tuple[bytes, int, dict[str, Any]] | None]
     answer: Callable[[int, bytes, DoneBody], bytes]
-    principal: Principal | None
     source: str
     role: Role
     method: str
@@ -161,13 +160,13 @@ class Inbox:
         like = msgspec.structs.replace(command, b={})
         answers = AnswerHead(self._writer.done(command, command.id, DoneBody()))
         read = CommandHead(like).read
-        return Sender(like, read, answers.write, principal, source, role, command.m, command.ls, send)
+        return Sender(like, read, answers.write, source, role, command.m, command.ls, send)
 
     def again(self, sender: Sender, data: bytes) -> Request | None:
         """`straight` of a command that has all but time, id, deadline and body in common with one that went straight.
 
-        Neither the addressee nor the start nor the rights that were looked at then can have changed since: `principal`
-        must be the same. None when it has not, or when there is anything to say: nothing was done with it then.
+        Neither the addressee nor the start nor the rights that were looked at then can have changed since: who keeps a
+        sender forgets it when they may have. None when there is anything to say: nothing was done with it then.
         """
         if self._open or self._swift is not None or (found := sender.read(data)) is None:
             return None

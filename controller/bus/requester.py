@@ -41,6 +41,22 @@ class _Call(msgspec.Struct, gc=False):
     channel: Channel | None = None
 
 
+class Where(msgspec.Struct, gc=False):
+    """A service as its telemetry tells it: its boot id, our UTC minus its, and until when nobody need ask again."""
+
+    boot: bytes
+    utc_apart_ns: int
+    until_ns: int  # monotonic; 0 once there is other telemetry
+
+
+class _Way(msgspec.Struct, gc=False):
+    """How the next command like one before goes out."""
+
+    where: Where
+    channel: Channel
+    head: CommandHead
+
+
 class Requester:
     """Sends commands without blocking and keeps their answers.
 
@@ -54,7 +70,7 @@ class Requester:
         self,
         dialler: Dialler,
         writer: Writer,
-        whereabouts: Callable[[str, int], tuple[bytes, int]],
+        whereabouts: Callable[[str, int], Where],
         answered: Callable[[bytes], object] = lambda request_id: None,
     ) -> None:
         self._dialler = dialler
@@ -65,7 +81,7 @@ class Requester:
         self._under_way = 0
         self._new_id, self._utc_ns, self._now_ns = writer.ids.message, writer.clock.utc_ns, writer.clock.now_ns
         self._heads: dict[tuple[str, str, bytes, Lease | None], CommandHead] = {}
-        self._ways: dict[tuple[str, str, bytes, Lease | None], tuple[Channel, CommandHead]] = {}  # of `call`
+        self._ways: dict[tuple[str, str, Lease | None], _Way] = {}  # of `call`
 
     @property
     def waiting(self) -> bool:
@@ -102,15 +118,14 @@ class Requester:
     ) -> Reply:
         """`send` and `wait` in one; for a command like most in one step: it is sent, and what comes next answers it."""
         now_ns = self._now_ns()
-        boot, utc_apart_ns = self._whereabouts(service, now_ns)
-        way = None if control else self._ways.get((service, method, boot, lease))
-        if way is None:
+        way = None if control else self._ways.get((service, method, lease))
+        if way is None or (now_ns >= way.where.until_ns and not self._leads(way, service, now_ns)):
             return self.wait(self.send(service, method, body, timeout_s, control, lease), between)
-        channel, head = way
+        channel = way.channel
         utc_ns, wait_ns = self._utc_ns(), round(timeout_s * NS)
         request_id = self._new_id(utc_ns)
         try:
-            channel.send(head.write(utc_ns, request_id, utc_ns + wait_ns - utc_apart_ns, body))
+            channel.send(way.head.write(utc_ns, request_id, utc_ns + wait_ns - way.where.utc_apart_ns, body))
         except zmq.Again:  # not connected
             return self.wait(self.send(service, method, body, timeout_s, control, lease), between)
         data = channel.wait(LOOK_MS if wait_ns >= LOOK_NS else max(1, wait_ns // MS_NS))
@@ -192,31 +207,40 @@ class Requester:
                 self._finish(call, self._given_up(call))
 
     def _try(self, call: _Call, utc_ns: int, now_ns: int) -> None:
-        boot, utc_apart_ns = self._whereabouts(call.service, now_ns)
+        where = self._whereabouts(call.service, now_ns)
+        boot = where.boot
         if call.control and call.method in ANY_START:
             boot = b""
         elif not boot:
             return
         if call.channel is None:
             return
-        way = (call.service, call.method, boot, call.lease)
-        head = self._heads.get(way) or self._head(way)
+        like = (call.service, call.method, boot, call.lease)
+        head = self._heads.get(like) or self._head(like)
         try:
-            call.channel.send(head.write(utc_ns, call.request_id, call.deadline_utc_ns - utc_apart_ns, call.body))
+            call.channel.send(head.write(utc_ns, call.request_id, call.deadline_utc_ns - where.utc_apart_ns, call.body))
         except zmq.Again:
             return  # not connected yet
         call.sent = True
         if not call.control:
-            self._ways[way] = call.channel, head
+            self._ways[call.service, call.method, call.lease] = _Way(where, call.channel, head)
 
-    def _head(self, way: tuple[str, str, bytes, Lease | None]) -> CommandHead:
+    def _leads(self, way: _Way, service: str, now_ns: int) -> bool:
+        """Whether a way still leads to the present start of its service."""
+        where = self._whereabouts(service, now_ns)
+        if where.boot != way.where.boot:
+            return False
+        way.where = where
+        return True
+
+    def _head(self, like: tuple[str, str, bytes, Lease | None]) -> CommandHead:
         """Written once for all commands of a method to a start of a service, under a lease."""
-        service, method, boot, lease = way
+        service, method, boot, lease = like
         if len(self._heads) >= HEADS_MAX:
             self._heads.clear()
             self._ways.clear()
         writer = self._writer
-        head = self._heads[way] = CommandHead(
+        head = self._heads[like] = CommandHead(
             Command(
                 v=VERSION,
                 k="req",

@@ -12,7 +12,7 @@ from controller.bus.inbox import Inbox
 from controller.bus.lease import LEASE_KEEPER, SCOPE_OF
 from controller.bus.port import Reply, Request, Sample
 from controller.bus.refusals import Refusals
-from controller.bus.requester import Requester
+from controller.bus.requester import Requester, Where
 from controller.bus.ring import Rings
 from controller.bus.security import Security, speaker
 from controller.bus.sockets import BLOCK_MS, Dialler, Publisher, Server, Subscriber
@@ -64,8 +64,7 @@ class Listener:
         self.channel = self._subscriber.channel
         self.store = Store()
         self._ahead_ns: dict[str, int] = {}
-        self._look_ns = 0
-        self._whereabouts: dict[str, tuple[bytes, int]] = {}  # since the latest telemetry of anybody
+        self._whereabouts: dict[str, Where] = {}  # since the latest telemetry of anybody
         self.unreadable = 0
         self.subscribe(SERVICE_HEARTBEAT)
         for topic in TOPICS.values():
@@ -98,6 +97,8 @@ class Listener:
 
     def accept(self, envelope: Envelope) -> bool:
         """Take one message; False when it had come before."""
+        for where in self._whereabouts.values():
+            where.until_ns = 0
         self._whereabouts.clear()
         since_ns = self._clock.utc_ns() - envelope.t
         least_ns = min(since_ns, self._ahead_ns.get(envelope.src, since_ns))
@@ -105,18 +106,17 @@ class Listener:
         same_clock = 0 <= least_ns < SAME_CLOCK_NS
         return self.store.accept(envelope, self._clock.now_ns() - (since_ns if same_clock else since_ns - least_ns))
 
-    def whereabouts(self, service: str, now_ns: int) -> tuple[bytes, int]:
+    def whereabouts(self, service: str, now_ns: int) -> Where:
         """The present boot id of a service, and our UTC minus its where these are two clocks.
 
         As its telemetry of 10 ms ago told, or tells; empty and 0 while none has come.
         """
         known = self._whereabouts.get(service)
-        if known is not None and now_ns < self._look_ns:
+        if known is not None and now_ns < known.until_ns:
             return known
-        self._look_ns = now_ns + LOOK_NS
         self.turn()
         boot, least_ns = self.store.boot_of(service), self._ahead_ns.get(service, 0)
-        found = boot, 0 if 0 <= least_ns < SAME_CLOCK_NS else least_ns
+        found = Where(boot, 0 if 0 <= least_ns < SAME_CLOCK_NS else least_ns, now_ns + LOOK_NS if boot else 0)
         if boot:
             self._whereabouts[service] = found
         return found

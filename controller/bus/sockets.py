@@ -14,7 +14,7 @@ from controller.bus.envelope import SEPARATOR, BusError, Command, decode_command
 from controller.bus.inbox import Inbox, Sender
 from controller.bus.port import Reply, Request
 from controller.bus.roles import Principal
-from controller.bus.security import USER_ID
+from controller.bus.security import USER_ID, Everybody
 from controller.bus.topics import TOPICS
 from controller.bus.transport import Transport
 from controller.bus.watch import Channel, Received
@@ -107,13 +107,16 @@ class Server:
 
     def __init__(self, transport: Transport, endpoints: Endpoints, writer: Writer, inbox: Inbox) -> None:
         self._security = transport.security
-        self._owners = None if self._security is None else self._security.allowed.principals
+        self._rights = Everybody() if self._security is None else self._security.allowed
+        self._epoch = self._rights.epoch
         self._writer = writer
         self._inbox = inbox
-        self._senders: dict[bytes, deque[Sender]] = {}  # by connection
+        self._senders: dict[bytes, deque[Sender]] = {}  # by connection, of this epoch
+        self._again = inbox.again
         self._ctl, self._cmd = transport.channel(zmq.ROUTER), transport.channel(zmq.ROUTER)
         for channel in (self._ctl, self._cmd):
             channel.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+            channel.socket.setsockopt(zmq.RCVTIMEO, BLOCK_MS)
         self.endpoints = (
             transport.bind(self._cmd.socket, endpoints.cmd, writer.service),
             transport.bind(self._ctl.socket, endpoints.ctl, writer.service),
@@ -132,22 +135,23 @@ class Server:
 
         Whoever waits again and again must call `look` meanwhile, as often: then keys are known that are listed no more.
         """
-        if (found := self._cmd.block(BLOCK_MS)) is None:
+        if (found := self._cmd.block()) is None:
             return None
+        if self._rights.epoch is not self._epoch:  # asked after the message has come: it may be a newcomer's
+            self._epoch = self._rights.epoch
+            self._senders.clear()
         peer, frame = found
         senders = self._senders.get(peer)
         if senders is not None and not frame.more:
-            data, owners = frame.bytes, self._owners
-            principal = None if owners is None else owners.get(frame.get(USER_ID))
+            data = frame.bytes
             for sender in senders:
-                if sender.principal is principal and (request := self._inbox.again(sender, data)) is not None:
+                if (request := self._again(sender, data)) is not None:
                     return request
         return self._admit(self._cmd, self._cmd.whole(peer, frame), False, True)
 
     def look(self) -> None:
         """Take in who is listed now."""
-        if self._security is not None:
-            self._security.allowed.look()
+        self._rights.look()
 
     def _drain(self, channel: Channel, control: bool) -> None:
         limit = COMMANDS_AT_ONCE

@@ -106,13 +106,11 @@ class Channel:
         self.used = True
         return self.whole(peer, frame)
 
-    def block(self, timeout_ms: int) -> tuple[bytes, zmq.Frame] | None:
-        """Peer and first frame of the next message of a ROUTER, at most `timeout_ms` later; `whole` takes the rest.
+    def block(self) -> tuple[bytes, zmq.Frame] | None:
+        """Peer and first frame of the next message of a ROUTER, at most its RCVTIMEO later; `whole` takes the rest.
 
         To block for it costs a tenth of a round trip less than to wait for several sockets (docs/benchmarks.md).
         """
-        if timeout_ms != self._timeout_ms:
-            self._block(timeout_ms)
         recv, self.used = self._recv, True
         try:
             return recv(), recv(0, False)
@@ -137,7 +135,8 @@ class Channel:
     def wait(self, timeout_ms: int) -> bytes | None:
         """Block for the next frame of this channel alone, at most `timeout_ms`; not for a ROUTER."""
         if timeout_ms != self._timeout_ms:
-            self._block(timeout_ms)
+            self._timeout_ms = timeout_ms
+            self.socket.setsockopt(zmq.RCVTIMEO, timeout_ms)
         self.used = True
         try:
             return self._recv()
@@ -155,10 +154,6 @@ class Channel:
             self.rung = bool(zmq.zmq_poll(self._alone, 0))
             self.used = False
         return self.rung
-
-    def _block(self, timeout_ms: int) -> None:
-        self._timeout_ms = timeout_ms
-        self.socket.setsockopt(zmq.RCVTIMEO, timeout_ms)
 
     def close(self, linger_ms: int = 0) -> None:
         """Close; what was sent leaves within `linger_ms`."""
