@@ -57,7 +57,7 @@ class CommandHead:
 
 
 class AnswerHead:
-    """The head of `rep` messages like this one: from one start of a service to one of a sender, of one method."""
+    """The head of `rep` messages like this one: from one start of a service to a sender, of one method."""
 
     __slots__ = ("_first", "_pack")
 

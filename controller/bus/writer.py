@@ -101,7 +101,6 @@ class Writer:
             clk=self.time_base,
             re=request_id,
             dst=request.src,
-            dst_boot=request.boot,
             sim=self.simulated,
             b=body,
         )
