@@ -98,11 +98,14 @@ class Human:
             self.desk.pause(LOOK_S)
 
     def _all_here(self) -> bool:
-        absent = self.desk.absent()
-        if not absent:
+        missing, left_s = set(self.desk.absent()), PATIENCE_S
+        if not missing:
             return True
-        self._pause(PATIENCE_S)
-        if (still := self.desk.absent()) and set(still) & set(absent):
+        while missing and left_s > 0:
+            self._pause(LOOK_S)
+            left_s -= LOOK_S
+            missing &= set(self.desk.absent())  # whoever has said anything meanwhile lives
+        if missing:
             self.desk.start_again()
             self.restarts += 1
             self.wait_for_station()
