@@ -363,6 +363,8 @@ def soak(
         outcome.gaps = dict(bench.ear.store.gaps)
     outcome.problems += desk.problems
     outcome.use = {f"{name} {pid}": _warm(use) for (name, pid), use in desk.use.items() if _long(use)}
+    judged = {name for (name, _), use in desk.use.items() if _long(use)}
+    outcome.problems += [f"no {name} lived long enough to judge its memory" for name in MORTALS if name not in judged]
     tell("looking at the recordings")
     for path in sorted(bench.run_dir.glob("*.mcap")):
         outcome.recordings.append(part := examine(path))
