@@ -10,7 +10,7 @@ import pytest
 
 from controller.bus.topics import PointingState
 from controller.tracking.coarse import CoarseEstimator, Disturbances
-from controller.tracking.pairing import Pairing
+from controller.tracking.pairing import Moment, Pairing
 
 URAD = 1e-6
 
@@ -158,3 +158,16 @@ def at(pairing: Pairing, number: int):
     t_s = number * 0.02
     pairing.take(state(t_s))
     return pairing.at(round(t_s * 1e9))
+
+
+def test_an_axis_that_stands_in_its_play_has_not_turned_round() -> None:
+    def after(*rates_rad_s: float) -> np.ndarray:
+        estimator = CoarseEstimator()
+        for step, rate in enumerate(rates_rad_s):
+            moment = Moment(step * 20_000_000, (0.0, 0.0), (0.0, 0.7), rate, 0.76, np.zeros((2, 2)))
+            estimator.observe(moment, None)
+        return estimator.covariance(moment)
+
+    going_on = after(-1e-4, -1e-4, -1e-4)
+    assert after(-1e-4, 0.0, -1e-4) == pytest.approx(going_on, rel=1e-12)
+    assert after(-1e-4, -1e-4, 1e-4)[1, 1] > going_on[1, 1] + 0.9 * Disturbances().reversal ** 2
