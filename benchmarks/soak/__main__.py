@@ -43,7 +43,11 @@ def main() -> None:
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--lockstep", action="store_true", help="in simulated time")
     which.add_argument("--realtime", action="store_true", help="with `boresight emulate` and `run` as processes")
-    parser.add_argument("--hours", type=float, help="of the station's time; default 24 in lockstep, 1 in real time")
+    parser.add_argument(
+        "--hours",
+        type=float,
+        help="of the station's time; default 24 in lockstep, 1 in real time, where less cannot judge memory",
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--wall-min", type=float, default=float("inf"), help="end after the pass under way then")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
