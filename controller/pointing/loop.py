@@ -337,7 +337,7 @@ class GimbalLoop:
         """Where in its play each axis should stand: from any side at a target that stands still."""
         if isinstance(target, Fixed):  # then the one on which the axis is going to arrive
             return target.approach if any(target.approach) else (self._plays[0].state, self._plays[1].state)
-        azimuth, elevation = (play.side or 0.0 for play in self._plays)
+        azimuth, elevation = (play.wanted or 0.0 for play in self._plays)
         over = self._way is not None and self._way.turned_over(t_utc_ns)
         return azimuth, -elevation if over else elevation
 

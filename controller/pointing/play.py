@@ -15,7 +15,7 @@ class Play:
         self._encoder: float | None = None
         self._half_width = self._lead = 0.0
         self.state = 0.0
-        self.side: float | None = None  # where it should stand; None: nothing has moved yet
+        self.wanted: float | None = None  # where it should stand; None: nothing has moved yet
         self._pushes = False
 
     def update(self, encoder_rad: float, half_width_rad: float) -> float:
@@ -37,7 +37,7 @@ class Play:
         return lead - min(self._half_width, max(-self._half_width, lead))
 
     def stand(self, side: float, needed_rad: float, rate_rad_s: float, turn_s: float) -> None:
-        """Once a turn of the gimbal loop: move `side`, by which the encoder shall lead, towards where it belongs.
+        """Once a turn of the gimbal loop: move `wanted`, by which the encoder shall lead, towards where it belongs.
 
         That is the side of the target's motion, from which the encoder can push the axis that way alone. Where the axis
         is off the other way (`needed_rad`, positive: it should grow), and the target (`rate_rad_s`) is so slow that it
@@ -46,5 +46,5 @@ class Play:
         off_rad = -needed_rad * side if self._half_width > 0.0 else 0.0
         begin_rad = max(BEGIN_RAD, abs(rate_rad_s) * TAKEN_UP_S)
         self._pushes = off_rad > (END_RAD if self._pushes else begin_rad)
-        wanted, step = -side if self._pushes else side, 2.0 * turn_s / PACE_S
-        self.side = wanted if self.side is None else min(self.side + step, max(self.side - step, wanted))
+        goal, step = -side if self._pushes else side, 2.0 * turn_s / PACE_S
+        self.wanted = goal if self.wanted is None else min(self.wanted + step, max(self.wanted - step, goal))

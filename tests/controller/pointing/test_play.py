@@ -55,7 +55,7 @@ def test_without_backlash_an_axis_follows_the_encoder_both_ways():
         play.update(encoder_rad, 0.0)
     assert (play.passes(1e-6), play.passes(-1e-6)) == (1e-6, -1e-6)
     play.stand(-1.0, 1e-3, 0.0, TURN_S)
-    assert play.side == -1.0
+    assert play.wanted == -1.0
 
 
 def test_an_axis_that_a_slow_target_has_left_behind_is_pushed_from_the_other_side_and_then_let_go(play):
@@ -63,7 +63,7 @@ def test_an_axis_that_a_slow_target_has_left_behind_is_pushed_from_the_other_sid
     sides = []
     for needed_rad in [0.0] + [60e-6] * turns + [10e-6, 0.0] + [0.0] * turns:
         play.stand(-1.0, needed_rad, -8e-6, TURN_S)
-        sides.append(play.side)
+        sides.append(play.wanted)
     assert sides[turns : turns + 2] == [1.0, 1.0]  # on the other side, until it has arrived
     assert (sides[0], sides[-1]) == (-1.0, -1.0)
     assert np.abs(np.diff(sides)).max() <= 2 * TURN_S / PACE_S + 1e-12
@@ -77,7 +77,7 @@ def test_an_axis_that_a_slow_target_has_left_behind_is_pushed_from_the_other_sid
 def test_an_axis_that_comes_back_by_itself_is_left_alone(play, needed_rad, rate_rad_s):
     for _ in range(9):
         play.stand(-1.0, needed_rad, rate_rad_s, TURN_S)
-        assert play.side == -1.0
+        assert play.wanted == -1.0
 
 
 @pytest.mark.parametrize("from_s", [-200.0, -30.0, 10.0, 40.0, 250.0])
