@@ -1,9 +1,11 @@
 """Commands and telemetry of our bus beside raw pyzmq and what others use, each as a ratio to raw pyzmq in the same run.
 
-`python -m benchmarks.bus [--json] [--rounds N] [--only NAME,NAME]`. All transports are alive at once, both ends of each
-are processes of their own, and they take turns in random order, so that what disturbs the machine disturbs all.
-Two placements, each under SCHED_FIFO 1: everything on one core (what the software costs), and left to the scheduler
-(with the wake-ups across cores). Where SCHED_FIFO is not allowed there is one placement, and the result says so.
+`python -m benchmarks.bus [--json] [--starts N] [--rounds N] [--only NAME,NAME]`. All transports are alive at once, both
+ends of each are processes of their own, and they take turns in random order, so that what disturbs the machine disturbs
+all. They are started several times: where the kernel puts a process's libraries moves its round trip by microseconds,
+and stays as it is for all of its life. Two placements, each under SCHED_FIFO 1: everything on one core (what the
+software costs), and left to the scheduler (with the wake-ups across cores). Where SCHED_FIFO is not allowed there is
+one placement, and the result says so.
 
 `python -m benchmarks.bus.load` has the flood, `python -m benchmarks.bus.inside` codec, in-process bus and recording.
 """
@@ -73,7 +75,7 @@ class Alive:
 
 
 def run(rounds: int, only: list[str]) -> dict[str, Any]:
-    """Every transport in this process's placement."""
+    """Every transport in this process's placement, started once: its round trips in ns, its messages a second."""
     found, missing = contestants()
     alive = [Alive(name, one) for name, one in found.items() if not only or name in only or name.startswith("raw")]
     try:
@@ -86,18 +88,35 @@ def run(rounds: int, only: list[str]) -> dict[str, Any]:
     finally:
         for one in alive:
             one.close()
-    by_name = {one.name: one for one in alive}
     return {
-        "transports": {one.name: figures(one, by_name[REFERENCE.get(one.name, "raw")]) for one in alive},
+        "trips": {one.name: {str(size): trips for size, trips in one.trips.items()} for one in alive},
+        "rates": {one.name: one.rates for one in alive},
         "not_available": missing,
     }
 
 
-def figures(one: Alive, raw: Alive) -> dict[str, Any]:
+def pooled(starts: list[dict[str, Any]]) -> dict[str, Any]:
+    """The figures of all starts together."""
+    names = list(starts[0]["rates"])
+    trips = {
+        name: {size: list(chain(*(start["trips"][name][str(size)] for start in starts))) for size in SIZES}
+        for name in names
+    }
+    rates = {name: list(chain(*(start["rates"][name] for start in starts))) for name in names}
+    told = {}
+    for name in names:
+        raw = REFERENCE.get(name, "raw")
+        told[name] = {"reference": raw} | figures(trips[name], trips[raw], rates[name], rates[raw])
+    return {"transports": told, "not_available": starts[0]["not_available"]}
+
+
+def figures(
+    trips: dict[int, list[list[int]]], raw_trips: dict[int, list[list[int]]], rates: list[float], raw_rates: list[float]
+) -> dict[str, Any]:
     """Microseconds, and ratios to raw pyzmq: of all rounds, and the smallest and largest of a single one."""
-    told: dict[str, Any] = {"reference": raw.name}
+    told: dict[str, Any] = {}
     for size in SIZES:
-        mine, theirs = one.trips[size], raw.trips[size]
+        mine, theirs = trips[size], raw_trips[size]
         all_mine, all_theirs = list(chain(*mine)), list(chain(*theirs))
         told[f"{size} B"] = {
             key: {
@@ -110,9 +129,9 @@ def figures(one: Alive, raw: Alive) -> dict[str, Any]:
             for key, share in (("p50", 0.5), ("p99", 0.99))
         }
     told["telemetry"] = {
-        "per_s": median(one.rates),
-        "ratio": median(one.rates) / median(raw.rates),
-        "ratio_of_rounds": spread([a / b for a, b in zip(one.rates, raw.rates, strict=True)]),
+        "per_s": median(rates),
+        "ratio": median(rates) / median(raw_rates),
+        "ratio_of_rounds": spread([a / b for a, b in zip(rates, raw_rates, strict=True)]),
     }
     return told
 
@@ -125,32 +144,36 @@ def spread(values: list[float]) -> list[float]:
     return [min(values), max(values)]
 
 
-def placed(words: list[str], rounds: int, only: list[str]) -> dict[str, Any] | str:
+def placed(words: list[str], starts: int, rounds: int, only: list[str]) -> dict[str, Any] | str:
     """The result of a placement, or why there is none."""
     command = [*words, sys.executable, "-m", "benchmarks.bus", "--here", "--rounds", str(rounds)]
     if only:
         command += ["--only", ",".join(only)]
-    try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-    except FileNotFoundError as error:
-        return str(error)
-    if done.returncode:
-        return f"exit code {done.returncode}"
-    result: dict[str, Any] = json.loads(done.stdout)
-    return result
+    found = []
+    for number in range(starts):
+        print(f"{' '.join(words)}: start {number + 1} of {starts}", file=sys.stderr)
+        try:
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+        except FileNotFoundError as error:
+            return str(error)
+        if done.returncode:
+            return f"exit code {done.returncode}"
+        found.append(json.loads(done.stdout))
+    return pooled(found)
 
 
-def measure(rounds: int, only: list[str]) -> dict[str, Any]:
+def measure(starts: int, rounds: int, only: list[str]) -> dict[str, Any]:
     allowed = subprocess.run(["chrt", "-f", "1", "true"], check=False, stderr=subprocess.DEVNULL).returncode == 0
     placements = PLACEMENTS if allowed else {"any core, not FIFO (chrt is not allowed)": []}
     return {
         "commit": subprocess.run(
             ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True
         ).stdout.strip(),
+        "starts": starts,
         "rounds": rounds,
         "command_bytes": list(SIZES),
         "telemetry_bytes": len(telemetry()),
-        "placements": {name: placed(words, rounds, only) for name, words in placements.items()},
+        "placements": {name: placed(words, starts, rounds, only) for name, words in placements.items()},
         "targets": {f"{name} {key}": bound for (name, key), bound in TARGETS.items()},
     }
 
@@ -181,15 +204,16 @@ def tell(result: dict[str, Any]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--starts", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3, help="of each start")
     parser.add_argument("--only", default="", help="names, by comma; raw pyzmq is always among them")
-    parser.add_argument("--here", action="store_true", help="this process's placement alone, as JSON")
+    parser.add_argument("--here", action="store_true", help="one start in this process's placement, as JSON")
     words = parser.parse_args()
     only = [name for name in words.only.split(",") if name]
     if words.here:
         print(json.dumps(run(words.rounds, only)))
         return
-    result = measure(words.rounds, only)
+    result = measure(words.starts, words.rounds, only)
     if words.json:
         print(json.dumps(result))
     else:
