@@ -38,7 +38,7 @@ class Client(Session):
         """
         if self._closed:
             raise BusError(CLOSED)
-        return self._requester.call(service, method, body or {}, timeout_s, control, lease, self._listener.turn)
+        return self._requester.call(service, method, body or {}, timeout_s, control, lease)
 
     def result(self, request_id: bytes) -> Reply:
         """Wait for the answer to a command sent with `send`; there is always one, by its time-out.
@@ -46,7 +46,7 @@ class Client(Session):
         Raises BusError when the client is closed.
         """
         self._refuse_when_closed()
-        return self._requester.wait(request_id, self._listener.turn)
+        return self._requester.wait(request_id)
 
     def envelopes(self, timeout_s: float) -> Iterator[Envelope]:
         """Telemetry as it comes, undecoded, for `timeout_s` (0: what is there now).

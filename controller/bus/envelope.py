@@ -60,7 +60,7 @@ class BusError(BoresightError):
     """The bus refuses; the message is one sentence for the operator."""
 
 
-class Lease(msgspec.Struct, frozen=True, gc=False):
+class Lease(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     """Who may command: `gen` is the fencing number, a smaller one than the highest seen is stale."""
 
     id: str
@@ -78,7 +78,7 @@ class ErrorBody(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, g
     detail: str = ""
 
 
-class DoneBody(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
+class DoneBody(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Body of a `rep` message."""
 
     msg: str = ""

@@ -23,14 +23,14 @@ from controller.bus.envelope import (
     encode,
 )
 from controller.bus.lease import CONSENT, LEASE_KEEPER
-from controller.bus.letterhead import AnswerHead, CommandHead
+from controller.bus.letterhead import AnswerHead, CommandHead, News
 from controller.bus.port import Reply, Request
 from controller.bus.roles import EVENTS_SINCE, STATION, STOPS, Principal, Role, forbidden
 from controller.bus.writer import Writer
 from hal.clock import NS
 
 CACHE_NS: Final = 60 * NS
-ANSWERS_MAX: Final = 50_000  # that are kept: a sender without pause would fill the memory in that minute
+ANSWERS_MAX: Final = 50_000  # of a minute, that are kept: a sender without pause would fill the memory
 CONTROL_METHODS: Final = STOPS | {"ping"}
 LEASE_METHODS: Final = frozenset({"lease.acquire", "lease.renew", "lease.release"})  # control methods of the station
 BODY: Final = dict[str, Any]
@@ -44,9 +44,10 @@ class Sender(msgspec.Struct, frozen=True, gc=False):
     """Who has sent a command that went straight, and may send more like it: what need not be found out again."""
 
     like: Command
-    read: Callable[[bytes], tuple[bytes, int, dict[str, Any]] | None]
+    read: Callable[[bytes], News | None]
     answer: Callable[[int, bytes, DoneBody], bytes]
     source: str
+    ending: bytes  # of the names of its commands
     role: Role
     method: str
     lease: Lease | None
@@ -79,10 +80,11 @@ class Inbox:
         self._writer = writer
         self._control: list[_Open] = []
         self._commands: list[_Open] = []
-        self._open: dict[tuple[str, bytes], _Open] = {}
-        self._answered: dict[tuple[str, bytes], tuple[int, bytes]] = {}  # the oldest first
-        self._forget_ns = 0
-        self._swift: tuple[Request, Sender, tuple[str, bytes]] | None = None  # went by `again`, not answered yet
+        self._open: dict[bytes, _Open] = {}  # by `_name`
+        self._answered: dict[bytes, bytes] = {}  # of this minute,
+        self._before: dict[bytes, bytes] = {}  # and of the one before
+        self._minute_ends_ns = writer.clock.now_ns() + CACHE_NS
+        self._swift: tuple[Request, Sender, bytes] | None = None  # went by `again`, not answered yet
         self._utc_ns, self._now_ns = writer.clock.utc_ns, writer.clock.now_ns
         keeper = writer.service == LEASE_KEEPER
         self._control_methods = CONTROL_METHODS | LEASE_METHODS if keeper else CONTROL_METHODS
@@ -92,7 +94,7 @@ class Inbox:
     @property
     def remembered(self) -> int:
         """Answers that would be given again."""
-        return len(self._answered)
+        return len(self._answered) + len(self._before)
 
     @property
     def waiting(self) -> bool:
@@ -112,9 +114,9 @@ class Inbox:
             )
             return
         source, role = _speaker(envelope, principal)
-        key = (source, envelope.id)
-        if key in self._answered or key in self._open:
-            self._repeat(envelope, key, send)
+        name = _name(source, envelope.id)
+        if name in self._open or name in self._answered or name in self._before:
+            self._repeat(envelope, source, name, send)
         elif (refusal := self._refusal(envelope, control)) is not None:
             self.refuse(envelope, refusal, send, source)
         elif control and envelope.m == "ping":
@@ -122,7 +124,7 @@ class Inbox:
         else:
             body = envelope.b if type(envelope) is Command else {}
             request = Request(envelope.id, source, envelope.m, body, control, envelope.ls, role)
-            admitted = self._open[key] = _Open(request, envelope, send)
+            admitted = self._open[name] = _Open(request, envelope, send)
             (self._control if control else self._commands).append(admitted)
 
     def straight(self, envelope: Envelope | Command, send: Send, principal: Principal | None = None) -> Request | None:
@@ -147,11 +149,11 @@ class Inbox:
         if principal is not None and forbidden(principal, envelope.src, envelope.m):
             return None
         source, role = _speaker(envelope, principal)
-        key = (source, envelope.id)
-        if key in self._answered:
+        name = _name(source, envelope.id)
+        if name in self._answered or name in self._before:
             return None
         request = Request(envelope.id, source, envelope.m, envelope.b, False, envelope.ls, role)
-        self._open[key] = _Open(request, envelope, send, True)
+        self._open[name] = _Open(request, envelope, send, True)
         return request
 
     def known(self, command: Command, send: Send, principal: Principal | None) -> Sender:
@@ -160,7 +162,7 @@ class Inbox:
         like = msgspec.structs.replace(command, b={})
         answers = AnswerHead(self._writer.done(command, command.id, DoneBody()))
         read = CommandHead(like).read
-        return Sender(like, read, answers.write, source, role, command.m, command.ls, send)
+        return Sender(like, read, answers.write, source, _ending(source), role, command.m, command.ls, send)
 
     def again(self, sender: Sender, data: bytes) -> Request | None:
         """`straight` of a command that has all but time, id, deadline and body in common with one that went straight.
@@ -168,38 +170,38 @@ class Inbox:
         Neither the addressee nor the start nor the rights that were looked at then can have changed since: who keeps a
         sender forgets it when they may have. None when there is anything to say: nothing was done with it then.
         """
-        if self._open or self._swift is not None or (found := sender.read(data)) is None:
+        if self._open or self._swift is not None or (news := sender.read(data)) is None:
             return None
-        request_id, deadline_ns, body = found
-        left_ns = deadline_ns - self._utc_ns()
-        if left_ns <= 0 or left_ns > CACHE_NS or len(data) > COMMAND_BYTES_MAX:
+        name, answered = news.id + sender.ending, self._answered
+        if (
+            not 0 < news.dl - self._utc_ns() <= CACHE_NS
+            or name in answered
+            or name in self._before
+            or len(answered) >= ANSWERS_MAX
+            or len(data) > COMMAND_BYTES_MAX
+        ):
             return None
-        source, answered = sender.source, self._answered
-        key = source, request_id
-        if key in answered or len(answered) >= ANSWERS_MAX:
-            return None
-        request = Request(request_id, source, sender.method, body, False, sender.lease, sender.role)
-        self._swift = request, sender, key
+        request = Request(news.id, sender.source, sender.method, news.b, False, sender.lease, sender.role)
+        self._swift = request, sender, name
         return request
 
     def _settle(self) -> None:
         """Whoever went straight and is not answered yet is one of those under way."""
         if self._swift is not None:
-            request, sender, key = self._swift
-            self._open[key] = _Open(request, sender.like, sender.send, True)
+            request, sender, name = self._swift
+            self._open[name] = _Open(request, sender.like, sender.send, True)
             self._swift = None
 
-    def _repeat(self, envelope: Head, key: tuple[str, bytes], send: Send) -> None:
+    def _repeat(self, envelope: Head, source: str, name: bytes, send: Send) -> None:
         """The same id from the same sender: the answer again, or word that it is being worked on."""
         if envelope.m in CONSENT:
             again = f"{envelope.m} with this id has come before: consent is never repeated, send it anew"
-            self.refuse(envelope, Reply("PROTOCOL", again), send, key[0])
-        elif (done := self._answered.get(key)) is not None:
-            send(done[1])
-        else:
-            waiting = self._open[key]
+            self.refuse(envelope, Reply("PROTOCOL", again), send, source)
+        elif (waiting := self._open.get(name)) is not None:
             waiting.send = send
             self._acknowledge(waiting)
+        else:
+            send(self._answered.get(name) or self._before[name])
 
     def refuse(self, envelope: Head, refusal: Reply, send: Send, sender: str = "") -> None:
         """Answer what is not even admitted; `sender` is for the log, the source that it claims when empty."""
@@ -213,7 +215,7 @@ class Inbox:
         """
         taken: list[Request] = []
         self._settle()
-        if self._answered and self._writer.clock.now_ns() > self._forget_ns:
+        if self.remembered and self._now_ns() >= self._minute_ends_ns:
             self._forget()
         if not self._open:
             return taken
@@ -250,21 +252,18 @@ class Inbox:
         swift = self._swift
         if swift is not None and request is swift[0] and not reply.code:
             self._swift = None
-            _, sender, key = swift
+            _, sender, name = swift
             send = sender.send
-            answer = sender.answer(self._utc_ns(), request.id, DoneBody(msg=reply.message, data=reply.body or {}))
+            answer = sender.answer(self._utc_ns(), request.id, DoneBody(reply.message, reply.body or {}))
         else:
             self._settle()
-            key = (request.source, request.id)
-            if (waiting := self._open.pop(key, None)) is None:
+            name = _name(request.source, request.id)
+            if (waiting := self._open.pop(name, None)) is None:
                 return
             self._count(reply, request.source)
             send, answer = waiting.send, self._writer.answer(waiting.envelope, reply, request.id)
         if remember:
-            now_ns = self._now_ns()
-            if now_ns > self._forget_ns:
-                self._forget()
-            self._answered[key] = now_ns, answer
+            self._answered[name] = answer
         send(answer)
 
     def _count(self, reply: Reply, sender: str) -> None:
@@ -315,16 +314,18 @@ class Inbox:
         )
 
     def _forget(self) -> None:
-        """Answers of more than a minute ago; once a second, since to find the oldest costs more than to keep it."""
-        now_ns = self._writer.clock.now_ns()
-        self._forget_ns = now_ns + NS
-        old = []
-        for key, (since_ns, _) in self._answered.items():
-            if since_ns >= now_ns - CACHE_NS:
-                break
-            old.append(key)
-        for key in old:
-            del self._answered[key]
+        """Answers of before the past minute, all at once: one by one each would need its time, and a look at it."""
+        self._before, self._answered = self._answered, {}
+        self._minute_ends_ns = self._now_ns() + CACHE_NS
+
+
+def _name(source: str, request_id: bytes) -> bytes:
+    """A command, whichever way and whenever it comes. No name of a key or a service has a NUL in it."""
+    return request_id + _ending(source)
+
+
+def _ending(source: str) -> bytes:
+    return b"\0" + source.encode()
 
 
 def _speaker(envelope: Head, principal: Principal | None) -> tuple[str, Role]:

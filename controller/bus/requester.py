@@ -50,11 +50,14 @@ class Where(msgspec.Struct, gc=False):
 
 
 class _Way(msgspec.Struct, gc=False):
-    """How the next command like one before goes out."""
+    """How the next command like one before goes out, and how long it is waited for."""
 
     where: Where
     channel: Channel
     head: CommandHead
+    timeout_s: float
+    wait_ns: int
+    look_ms: int
 
 
 class Requester:
@@ -63,7 +66,8 @@ class Requester:
     `whereabouts` of a service, at a monotonic time, are its present boot id as its telemetry tells it: until it is
     known there is nobody to send to, and what cannot be sent by its deadline is reported as not executed; and our UTC
     minus the service's, where that is another one (a bench of another epoch): a deadline is written in the UTC of its
-    reader. `answered` is called with the id of a command when its answer is there.
+    reader. `between` is called 50 times a second while a command is waited for, `answered` with the id of a command
+    when its answer is there.
     """
 
     def __init__(
@@ -71,11 +75,13 @@ class Requester:
         dialler: Dialler,
         writer: Writer,
         whereabouts: Callable[[str, int], Where],
+        between: Callable[[], object],
         answered: Callable[[bytes], object] = lambda request_id: None,
     ) -> None:
         self._dialler = dialler
         self._writer = writer
         self._whereabouts = whereabouts
+        self._between = between
         self._answered = answered
         self._calls: dict[bytes, _Call] = {}
         self._under_way = 0
@@ -107,28 +113,24 @@ class Requester:
         return request_id
 
     def call(
-        self,
-        service: str,
-        method: str,
-        body: dict[str, Any],
-        timeout_s: float,
-        control: bool,
-        lease: Lease | None,
-        between: Callable[[], object],
+        self, service: str, method: str, body: dict[str, Any], timeout_s: float, control: bool, lease: Lease | None
     ) -> Reply:
         """`send` and `wait` in one; for a command like most in one step: it is sent, and what comes next answers it."""
         now_ns = self._now_ns()
         way = None if control else self._ways.get((service, method, lease))
-        if way is None or (now_ns >= way.where.until_ns and not self._leads(way, service, now_ns)):
-            return self.wait(self.send(service, method, body, timeout_s, control, lease), between)
-        channel = way.channel
-        utc_ns, wait_ns = self._utc_ns(), round(timeout_s * NS)
+        if (
+            way is None
+            or way.timeout_s != timeout_s
+            or (now_ns >= way.where.until_ns and not self._leads(way, service, now_ns))
+        ):
+            return self._ask(service, method, body, timeout_s, control, lease)
+        utc_ns, wait_ns = self._utc_ns(), way.wait_ns
         request_id = self._new_id(utc_ns)
+        message = way.head.write(utc_ns, request_id, utc_ns + wait_ns - way.where.utc_apart_ns, body)
         try:
-            channel.send(way.head.write(utc_ns, request_id, utc_ns + wait_ns - way.where.utc_apart_ns, body))
+            data = way.channel.ask(message, way.look_ms)
         except zmq.Again:  # not connected
-            return self.wait(self.send(service, method, body, timeout_s, control, lease), between)
-        data = channel.wait(LOOK_MS if wait_ns >= LOOK_NS else max(1, wait_ns // MS_NS))
+            return self._ask(service, method, body, timeout_s, control, lease)
         if data is not None and (answer := answer_of(data)) is not None and answer.re == request_id:
             return Reply("", answer.b.msg, "", answer.b.data or None)
         self._calls[request_id] = _Call(
@@ -142,12 +144,12 @@ class Requester:
             timeout_s,
             lease,
             True,
-            channel=channel,
+            channel=way.channel,
         )
         self._under_way += 1
         if data is not None:
             self._read(data)
-        return self.wait(request_id, between)
+        return self.wait(request_id)
 
     def result(self, request_id: bytes) -> Reply | None:
         """The answer, once; None while there is none (or there never was such a command)."""
@@ -168,8 +170,8 @@ class Requester:
         del self._calls[request_id]
         return call.reply
 
-    def wait(self, request_id: bytes, between: Callable[[], object]) -> Reply:
-        """Block until there is an answer, by the time-out at the latest; `between` is called 50 times a second."""
+    def wait(self, request_id: bytes) -> Reply:
+        """Block until there is an answer, by the time-out at the latest."""
         call = self._calls[request_id]
         while call.reply is None:
             if call.sent and call.channel is not None:
@@ -183,7 +185,7 @@ class Requester:
                     continue
             else:
                 self._dialler.wait(LOOK_MS / 1000)
-            between()
+            self._between()
             self.turn()
         del self._calls[request_id]
         return call.reply
@@ -222,8 +224,21 @@ class Requester:
         except zmq.Again:
             return  # not connected yet
         call.sent = True
-        if not call.control:
-            self._ways[call.service, call.method, call.lease] = _Way(where, call.channel, head)
+
+    def _ask(
+        self, service: str, method: str, body: dict[str, Any], timeout_s: float, control: bool, lease: Lease | None
+    ) -> Reply:
+        """`send` and `wait`; the next command like it may take a shorter way."""
+        request_id = self.send(service, method, body, timeout_s, control, lease)
+        call = self._calls[request_id]
+        reply = self.wait(request_id)
+        where = self._whereabouts(service, self._now_ns())
+        head = self._heads.get((service, method, where.boot, lease))
+        if where.boot and head is not None and call.channel is not None and not control:
+            wait_ns = round(timeout_s * NS)
+            look_ms = LOOK_MS if wait_ns >= LOOK_NS else max(1, wait_ns // MS_NS)
+            self._ways[service, method, lease] = _Way(where, call.channel, head, timeout_s, wait_ns, look_ms)
+        return reply
 
     def _leads(self, way: _Way, service: str, now_ns: int) -> bool:
         """Whether a way still leads to the present start of its service."""

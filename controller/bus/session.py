@@ -35,7 +35,8 @@ class Session:
         sources = [endpoints.tlm for endpoints in table.values()]
         self._listener = Listener(self._transport, self._clock, sources, self._heard)
         self._dialler = Dialler(self._transport, table)
-        self._requester = Requester(self._dialler, writer, self._listener.whereabouts, self._answered)
+        listener = self._listener
+        self._requester = Requester(self._dialler, writer, listener.whereabouts, listener.turn, self._answered)
 
     @property
     def store(self) -> Store:

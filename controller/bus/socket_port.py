@@ -181,7 +181,7 @@ class SocketPort:
         if service in SCOPE_OF:
             self._listener.subscribe(STATION_LEASE)
         self._refusals = Refusals(self._inbox, self._transport)
-        self._requester = Requester(self._dialler, self._writer, self._listener.whereabouts)
+        self._requester = Requester(self._dialler, self._writer, self._listener.whereabouts, self._listener.turn)
         self.endpoints = Endpoints(*self._server.endpoints, self._publisher.endpoint)
 
     @property
@@ -335,7 +335,7 @@ class SocketPort:
         lease: Lease | None = None,
     ) -> Reply:
         """Send a command and wait for its answer."""
-        return self._requester.call(service, method, body, timeout_s, control, lease, self._listener.turn)
+        return self._requester.call(service, method, body, timeout_s, control, lease)
 
     def close(self) -> None:
         """Close all sockets."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import select
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import msgspec
@@ -39,11 +39,11 @@ class Channel:
     __slots__ = (
         "_addressed",
         "_alone",
-        "_recv",
         "_send",
         "_timeout_ms",
         "_watch",
         "descriptor",
+        "recv",
         "rung",
         "socket",
         "used",
@@ -58,7 +58,7 @@ class Channel:
         self._alone = [(socket, POLLIN)]
         self._timeout_ms = -1
         self._watch = watch
-        self._recv = socket.recv
+        self.recv = socket.recv  # whoever receives by it sets `used`
         self._send = super(zmq.Socket, socket).send  # without the wrapper, for options of sockets that we have not
 
     def send(self, data: bytes, peer: bytes = b"") -> None:
@@ -68,15 +68,20 @@ class Channel:
             self._send(peer, NOBLOCK_MORE)
         self._send(data, NOBLOCK)
 
-    def answer(self, peer: bytes, data: bytes) -> None:
-        """Send one frame to a peer of a ROUTER; whoever asked and has gone misses it."""
-        self.used = True
-        try:
-            self._send(peer, NOBLOCK_MORE)
-            self._send(data, NOBLOCK)
-        except zmq.ZMQError as error:
-            if error.errno not in {zmq.EHOSTUNREACH, zmq.EAGAIN}:
-                raise  # a fault of ours
+    def back(self, peer: bytes) -> Callable[[bytes], None]:
+        """What sends one frame to this peer of a ROUTER; whoever asked and has gone misses it."""
+        send = self._send
+
+        def answer(data: bytes) -> None:
+            self.used = True
+            try:
+                send(peer, NOBLOCK_MORE)
+                send(data, NOBLOCK)
+            except zmq.ZMQError as error:
+                if error.errno not in {zmq.EHOSTUNREACH, zmq.EAGAIN}:
+                    raise  # a fault of ours
+
+        return answer
 
     def receive(self) -> Iterator[Received]:
         """Messages that are there now, at most 1000; never waits."""
@@ -97,7 +102,7 @@ class Channel:
         elif not self.rung:
             return None
         self.rung = False
-        recv = self._recv
+        recv = self.recv
         try:
             peer = recv(NOBLOCK) if self._addressed else b""
             frame = recv(NOBLOCK, False)
@@ -106,24 +111,13 @@ class Channel:
         self.used = True
         return self.whole(peer, frame)
 
-    def block(self) -> tuple[bytes, zmq.Frame] | None:
-        """Peer and first frame of the next message of a ROUTER, at most its RCVTIMEO later; `whole` takes the rest.
-
-        To block for it costs a tenth of a round trip less than to wait for several sockets (docs/benchmarks.md).
-        """
-        recv, self.used = self._recv, True
-        try:
-            return recv(), recv(0, False)
-        except zmq.Again:
-            return None
-
     def whole(self, peer: bytes, frame: zmq.Frame) -> Received:
         """A message whose first frame has come; libzmq delivers all frames at once."""
         frames = 1
         more = frame.more
         while more:
             frames += 1
-            more = self._recv(NOBLOCK, False).more
+            more = self.recv(NOBLOCK, False).more
         return Received(peer, frame, frames)
 
     def stirred(self) -> bool:
@@ -132,6 +126,17 @@ class Channel:
             self._watch.look(0)
         return self.used or self.rung
 
+    def ask(self, data: bytes, timeout_ms: int) -> bytes | None:
+        """`send` and `wait` in one, of a DEALER. Raises zmq.Again when it cannot be sent."""
+        self.used = True
+        self._send(data, NOBLOCK)
+        if timeout_ms != self._timeout_ms:
+            return self.wait(timeout_ms)
+        try:
+            return self.recv()
+        except zmq.Again:
+            return None
+
     def wait(self, timeout_ms: int) -> bytes | None:
         """Block for the next frame of this channel alone, at most `timeout_ms`; not for a ROUTER."""
         if timeout_ms != self._timeout_ms:
@@ -139,7 +144,7 @@ class Channel:
             self.socket.setsockopt(zmq.RCVTIMEO, timeout_ms)
         self.used = True
         try:
-            return self._recv()
+            return self.recv()
         except zmq.Again:
             return None
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from controller.bus.envelope import Command, Done, DoneBody, Lease, decode_command, encode
-from controller.bus.letterhead import AnswerHead, CommandHead
+from controller.bus.letterhead import AnswerHead, CommandHead, News
 
 NOW_NS: Final = 1_790_000_000_000_000_000
 ID: Final = bytes(range(16))
@@ -35,7 +35,7 @@ def test_a_command_is_written_as_the_codec_writes_it_and_read_back(like: Command
     head = CommandHead(like)
     data = head.write(NOW_NS, ID, NOW_NS + 5, body)
     assert data == encode(msgspec.structs.replace(like, t=NOW_NS, id=ID, dl=NOW_NS + 5, b=body))
-    assert head.read(data) == (ID, NOW_NS + 5, body)
+    assert head.read(data) == News(NOW_NS, ID, NOW_NS + 5, body)
 
 
 def test_an_empty_body_is_read_as_one() -> None:
@@ -44,7 +44,7 @@ def test_an_empty_body_is_read_as_one() -> None:
     read = decode_command(data)
     assert isinstance(read, Command)
     assert (read.id, read.dl, read.b) == (ID, NOW_NS + 5, {})
-    assert head.read(data) == (ID, NOW_NS + 5, {})
+    assert head.read(data) == News(NOW_NS, ID, NOW_NS + 5, {})
 
 
 @pytest.mark.parametrize("like", LIKE)
@@ -105,6 +105,7 @@ def test_whatever_is_read_by_a_head_the_codec_reads_as_the_same_command() -> Non
             read += 1
             whole = decode_command(bytes(data))
             assert isinstance(whole, Command)
-            assert repr(found) == repr((whole.id, whole.dl, whole.b)), "repr: a damaged number may be no number"
+            whole_news = News(whole.t, whole.id, whole.dl, whole.b)
+            assert repr(found) == repr(whole_news), "repr: a damaged number may be no number"
             assert msgspec.structs.replace(whole, t=0, id=b"", dl=0, b={}) == like
     assert 4_000 < read < 15_000, "neither all nor none"

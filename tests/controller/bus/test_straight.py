@@ -21,7 +21,7 @@ NOW_NS: Final = 1_760_000_000 * NS
 ANNA, OLGA, SELF = Principal("anna", "operator"), Principal("olga", "observer"), Principal("station", STATION)
 PLAIN: Final[dict[str, list[Any]]] = {
     "k": ["req", "rep", "tlm"],
-    "id": [bytes(range(16)), b""],
+    "id": [bytes(range(16)), b"", b"eight..."],
     "m": ["pointing.slew", "safety.arm", EVENTS_SINCE, "reg.announce"],
     "src": ["anna", "olga"],
     "dst": ["safety", "station"],
@@ -118,7 +118,7 @@ def test_the_next_command_of_a_known_sender_is_the_same_request_as_by_the_long_w
         assert one.answers == other.answers
         assert one.inbox.refused == other.inbox.refused
     kinds = 2 if principal is ANNA else 2 * 3  # of sender and method; anna is herself, and announces nothing
-    assert known == kinds * 2, "two of the deadlines are in order"
+    assert known == kinds * 2, "two of the deadlines are in order, and one of the ids"
 
 
 def test_a_known_senders_command_that_is_not_answered_at_once_is_acknowledged_and_sends_others_the_long_way() -> None:
@@ -159,12 +159,12 @@ def test_a_command_that_has_come_before_does_not_go_the_short_way() -> None:
 def test_a_command_that_is_under_way_sends_others_the_long_way_and_is_acknowledged() -> None:
     side = Side()
     assert side.short(plain(), ANNA) is not None
-    assert side.short(plain(id=b"another."), ANNA) is None
-    assert [request.id for request in side.long(plain(id=b"another."), ANNA)] == [b"another."]
+    assert side.short(plain(id=b"another command."), ANNA) is None
+    assert [request.id for request in side.long(plain(id=b"another command."), ANNA)] == [b"another command."]
     assert [(answer.k, answer.re) for answer in side.answers] == [("ack", plain()["id"])]
 
 
-def test_answers_of_the_short_way_are_forgotten_after_a_minute() -> None:
+def test_answers_are_forgotten_when_the_minute_after_theirs_has_ended() -> None:
     side = Side()
     clock = side.writer.clock
     remembered = []
@@ -174,4 +174,5 @@ def test_answers_of_the_short_way_are_forgotten_after_a_minute() -> None:
         side.inbox.finish(request, Reply("", "done"))
         remembered.append(side.inbox.remembered)
         clock.sleep_until(clock.now_ns() + pause_ns)
-    assert remembered == [1, 2, 2, 1, 2], "the first went when the third came, the second and third with the fourth"
+        side.inbox.take()
+    assert remembered == [1, 2, 3, 2, 3], "the first two went when the minute of the third had ended"
