@@ -116,7 +116,9 @@ def _followed(times: Times, aims: Floats, axes: Axes) -> Floats:
     turn = 0.0
     taken = np.empty_like(aims)
     reaches = axes.rate_rad_s * np.diff(times, prepend=times[0]) / NS
-    for i, ((to_azimuth, to_elevation), reach) in enumerate(zip(aims.tolist(), reaches.tolist(), strict=True)):
+    # Number by number: lists of these thousands would make the process's memory grow by megabytes, and keep them.
+    steps = zip(*(np.ascontiguousarray(column).data for column in (*aims.T, reaches)), strict=True)
+    for i, (to_azimuth, to_elevation, reach) in enumerate(steps):
         if to_azimuth + turn > high and to_azimuth + turn - math.tau >= low:
             turn -= math.tau
         elif to_azimuth + turn < low and to_azimuth + turn + math.tau <= high:
