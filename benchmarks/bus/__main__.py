@@ -18,8 +18,10 @@ import os
 import random
 import subprocess
 import sys
+import tempfile
 import time
 from itertools import chain
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -146,19 +148,21 @@ def spread(values: list[float]) -> list[float]:
 
 def placed(words: list[str], starts: int, rounds: int, only: list[str]) -> dict[str, Any] | str:
     """The result of a placement, or why there is none."""
-    command = [*words, sys.executable, "-m", "benchmarks.bus", "--here", "--rounds", str(rounds)]
-    if only:
-        command += ["--only", ",".join(only)]
     found = []
-    for number in range(starts):
-        print(f"{' '.join(words)}: start {number + 1} of {starts}", file=sys.stderr)
-        try:
-            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-        except FileNotFoundError as error:
-            return str(error)
-        if done.returncode:
-            return f"exit code {done.returncode}"
-        found.append(json.loads(done.stdout))
+    with tempfile.TemporaryDirectory() as folder:
+        told = Path(folder) / "told.json"  # not the standard output: some of the libraries write to it
+        command = [*words, sys.executable, "-m", "benchmarks.bus", "--here", str(told), "--rounds", str(rounds)]
+        if only:
+            command += ["--only", ",".join(only)]
+        for number in range(starts):
+            print(f"{' '.join(words)}: start {number + 1} of {starts}", file=sys.stderr)
+            try:
+                done = subprocess.run(command, stdout=sys.stderr, check=False)
+            except FileNotFoundError as error:
+                return str(error)
+            if done.returncode:
+                return f"exit code {done.returncode}"
+            found.append(json.loads(told.read_text(encoding="utf-8")))
     return pooled(found)
 
 
@@ -207,11 +211,11 @@ def main() -> None:
     parser.add_argument("--starts", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=3, help="of each start")
     parser.add_argument("--only", default="", help="names, by comma; raw pyzmq is always among them")
-    parser.add_argument("--here", action="store_true", help="one start in this process's placement, as JSON")
+    parser.add_argument("--here", metavar="FILE", help="one start in this process's placement, as JSON into a file")
     words = parser.parse_args()
     only = [name for name in words.only.split(",") if name]
     if words.here:
-        print(json.dumps(run(words.rounds, only)))
+        Path(words.here).write_text(json.dumps(run(words.rounds, only)), encoding="utf-8")
         return
     result = measure(words.starts, words.rounds, only)
     if words.json:
