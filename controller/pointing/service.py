@@ -26,6 +26,7 @@ from controller.bus.topics import (
 )
 from controller.errors import BoresightError
 from controller.geometry.trajectory import Trajectory
+from controller.heap import give_back
 from controller.pointing.commands import CommandError, fixed_of, trajectory_of
 from controller.pointing.drive import loop_for, send
 from controller.pointing.feed import Streams
@@ -47,6 +48,7 @@ from hal.clock import NS, Clock
 from hal.errors import HalError
 from hal.traits import Gimbal, Identity
 
+PLANNED = frozenset({"pointing.track", "pointing.follow", "pointing.slew", "pointing.park"})  # ways of megabytes
 STILL_MODES = frozenset({"HOLD", "SAFE", "FAULT"})
 LOCKED_MODES = frozenset({"SAFE", "FAULT"})
 MODE_STALE_S = 0.35  # with a turn of 0.1 s, zero motion is commanded 0.5 s after the station died
@@ -127,6 +129,8 @@ class PointingService(Service):
             raise BoresightError("The pointing service was not opened.")
         for request in self.port.requests():
             self.port.answer(request, self._obey(request, loop))
+            if request.method in PLANNED:
+                give_back()
         self._hold_if_told(loop)
         try:
             self._rest(gimbal, loop)
