@@ -63,6 +63,17 @@ def test_a_pass_is_tracked_from_its_two_lines(tracking, pass_70):
     assert state.range_m == pytest.approx(look.range_m)
 
 
+def test_memory_is_given_back_once_a_way_was_planned_and_not_otherwise(tracking, pass_70, monkeypatch):
+    given = []
+    monkeypatch.setattr("controller.pointing.service.give_back", lambda: given.append(1))
+    for method, body in (("stop", {}), ("pointing.model", {}), ("pointing.offset", {})):
+        tracking.ask(method, body)
+    tracking.turn(1.0)
+    assert not given
+    assert tracking.ask("pointing.track", track_body(pass_70.target)).code == ""
+    assert len(given) == 1
+
+
 def test_states_come_about_ten_times_a_second(tracking):
     times = [s.t_utc_ns for s in tracking.states[-50:]]
     assert 9 < 1e9 / np.mean(np.diff(times)) < 14
