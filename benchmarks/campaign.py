@@ -14,11 +14,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from subprocess import PIPE
 from typing import Any
 
+from benchmarks.checkout import ROOT, commit, today
 from controller.cli.demo import DEFAULT_RIG, choose_pass
 from controller.cli.factories import MODEL_FILE
 from controller.cli.flight import Flight
@@ -26,10 +26,9 @@ from controller.cli.rig import emulated_devices
 from controller.cli.summary import summarise
 from controller.pointing.mount import MountModel
 from controller.record import read_messages
-from hal.clock import RealClock
 from hal.rig import load_rig
 
-PAGE = Path(__file__).parent.parent / "docs" / "campaign.md"
+PAGE = ROOT / "docs" / "campaign.md"
 BACKLASH_RAD = 75e-6  # half the scenario's play, which a calibration finds
 MISALIGNMENT = ("index_azimuth_urad", "index_elevation_urad", "collimation_urad", "axis_north_urad", "axis_west_urad")
 LIMITS = (  # key of summary.json, and the largest value that is allowed
@@ -196,14 +195,11 @@ def main() -> None:
     parser.add_argument("--acquisitions", type=int, default=100)
     parser.add_argument("--realtime", action=argparse.BooleanOptionalAction, default=True)
     options = parser.parse_args()
-    began_ns = RealClock().utc_ns()
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout
-    date = datetime.fromtimestamp(began_ns * 1e-9, UTC)
     command = " ".join(["python -m benchmarks.campaign", *sys.argv[1:]])
     head = [
         "# Campaign",
         "",
-        f"Run on {date:%Y-%m-%d} at commit {commit.strip()} by `{command}`.",
+        f"Run on {today()} at commit {commit()} by `{command}`.",
         "Every figure is simulated. Angles in µrad, the worse axis; x is speed over real time from rise to set.",
     ]
     passes: list[dict[str, Any]] = []

@@ -18,13 +18,11 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
-from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 
-from hal.clock import RealClock
+from benchmarks.checkout import ROOT, commit, today
 
-ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "fuzzing.md"
 FIRMWARE = "firmware, as C"
 INPUTS = 10_000_000
@@ -140,12 +138,12 @@ def main() -> None:
     from parsers import TARGETS
 
     names = [name for name in (*(t.name for t in TARGETS), FIRMWARE) if not options.only or name in options.only]
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout
-    stamp = f"{datetime.fromtimestamp(RealClock().utc_ns() * 1e-9, UTC):%Y-%m-%d} | {commit.strip()}"
+    ran = commit()
+    stamp = f"{today()} | {ran}"
     rows = kept_rows([*(t.name for t in TARGETS), FIRMWARE])
     failed = False
     with ThreadPoolExecutor(options.jobs) as pool:
-        running = {pool.submit(run, name, options.inputs, commit.strip()): name for name in names}
+        running = {pool.submit(run, name, options.inputs, ran): name for name in names}
         for future in as_completed(running):
             name, row = running[future], future.result()
             rows[name] = f"{row} {stamp} |"

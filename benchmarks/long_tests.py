@@ -12,13 +12,11 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree
 
-from hal.clock import RealClock
+from benchmarks.checkout import ROOT, commit, today
 
-ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "long-tests.md"
 HEAD = (
     "# Long tests",
@@ -62,8 +60,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-k", dest="words", default="", help="only tests whose names have these words, as for pytest")
     options = parser.parse_args()
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout
-    stamp = f"{datetime.fromtimestamp(RealClock().utc_ns() * 1e-9, UTC):%Y-%m-%d} | {commit.strip()}"
+    stamp = f"{today()} | {commit()}"
     with tempfile.TemporaryDirectory() as folder:
         told = Path(folder) / "told.xml"
         command = [

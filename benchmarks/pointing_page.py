@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import os
 import platform
-from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from benchmarks.devices.page import ROOT, commit
-from hal.clock import RealClock
+from benchmarks.checkout import ROOT, commit, today
 
 PAGE = ROOT / "docs" / "benchmarks-pointing.md"
 PEERS = ("astroz", "sgp4", "skyfield", "heyoka")
 HEAD = """# Benchmarks of pointing
 
-Run on {date:%Y-%m-%d} at commit {commit} by `python -m benchmarks.pointing --page`, CPython {python}, on a virtual
+Run on {date} at commit {commit} by `python -m benchmarks.pointing --page`, CPython {python}, on a virtual
 machine with {cores} shared cores (load average {load:.1f}, of which this run is 1): the ratios count. Times are CPU
 time of one process unless they say otherwise, and the best of several.
 
@@ -55,7 +53,7 @@ def write_page(result: dict[str, Any], shell: dict[str, Any], many: dict[str, An
     """The whole page."""
     ours = many["boresight"]
     text = HEAD.format(
-        date=datetime.fromtimestamp(RealClock().utc_ns() * 1e-9, UTC),
+        date=today(),
         commit=commit(),
         python=platform.python_version(),
         cores=os.cpu_count(),

@@ -1,11 +1,11 @@
 """Commands and telemetry of our bus beside raw pyzmq and what others use, each as a ratio to raw pyzmq in the same run.
 
-`python -m benchmarks.bus [--json] [--starts N] [--rounds N] [--only NAME,NAME]`. All transports are alive at once, both
-ends of each are processes of their own, and they take turns in random order, so that what disturbs the machine disturbs
-all. They are started several times: where the kernel puts a process's libraries moves its round trip by microseconds,
-and stays as it is for all of its life. Two placements, each under SCHED_FIFO 1: everything on one core (what the
-software costs), and left to the scheduler (with the wake-ups across cores). Where SCHED_FIFO is not allowed there is
-one placement, and the result says so.
+`python -m benchmarks.bus [--json] [--page] [--starts N] [--rounds N] [--only NAME,NAME]` (docs/benchmarks.md). All
+transports are alive at once, both ends of each are processes of their own that load nothing of the others, and they
+take turns in random order, so that what disturbs the machine disturbs all. They are started several times: where the
+kernel puts a process's libraries moves its round trip by microseconds, and stays as it is for all of its life. Two
+placements, each under SCHED_FIFO 1: everything on one core (what the software costs), and left to the scheduler (with
+the wake-ups across cores). Where SCHED_FIFO is not allowed there is one placement, and the result says so.
 
 `python -m benchmarks.bus.load` has the flood, `python -m benchmarks.bus.inside` codec, in-process bus and recording.
 """
@@ -18,18 +18,16 @@ import os
 import random
 import subprocess
 import sys
-import tempfile
-import time
+from difflib import get_close_matches
 from itertools import chain
-from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.bus.contest import WINDOW, Client, Service, contestants, telemetry
+from benchmarks.bus.contest import contestants, telemetry
+from benchmarks.bus.page import COMMANDS, commands, write_section
+from benchmarks.bus.turns import SIZES, Alive
+from benchmarks.checkout import commit
 
-SIZES = {64: 300, 1024: 100, 32768: 60}  # bytes of a command: round trips in a round
-WARM = 20
-MESSAGES = 4000  # of telemetry in a round
 CORE = max(os.sched_getaffinity(0))
 PLACEMENTS = {
     "one core, SCHED_FIFO": ["chrt", "-f", "1", "taskset", "-c", str(CORE)],
@@ -44,43 +42,29 @@ TARGETS = {
 }
 
 
-class Alive:
-    """A transport with its two services."""
-
-    def __init__(self, name: str, contestant: Any) -> None:
-        self.name = name
-        self.echo, self.publisher = Service(name, "echo"), Service(name, "publish")
-        self.client: Client = contestant.client(self.echo.address, self.publisher.address)
-        self.trips: dict[int, list[list[int]]] = {size: [] for size in SIZES}
-        self.rates: list[float] = []
-        self._subscribed = False
-
-    def command(self, size: int) -> None:
-        payload = random.randbytes(size)
-        self.client.trips(payload, WARM)
-        self.trips[size].append(self.client.trips(payload, SIZES[size]))
-
-    def listen(self) -> None:
-        if not self._subscribed:
-            time.sleep(0.5)  # a subscription is on its way, and no transport of the seven tells when it is there
-            self._subscribed = True
-        start = time.perf_counter()
-        for _ in range(MESSAGES // WINDOW):
-            self.publisher.burst(WINDOW)
-            self.client.take(WINDOW)
-        self.rates.append(MESSAGES / (time.perf_counter() - start))
-
-    def close(self) -> None:
-        self.client.close()
-        self.echo.close()
-        self.publisher.close()
+def placed(placement: list[str], starts: int, rounds: int, found: dict[str, str]) -> dict[str, Any]:
+    """The figures of all starts together."""
+    trips: dict[str, dict[int, list[list[int]]]] = {name: {size: [] for size in SIZES} for name in found}
+    rates: dict[str, list[float]] = {name: [] for name in found}
+    for number in range(starts):
+        print(f"{' '.join(placement)}: start {number + 1} of {starts}", file=sys.stderr)
+        for one in once(placement, rounds, found):
+            rates[one.name] += one.rates
+            for size in SIZES:
+                trips[one.name][size] += one.trips[size]
+    told = {}
+    for name in found:
+        raw = REFERENCE.get(name, "raw")
+        told[name] = {"reference": raw} | figures(trips[name], trips[raw], rates[name], rates[raw])
+    return told
 
 
-def run(rounds: int, only: list[str]) -> dict[str, Any]:
-    """Every transport in this process's placement, started once: its round trips in ns, its messages a second."""
-    found, missing = contestants()
-    alive = [Alive(name, one) for name, one in found.items() if not only or name in only or name.startswith("raw")]
+def once(placement: list[str], rounds: int, found: dict[str, str]) -> list[Alive]:
+    """Every transport, started once, with what it measured in its turns."""
+    alive: list[Alive] = []
     try:
+        for name, module in found.items():
+            alive.append(Alive(placement, module, name))
         for _ in range(rounds):
             for size in SIZES:
                 for one in random.sample(alive, len(alive)):
@@ -90,26 +74,7 @@ def run(rounds: int, only: list[str]) -> dict[str, Any]:
     finally:
         for one in alive:
             one.close()
-    return {
-        "trips": {one.name: {str(size): trips for size, trips in one.trips.items()} for one in alive},
-        "rates": {one.name: one.rates for one in alive},
-        "not_available": missing,
-    }
-
-
-def pooled(starts: list[dict[str, Any]]) -> dict[str, Any]:
-    """The figures of all starts together."""
-    names = list(starts[0]["rates"])
-    trips = {
-        name: {size: list(chain(*(start["trips"][name][str(size)] for start in starts))) for size in SIZES}
-        for name in names
-    }
-    rates = {name: list(chain(*(start["rates"][name] for start in starts))) for name in names}
-    told = {}
-    for name in names:
-        raw = REFERENCE.get(name, "raw")
-        told[name] = {"reference": raw} | figures(trips[name], trips[raw], rates[name], rates[raw])
-    return {"transports": told, "not_available": starts[0]["not_available"]}
+    return alive
 
 
 def figures(
@@ -146,38 +111,18 @@ def spread(values: list[float]) -> list[float]:
     return [min(values), max(values)]
 
 
-def placed(words: list[str], starts: int, rounds: int, only: list[str]) -> dict[str, Any] | str:
-    """The result of a placement, or why there is none."""
-    found = []
-    with tempfile.TemporaryDirectory() as folder:
-        told = Path(folder) / "told.json"  # not the standard output: some of the libraries write to it
-        command = [*words, sys.executable, "-m", "benchmarks.bus", "--here", str(told), "--rounds", str(rounds)]
-        if only:
-            command += ["--only", ",".join(only)]
-        for number in range(starts):
-            print(f"{' '.join(words)}: start {number + 1} of {starts}", file=sys.stderr)
-            try:
-                done = subprocess.run(command, stdout=sys.stderr, check=False)
-            except FileNotFoundError as error:
-                return str(error)
-            if done.returncode:
-                return f"exit code {done.returncode}"
-            found.append(json.loads(told.read_text(encoding="utf-8")))
-    return pooled(found)
-
-
-def measure(starts: int, rounds: int, only: list[str]) -> dict[str, Any]:
+def measure(starts: int, rounds: int, found: dict[str, str]) -> dict[str, Any]:
+    """Everything of these transports (see `contestants`), in both placements."""
     allowed = subprocess.run(["chrt", "-f", "1", "true"], check=False, stderr=subprocess.DEVNULL).returncode == 0
     placements = PLACEMENTS if allowed else {"any core, not FIFO (chrt is not allowed)": []}
     return {
-        "commit": subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True
-        ).stdout.strip(),
+        "commit": commit(),
         "starts": starts,
         "rounds": rounds,
         "command_bytes": list(SIZES),
+        "trips": list(SIZES.values()),
         "telemetry_bytes": len(telemetry()),
-        "placements": {name: placed(words, starts, rounds, only) for name, words in placements.items()},
+        "placements": {name: placed(words, starts, rounds, found) for name, words in placements.items()},
         "targets": {f"{name} {key}": bound for (name, key), bound in TARGETS.items()},
     }
 
@@ -185,39 +130,41 @@ def measure(starts: int, rounds: int, only: list[str]) -> dict[str, Any]:
 def tell(result: dict[str, Any]) -> None:
     for placement, found in result["placements"].items():
         print(f"\n{placement}")
-        if isinstance(found, str):
-            print(f"  not measured: {found}")
-            continue
         sizes = [f"{size} B" for size in SIZES]
         print(
             f"  {'':<24}"
             + "".join(f"{size + ' p50':>12}{'x':>6}{'p99':>8}{'x':>6}" for size in sizes)
             + f"{'msg/s':>10}{'x':>6}"
         )
-        for name, row in found["transports"].items():
+        for name, row in found.items():
             cells = "".join(
                 f"{row[size]['p50']['us']:>12.1f}{row[size]['p50']['ratio']:>6.2f}"
                 f"{row[size]['p99']['us']:>8.1f}{row[size]['p99']['ratio']:>6.2f}"
                 for size in sizes
             )
             print(f"  {name:<24}{cells}{row['telemetry']['per_s']:>10.0f}{row['telemetry']['ratio']:>6.2f}")
-        for name, why in found["not_available"].items():
-            print(f"  {name:<24}not available: {why}")
+    for name, why in result["not_available"].items():
+        print(f"{name} is not available: {why}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--page", action="store_true", help="write the section of docs/benchmarks.md")
     parser.add_argument("--starts", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=3, help="of each start")
     parser.add_argument("--only", default="", help="names, by comma; raw pyzmq is always among them")
-    parser.add_argument("--here", metavar="FILE", help="one start in this process's placement, as JSON into a file")
     words = parser.parse_args()
     only = [name for name in words.only.split(",") if name]
-    if words.here:
-        Path(words.here).write_text(json.dumps(run(words.rounds, only)), encoding="utf-8")
-        return
-    result = measure(words.starts, words.rounds, only)
+    installed, missing = contestants()
+    for name in only:
+        if name not in installed:
+            near = get_close_matches(name, installed, 1)
+            parser.error(f"no transport {name!r}" + (f": {near[0]!r}?" if near else f" ({', '.join(installed)})"))
+    found = {name: at for name, at in installed.items() if not only or name in only or name in ("raw", "raw CURVE")}
+    result = measure(words.starts, words.rounds, found) | {"not_available": missing}
+    if words.page:
+        write_section(COMMANDS, commands(result))
     if words.json:
         print(json.dumps(result))
     else:

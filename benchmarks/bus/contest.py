@@ -1,7 +1,8 @@
 """What every transport of the benchmark offers: a service that echoes, one that publishes in bursts, and a client.
 
-A service is a process of its own (`python -m benchmarks.bus.contest NAME ROLE`): it prints its address, a publisher
-then reads from its standard input how many messages to send, and both end with it.
+A service is a process of its own (`python -m benchmarks.bus.contest MODULE NAME ROLE`) that loads its own transport
+alone: it prints its address, a publisher then reads from its standard input how many messages to send, and both end
+with it.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ BODY = PointingState(1, "track", *([0.123456789] * 9), ZERO, ZERO, ZERO, ZERO, 0
 WINDOW = 500  # messages of telemetry at once: below every high-water mark, so that nobody loses any
 
 Tell = Callable[[Any], None]
-MODULES = {"raw": "raw", "floor": "floor", "ours": "ours", "grpc": "rpc", "zenoh": "routed", "websockets": "web"}
+MODULES = ("raw", "floor", "ours", "rpc", "routed", "web")
 
 
 class Client(Protocol):
@@ -60,15 +61,21 @@ class Contestant(Protocol):
         ...
 
 
-def contestants() -> tuple[dict[str, Contestant], dict[str, str]]:
-    """Those that are installed by name, and why the others are not there."""
-    found: dict[str, Contestant] = {}
+def load(module: str) -> dict[str, Contestant]:
+    """The contestants of one module by name; ImportError where its library is not installed."""
+    found: dict[str, Contestant] = importlib.import_module(f"benchmarks.bus.{module}").CONTESTANTS
+    return found
+
+
+def contestants() -> tuple[dict[str, str], dict[str, str]]:
+    """The modules of those that are installed, by name, and why the others are not there."""
+    found: dict[str, str] = {}
     missing: dict[str, str] = {}
-    for name, module in MODULES.items():
+    for module in MODULES:
         try:
-            found |= importlib.import_module(f"benchmarks.bus.{module}").CONTESTANTS
+            found |= dict.fromkeys(load(module), module)
         except ImportError as error:
-            missing[name] = f"{error} (pip install 'boresight[peers]')"
+            missing[module] = f"{error} (pip install 'boresight[peers]')"
     return found, missing
 
 
@@ -85,8 +92,8 @@ def body(payload: bytes) -> dict[str, Any]:
 class Service:
     """A contestant's process."""
 
-    def __init__(self, name: str, role: str) -> None:
-        command = [sys.executable, "-m", "benchmarks.bus.contest", name, role]
+    def __init__(self, module: str, name: str, role: str) -> None:
+        command = [sys.executable, "-m", "benchmarks.bus.contest", module, name, role]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
@@ -113,11 +120,11 @@ def end_with_input() -> None:
     os._exit(0)
 
 
-def main(name: str, role: str) -> None:
+def main(module: str, name: str, role: str) -> None:
     def tell(address: Any) -> None:
         print(json.dumps(address), flush=True)
 
-    contestant = contestants()[0][name]
+    contestant = load(module)[name]
     if role == "echo":
         threading.Thread(target=end_with_input, daemon=True).start()
         contestant.echo(tell)

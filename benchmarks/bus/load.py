@@ -1,9 +1,9 @@
 """A paced loop whose telemetry a hundred clients read, 50,000 messages a second in all, while one of them is stopped.
 
-`python -m benchmarks.bus.load [--json] [--seconds S]`. The loop is a service like the station's (250 Hz, two topics a
-cycle, SCHED_FIFO where allowed) in its own process; its clients are SUB sockets in four others, and one more client is
-stopped with SIGSTOP for a while. Told for each phase: steps, late steps, memory of the loop's process, what the
-clients got and missed. A step is late when the one before it ended after it was due.
+`python -m benchmarks.bus.load [--json] [--page] [--seconds S]` (docs/benchmarks.md). The loop is a service like the
+station's (250 Hz, two topics a cycle, SCHED_FIFO where allowed) in its own process; its clients are SUB sockets in four
+others, and one more client is stopped with SIGSTOP for a while. Told for each phase: steps, late steps, memory of the
+loop's process, what the clients got and missed. A step is late when the one before it ended after it was due.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from typing import Any
 import zmq
 
 from benchmarks.bus.contest import BODY, end_with_input
+from benchmarks.bus.page import FLOOD, flood, write_section
+from benchmarks.checkout import commit
 from controller.bus.client import Client
 from controller.bus.endpoints import static_table
 from controller.bus.envelope import unframe
@@ -191,9 +193,7 @@ def measure(seconds: float) -> dict[str, Any]:
         for one in parts:
             one.close()
     return {
-        "commit": subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True
-        ).stdout.strip(),
+        "commit": commit(),
         "loop": {"period_s": PERIOD_S, "priority": looping.told},
         "clients": CROWDS * CLIENTS,
         "phases": phases,
@@ -210,6 +210,7 @@ def measure(seconds: float) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--page", action="store_true", help="write the section of docs/benchmarks.md")
     parser.add_argument("--seconds", type=float, default=8.0, help="of each phase")
     parser.add_argument("--role", choices=("loop", "crowd", "sleeper"))
     parser.add_argument("--base-port", type=int, default=0)
@@ -218,6 +219,8 @@ def main() -> None:
         {"loop": loop, "crowd": crowd, "sleeper": sleeper}[words.role](words.base_port)
         return
     result = measure(words.seconds)
+    if words.page:
+        write_section(FLOOD, flood(result, words.seconds))
     if words.json:
         print(json.dumps(result))
         return

@@ -11,10 +11,11 @@ import json
 import sys
 from typing import Any
 
+from benchmarks.checkout import commit
 from benchmarks.devices import speed
 from benchmarks.devices.families import FAMILIES
 from benchmarks.devices.hamlib import version
-from benchmarks.devices.page import commit, rows, write_page
+from benchmarks.devices.page import rows, write_page
 
 
 def main() -> None:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks.checkout import ROOT, today
 from benchmarks.devices.families import ON_TCP
-from hal.clock import RealClock
 
-ROOT = Path(__file__).parent.parent.parent
 PAGE = ROOT / "docs" / "benchmarks-devices.md"
 SPEED = """## Commands a second, beside Hamlib
 
@@ -34,16 +31,6 @@ its step, step / sqrt(12) an axis, and *ratio* the error beside it; an axis that
 better. *Told* is what the station says before it starts. The emulated mount itself adds 0.001 deg of worm and wind.
 ROT1PROG: its azimuth alone.
 """
-
-
-def commit() -> str:
-    """What is checked out; a plus sign says that there is more than that."""
-
-    def git(*words: str) -> str:
-        return subprocess.run(["git", *words], capture_output=True, text=True, check=True, cwd=ROOT).stdout.strip()
-
-    changed = git("status", "--porcelain", "--", "hal", "controller", "sim_hw", "benchmarks")
-    return git("rev-parse", "--short", "HEAD") + ("+" if changed else "")
 
 
 def rows(result: dict[str, Any]) -> list[str]:
@@ -74,14 +61,13 @@ def rows(result: dict[str, Any]) -> list[str]:
 
 def write_page(result: dict[str, Any], page: Path = PAGE) -> None:
     """The whole page."""
-    date = datetime.fromtimestamp(RealClock().utc_ns() * 1e-9, UTC)
     table = rows(result)
     middle = table.index("") if "" in table else len(table)
     slept_s = sum(found["ours_slept_s"] for found in result["commands"].values())
     text = [
         "# Benchmarks of the drivers of gimbals",
         "",
-        f"Run on {date:%Y-%m-%d} at commit {result['commit']} by `python -m benchmarks.devices --page`,",
+        f"Run on {today()} at commit {result['commit']} by `python -m benchmarks.devices --page`,",
         f"CPython {platform.python_version()}, on a virtual machine with {os.cpu_count()} cores that was doing other",
         f"things, too (load average {os.getloadavg()[1]:.0f}): the ratios count.",
         "",

@@ -13,8 +13,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from benchmarks.checkout import commit
 from benchmarks.soak.chance import Odds, draw
-from benchmarks.soak.page import commit, write_page
+from benchmarks.soak.page import write_page
 from benchmarks.soak.program import Flight, Outcome, Program
 from benchmarks.soak.sky import BEGIN_NS, SLOT_NS, passes, rig_of
 

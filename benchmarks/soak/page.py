@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks.checkout import ROOT, today
 from benchmarks.soak.memory import PERIOD_S
 from benchmarks.soak.program import RSS_LIMIT_KB_H
 from benchmarks.soak.realtime import PERIOD_S as REALTIME_S
-from hal.clock import RealClock
 
-PAGE = Path(__file__).parent.parent.parent / "docs" / "soak.md"
+PAGE = ROOT / "docs" / "soak.md"
 TITLES = {"lockstep": "Simulated time", "realtime": "Real time"}
 HEAD = f"""# Soak
 
@@ -42,18 +40,11 @@ def write_page(result: dict[str, Any], page: Path = PAGE) -> None:
     page.write_text("\n## ".join([HEAD.rstrip() + "\n", *(text + "\n" for text in ordered)]), encoding="utf-8")
 
 
-def commit() -> str:
-    """What is checked out."""
-    told = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
-    return told.stdout.strip()
-
-
 def lines(result: dict[str, Any]) -> list[str]:
     """One section without its title."""
-    date = datetime.fromtimestamp(RealClock().utc_ns() * 1e-9, UTC)
     r = result
     text = [
-        f"Run on {date:%Y-%m-%d} at commit {r['commit']} with seed {r['seed']}: {r['simulated_h']} of",
+        f"Run on {today()} at commit {r['commit']} with seed {r['seed']}: {r['simulated_h']} of",
         f"{r['planned_h']} planned hours of the station in {r['wall_h']} h, {r['ratio']} times real time.",
         "",
         f"- {r['passes']} passes: {r['held_without_a_break']} held without a break, {r['held']} in LINK at the end,",
