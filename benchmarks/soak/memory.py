@@ -39,6 +39,7 @@ class Use:
 
     t_s: list[float] = field(default_factory=list)
     rss_kb: list[float] = field(default_factory=list)
+    own_kb: list[float] = field(default_factory=list)  # of it, without pages of libraries and other files
     fds: list[int] = field(default_factory=list)
     threads: list[int] = field(default_factory=list)
     period_s: float = PERIOD_S
@@ -47,26 +48,27 @@ class Use:
         """Take one; False when the process is gone."""
         root = Path("/proc") / str(pid)
         try:
-            resident = float((root / "statm").read_text().split()[1]) * PAGE_KB
+            resident, shared = (float(pages) * PAGE_KB for pages in (root / "statm").read_text().split()[1:3])
             fds, threads = len(os.listdir(root / "fd")), len(os.listdir(root / "task"))
         except (OSError, IndexError):
             return False
         self.t_s.append(t_s)
         self.rss_kb.append(resident)
+        self.own_kb.append(resident - shared)
         self.fds.append(fds)
         self.threads.append(threads)
         return True
 
-    def slope_kb_h(self, after_s: float) -> float | None:
-        """Least-squares slope of resident memory after the warm-up; None for too few samples.
+    def slope_kb_h(self, series_kb: list[float], after_s: float) -> float | None:
+        """Least-squares slope of a series after the warm-up; None for too few samples.
 
         Of its means over one period each: within it a recording's index grows and goes, which is no leak.
         """
-        t_s, rss = np.array(self.t_s), np.array(self.rss_kb)
+        t_s, kb = np.array(self.t_s), np.array(series_kb)
         ends = t_s[t_s >= after_s + self.period_s]
         if len(ends) < 5:
             return None
-        means = [np.mean(rss[(t_s > end - self.period_s) & (t_s <= end)]) for end in ends]
+        means = [np.mean(kb[(t_s > end - self.period_s) & (t_s <= end)]) for end in ends]
         return float(np.polyfit(ends / HOUR_S, means, 1)[0])
 
     def growth(self, series: list[int], after_s: float) -> int:
@@ -87,9 +89,10 @@ class Use:
         return told
 
     def as_row(self, after_s: float) -> dict[str, Any]:
-        slope = self.slope_kb_h(after_s)
+        slope, own = (self.slope_kb_h(series, after_s) for series in (self.rss_kb, self.own_kb))
         return {
             "rss_slope_kb_h": None if slope is None else round(slope, 1),
+            "own_slope_kb_h": None if own is None else round(own, 1),
             "rss_end_mb": round(self.rss_kb[-1] / 1024, 1) if self.rss_kb else None,
             "fd_growth": self.growth(self.fds, after_s),
             "thread_growth": self.growth(self.threads, after_s),

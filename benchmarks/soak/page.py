@@ -69,11 +69,12 @@ def lines(result: dict[str, Any]) -> list[str]:
         ]
     text += [
         "",
-        "| process | RSS slope, kB/h | RSS, MB | files | growth | threads | growth |",
-        "|---|---|---|---|---|---|---|",
+        "| process | RSS slope, kB/h | without pages of files | RSS, MB | files | growth | threads | growth |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for name, row in sorted(r["memory"].items()):
-        cells = [name, row["rss_slope_kb_h"], row["rss_end_mb"], row["fds"], row["fd_growth"], row["threads"]]
+        cells = [name, row["rss_slope_kb_h"], row["own_slope_kb_h"], row["rss_end_mb"]]
+        cells += [row["fds"], row["fd_growth"], row["threads"]]
         text.append(f"| {' | '.join(map(str, [*cells, row['thread_growth']]))} |")
     if r["refusals"]:
         text += ["", "What the operator was refused, # for numbers:", ""]

@@ -229,11 +229,14 @@ def test_growth_of_a_megabyte_an_hour_is_seen_through_noise_and_after_the_warm_u
         warm = max(0, minute - 60)
         use.t_s.append(minute * 60.0)
         use.rss_kb.append(200e3 + min(minute, 60) * 500 + warm * 1024 / 60 + (minute % 7) * 40)
+        use.own_kb.append(100e3)  # what grew were pages of files
         use.fds.append(30 + minute // 200)
         use.threads.append(9)
-    slope = use.slope_kb_h(3600.0)
-    assert slope == pytest.approx(1024, rel=0.05)
-    assert Use(use.t_s[:75], use.rss_kb[:75]).slope_kb_h(3600.0) is None, "less than the life of one recording"
+    row = use.as_row(3600.0)
+    assert row["rss_slope_kb_h"] == pytest.approx(1024, rel=0.05)
+    assert row["own_slope_kb_h"] == 0.0
+    short = Use(use.t_s[:75], use.rss_kb[:75])
+    assert short.slope_kb_h(short.rss_kb, 3600.0) is None, "less than the life of one recording"
     assert use.as_row(3600.0)["fd_growth"] == 1
     assert use.as_row(3600.0)["thread_growth"] == 0
 
@@ -243,7 +246,7 @@ def test_what_comes_and_goes_with_each_recording_is_no_growth_and_hides_none(gro
     t_s = [minute * 60.0 for minute in range(220) if minute % 30 < 20]  # a pass is not looked at
     index_kb = [t % PERIOD_S * 15 for t in t_s]  # 13 MB, and gone with the file
     use = Use(t_s, [200e3 + kb + growth_kb_h * t / 3600 for t, kb in zip(t_s, index_kb, strict=True)])
-    assert use.slope_kb_h(3600.0) == pytest.approx(growth_kb_h, abs=600)
+    assert use.slope_kb_h(use.rss_kb, 3600.0) == pytest.approx(growth_kb_h, abs=600)
 
 
 def test_a_torn_recording_is_not_called_finished(flown: Flown, tmp_path: Path) -> None:
