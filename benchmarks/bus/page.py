@@ -75,7 +75,8 @@ def commands(result: dict[str, Any]) -> list[str]:
         reached = [found[name]["64 B"][key]["ratio"] for found in placements.values() if name in found]
         cells = (f"**{ratio:.2f}**" if ratio <= aim else f"{ratio:.2f}" for ratio in reached)
         lines.append(f"| {title} | {aim:g} | {' | '.join(cells)} |")
-    lines += [f"Not installed: {name}, {why}" for name, why in result["not_available"].items()]
+    for name, why in result["not_available"].items():
+        lines += ["", f"Not measured: {name}, {why}."]
     return lines
 
 

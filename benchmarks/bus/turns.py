@@ -12,6 +12,8 @@ import random
 import subprocess
 import sys
 import time
+from contextlib import suppress
+from select import select
 from typing import Any
 
 from benchmarks.bus.contest import WINDOW, Client, Service, load
@@ -19,6 +21,7 @@ from benchmarks.bus.contest import WINDOW, Client, Service, load
 SIZES = {64: 300, 1024: 100, 32768: 60}  # bytes of a command: round trips in a round
 WARM = 20
 MESSAGES = 4000  # of telemetry in a round
+ANSWER_S, END_S = 60.0, 5.0  # a turn takes a second, an end none
 
 
 class Alive:
@@ -39,23 +42,32 @@ class Alive:
         self.rates.append(self._turn(None))
 
     def close(self) -> None:
+        """End it: its input ends, and its services end with it; where it hangs it is killed, which does the same."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.wait()
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
+        try:
+            self._process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
         self._process.stdout.close()
 
     def _turn(self, size: int | None) -> Any:
         assert self._process.stdin is not None
-        self._process.stdin.write(f"{json.dumps(size)}\n")
-        self._process.stdin.flush()
+        with suppress(BrokenPipeError):  # then there is no answer, either
+            self._process.stdin.write(f"{json.dumps(size)}\n")
+            self._process.stdin.flush()
         return self._answer()
 
     def _answer(self) -> Any:
         assert self._process.stdout is not None
+        if not select([self._process.stdout], [], [], ANSWER_S)[0]:
+            raise RuntimeError(f"{self.name}: no answer within {ANSWER_S:g} s; did it lose a message?")
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError(f"{self.name}: its process has ended")
+            raise RuntimeError(f"{self.name}: its process has ended, see above")
         return json.loads(line)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from benchmarks.bus.__main__ import TARGETS, figures, main, once
 from benchmarks.bus.page import AIMS, commands, write_section
-from benchmarks.bus.turns import SIZES
+from benchmarks.bus.turns import SIZES, Alive
 
 TRIPS = {size: [[20_000] * 99 + [90_000]] for size in SIZES}
 
@@ -43,6 +44,31 @@ def test_our_bus_takes_its_turns_beside_raw_pyzmq_in_processes_of_their_own() ->
         assert one.rates[0] > 0
 
 
+def test_a_transport_whose_process_dies_is_named_and_the_others_are_ended() -> None:
+    alive = [Alive([], "raw", "raw"), Alive([], "raw", "raw")]
+    try:
+        alive[0]._process.kill()
+        with pytest.raises(RuntimeError, match="raw: its process has ended"):
+            alive[0].command(64)
+    finally:
+        for one in alive:
+            one.close()
+    assert alive[1]._process.returncode == 0
+
+
+def test_a_transport_that_hangs_is_named_and_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = Alive([], "raw", "raw")
+    monkeypatch.setattr("benchmarks.bus.turns.ANSWER_S", 0.1)
+    monkeypatch.setattr("benchmarks.bus.turns.END_S", 0.1)
+    one._process.send_signal(signal.SIGSTOP)
+    try:
+        with pytest.raises(RuntimeError, match="raw: no answer within"):
+            one.command(64)
+    finally:
+        one.close()
+    assert one._process.returncode == -signal.SIGKILL
+
+
 def test_a_ratio_is_to_the_reference_of_the_same_rounds() -> None:
     told = figures(slower(1.5), TRIPS, [1000.0], [2000.0])
     assert told["64 B"]["p50"] == {"us": 30.0, "ratio": 1.5, "ratio_of_rounds": [1.5, 1.5]}
@@ -54,6 +80,11 @@ def test_a_ratio_is_to_the_reference_of_the_same_rounds() -> None:
 def test_only_what_meets_its_aim_is_in_bold(times: float, cell: str) -> None:
     (line,) = [line for line in commands(result(times)) if line.startswith("| command, median ")]
     assert line.endswith(cell)
+
+
+def test_what_was_not_measured_is_told_below_the_table() -> None:
+    lines = commands(result(1.0) | {"not_available": {"routed": "No module named 'zenoh'"}})
+    assert lines[-2:] == ["", "Not measured: routed, No module named 'zenoh'."]
 
 
 def test_every_aim_has_a_row_and_every_row_an_aim() -> None:
