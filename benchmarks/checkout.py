@@ -1,9 +1,10 @@
-"""What a result states of itself: the day and the commit."""
+"""What a result states of itself: the day, the commit, and the libraries."""
 
 from __future__ import annotations
 
 import subprocess
 from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from hal.clock import RealClock
@@ -24,3 +25,15 @@ def commit() -> str:
 def today() -> str:
     """The date, UTC."""
     return f"{datetime.fromtimestamp(RealClock().utc_ns() * 1e-9, UTC):%Y-%m-%d}"
+
+
+def versions(*packages: str) -> str:
+    """Those that are installed, with their versions."""
+    return ", ".join(filter(None, map(_version, packages)))
+
+
+def _version(package: str) -> str:
+    try:
+        return f"{package} {version(package)}"
+    except PackageNotFoundError:
+        return ""

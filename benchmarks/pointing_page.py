@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from benchmarks.checkout import ROOT, commit, today
+from benchmarks.checkout import ROOT, commit, today, versions
 
 PAGE = ROOT / "docs" / "benchmarks-pointing.md"
 PEERS = ("astroz", "sgp4", "skyfield", "heyoka")
@@ -63,7 +62,7 @@ def write_page(result: dict[str, Any], shell: dict[str, Any], many: dict[str, An
     )
     text += "\n".join([_row("Boresight", ours, many["sgp4_million_per_s"]), *_peers(many)]) + "\n"
     text += REST.format(
-        versions=", ".join(filter(None, map(_version, PEERS))),
+        versions=versions(*PEERS),
         times=many["times_faster_than_fastest_peer"],
         million=many["million_objects"],
         sgp4=many["sgp4_million_per_s"],
@@ -98,10 +97,3 @@ def _row(name: str, found: dict[str, Any], sgp4: float | None) -> str:
         "" if sgp4 is None else f"{sgp4:.1f}",
     ]
     return f"| {name} | {' | '.join(cells)} |"
-
-
-def _version(package: str) -> str:
-    try:
-        return f"{package} {version(package)}"
-    except PackageNotFoundError:
-        return ""

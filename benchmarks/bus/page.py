@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import platform
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import zmq
 
-from benchmarks.checkout import ROOT, commit, today
+from benchmarks.checkout import ROOT, commit, today, versions
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 HEAD = "# Benchmarks of the bus\n"
@@ -117,16 +116,8 @@ def flood(result: dict[str, Any], seconds: float) -> list[str]:
 
 def dated(command: str) -> list[str]:
     """When, of which commit, by what and on what."""
-    libraries = ", ".join(f"{name} {number}" for name in LIBRARIES if (number := installed(name)))
     return [
         f"Run on {today()} at commit {commit()} by `{command}`, on a",
         "virtual machine with two cores that is shared: the ratios count, the microseconds are of that hour. CPython",
-        f"{platform.python_version()}, {libraries}, libzmq {zmq.zmq_version()}.",
+        f"{platform.python_version()}, {versions(*LIBRARIES)}, libzmq {zmq.zmq_version()}.",
     ]
-
-
-def installed(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return ""
