@@ -26,7 +26,8 @@ fault that was at work at that moment explains why not (a first sweep misses its
 predicted; these are counted, and more of them than chance leaves are a failure); resident memory grows by at most
 {RSS_LIMIT_KB_H:.0f} kB an hour after the warm-up, as means over the {PERIOD_S / 60:.0f} minutes that a recording's
 index is kept in memory (real time: over the {REALTIME_S / 60:.0f} minutes from pass to pass, with five recordings in
-them); open files and threads not at all.
+them); open files and threads not at all. What is judged is all of RSS; beside it stands the slope without pages of
+libraries and other files: code that runs for the first time becomes resident, too, and is no memory that was taken.
 """
 
 
