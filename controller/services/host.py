@@ -20,6 +20,7 @@ from controller.bus.socket_port import SocketPort
 from controller.bus.topics import STATION_EVENT, StationEvent
 from controller.errors import BoresightError
 from controller.services.launch import Launch, decode_launch, named
+from controller.services.libraries import read_libraries
 from hal.errors import HalError
 from hal.wires import wirelog
 
@@ -159,7 +160,12 @@ def main(arguments: list[str]) -> int:
     launch = decode_launch(arguments[0])
     stop = StopFlag(launch.parent)
     stop.catch_signals()
-    return host(launch, stop, keep_memory, stop.loaded)
+
+    def loaded() -> None:
+        read_libraries()  # while SIGTERM still ends the process at once: a cold disk takes seconds
+        stop.loaded()
+
+    return host(launch, stop, keep_memory, loaded)
 
 
 if __name__ == "__main__":

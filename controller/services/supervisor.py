@@ -32,6 +32,7 @@ from controller.services.child import Child, start
 from controller.services.ending import Ending
 from controller.services.host import EXIT_REFUSED, take_cpus, take_priority
 from controller.services.launch import Launch, LaunchError
+from controller.services.libraries import read_libraries
 from controller.services.notify import ServiceManager
 from controller.services.resources import Usage, Watch, usage
 from controller.services.rules import DEFAULT_RULES, Deaths, Rules, Verdict
@@ -117,6 +118,7 @@ class Supervisor:
         """Watch, with SCHED_FIFO when allowed, until told to stop; park, unless that is urgent; end the services."""
         try:
             self.start()
+            read_libraries()
             for warning in (take_cpus(cpus), take_priority(priority)):
                 if warning:
                     self._event("warning", "PRIORITY", f"the supervisor {warning}")
