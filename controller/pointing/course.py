@@ -12,6 +12,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.ma  # np.unique asks for it: by itself numpy would load it with the first slew
 
 from controller.bus.topics import Pair
 from controller.geometry.frames import azel_to_enu

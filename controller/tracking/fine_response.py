@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy import fft  # by itself numpy loads it when it is first asked for, which would be in flight
 from numpy.typing import NDArray
 
 from hal.errors import DeviceError
@@ -50,7 +51,7 @@ def spectrum(samples: Floats) -> Complex:
 
     Differencing both signals of a response leaves their ratio as it is.
     """
-    return np.fft.rfft(np.diff(samples, prepend=samples[0]))
+    return fft.rfft(np.diff(samples, prepend=samples[0]))
 
 
 def response(source: Floats, result: Floats, rate_hz: float, band_hz: tuple[float, float]) -> Response:

@@ -30,6 +30,7 @@ from controller.bus.topics import (
     PointingState,
     StationEvent,
 )
+from controller.heap import give_back
 from controller.services.deaths import deaths
 from controller.services.service import Service
 from controller.tracking import scan
@@ -182,6 +183,7 @@ class TrackingService(Service):
             self._track, self._scan = Track(self._settings), scan.Scan()
             mirror.again()
             self._refusal = ""
+            give_back()  # what the pass before took at its most: 1 ms, and no loop is closed
         if self._mode == "SLEW":
             self._eye.look(self._settings.narrow_half_extent_rad, self._settings.frame_rate_hz)
         if before in {"SAFE", "FAULT", "HOLD"} and self._mode == "STOWED":
