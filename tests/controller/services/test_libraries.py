@@ -1,11 +1,14 @@
-"""The program's own pages are in memory before they are needed."""
+"""What a service needs in flight is in memory before: its libraries' pages, late modules, memory to take."""
 
 from __future__ import annotations
 
 import mmap
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from controller.services.libraries import file_pages, read_libraries
 
@@ -43,3 +46,33 @@ def test_a_file_that_is_mapped_and_was_never_looked_at_is_in_memory_afterwards(t
         assert resident_pages(start) == 0
         assert read_libraries() > 64 * mmap.PAGESIZE
         assert resident_pages(start) == 64
+
+
+def said_by(program: str) -> str:
+    """What a Python of its own prints."""
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.mark.parametrize(("service", "part"), [("tracking", "numpy.fft"), ("pointing", "numpy.ma")])
+def test_what_numpy_loads_when_it_is_first_asked_for_is_there_before_a_pass(service: str, part: str) -> None:
+    assert said_by(f"import sys, controller.{service}.service; print({part!r} in sys.modules)") == "True"
+
+
+TAKE = """
+import resource
+from controller.services.host import keep_memory
+
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+{first}
+before = faults()
+taken = [bytes(448) for _ in range(1500)]
+print(faults() - before)
+"""
+
+
+def test_a_loop_that_takes_memory_after_it_was_kept_waits_for_no_page() -> None:
+    """700 kB in small objects are some 170 pages of 4 kB."""
+    assert int(said_by(TAKE.format(first=""))) > 100
+    assert int(said_by(TAKE.format(first="keep_memory()"))) < 20
