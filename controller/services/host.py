@@ -27,6 +27,8 @@ from hal.wires import wirelog
 EXIT_REFUSED: Final = 3  # one sentence on stderr says what to do
 EXIT_CRASHED: Final = 4  # a fault of ours: the traceback is on stderr
 SPARE_BYTES, SPARE_PIECE_BYTES = 1 << 20, 448  # what Python maps at once for objects, and a piece small enough for it
+HELD_EVERY: Final = 1000  # pieces: one is held in each such map, since Python returns to the system what is all free
+_held: list[bytes] = []
 
 
 class StopFlag:
@@ -110,8 +112,8 @@ def keep_memory() -> None:
     """
     gc.collect()
     gc.freeze()
-    used = [bytes(SPARE_PIECE_BYTES) for _ in range(SPARE_BYTES // SPARE_PIECE_BYTES)]
-    del used
+    touched = [bytes(SPARE_PIECE_BYTES) for _ in range(SPARE_BYTES // SPARE_PIECE_BYTES)]
+    _held[:] = touched[::HELD_EVERY]
 
 
 def host(
