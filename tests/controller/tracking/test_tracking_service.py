@@ -432,6 +432,16 @@ def test_frames_that_stop_coming_are_a_lost_camera_but_one_late_frame_is_not(ben
     assert "DEVICE_LOST" in bench.events()
 
 
+def test_memory_is_given_back_between_passes_and_not_while_one_is_flown(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[str] = []
+    monkeypatch.setattr("controller.tracking.service.give_back", lambda: given.append(bench.mode))
+    for mode in ("SLEW", "POINT", "ACQUIRE", "COARSE", "SAFE", "STOWED"):
+        bench.run(0.2, mode)
+    assert given == ["SLEW", "STOWED"]
+
+
 def test_an_operators_reset_clears_the_boards_latch(bench: Bench) -> None:
     bench.run(0.1, "SAFE")
     before = bench.board.resets
