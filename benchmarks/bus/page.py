@@ -9,6 +9,7 @@ from typing import Any
 import zmq
 
 from benchmarks.checkout import ROOT, commit, today, versions
+from benchmarks.sections import put_section
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 HEAD = "# Benchmarks of the bus\n"
@@ -37,10 +38,7 @@ processes; one more client is stopped with SIGSTOP. A step is late when the one 
 
 def write_section(title: str, lines: list[str], page: Path = PAGE) -> None:
     """Put a section in its place, or at the end; the others stay as they were."""
-    old = page.read_text(encoding="utf-8").split("\n## ")[1:] if page.exists() else []
-    sections = {text.split("\n", 1)[0]: text.rstrip() for text in old}
-    sections[title] = "\n".join([title, "", *lines])
-    page.write_text("\n## ".join([HEAD, *(text + "\n" for text in sections.values())]), encoding="utf-8")
+    put_section(page, HEAD, title, lines)
 
 
 def commands(result: dict[str, Any]) -> list[str]:

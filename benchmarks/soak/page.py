@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.checkout import ROOT, today
+from benchmarks.sections import put_section
 from benchmarks.soak.memory import PERIOD_S
 from benchmarks.soak.program import RSS_LIMIT_KB_H
 from benchmarks.soak.realtime import PERIOD_S as REALTIME_S
@@ -33,12 +34,7 @@ libraries and other files: code that runs for the first time becomes resident, t
 
 def write_page(result: dict[str, Any], page: Path = PAGE) -> None:
     """Put a result in its section; the other stays as it was."""
-    old = page.read_text(encoding="utf-8").split("\n## ")[1:] if page.exists() else []
-    sections = {text.split("\n", 1)[0]: text.rstrip() for text in old}
-    title = TITLES[result["kind"]]
-    sections[title] = f"{title}\n\n" + "\n".join(lines(result))
-    ordered = [sections[title] for title in TITLES.values() if title in sections]
-    page.write_text("\n## ".join([HEAD.rstrip() + "\n", *(text + "\n" for text in ordered)]), encoding="utf-8")
+    put_section(page, HEAD, TITLES[result["kind"]], lines(result))
 
 
 def lines(result: dict[str, Any]) -> list[str]:
