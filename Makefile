@@ -71,9 +71,11 @@ kernel-test: venv  ## a Debian kernel in QEMU meets the emulated devices (instal
 	  else echo "missing Debian packages:$$missing; install them and run make kernel-test again"; exit 1; fi; fi
 	@$(BIN)/pytest -m kernel tests/kernel
 
+LONG := $(addprefix benchmarks/,campaign.py fuzz.py long_tests.py)
 bench: venv  ## benchmarks, with ratios to what a user would pick instead
-	@for b in bus bus.inside bus.load devices; do echo "== benchmarks.$$b"; $(BIN)/python -m "benchmarks.$$b" || exit 1; done
-	@for b in $(filter-out benchmarks/campaign.py benchmarks/fuzz.py,$(wildcard benchmarks/*.py)); do echo "== $$b"; $(BIN)/python -m "benchmarks.$$(basename $$b .py)" || exit 1; done
+	@for b in bus bus.inside bus.load devices \
+	  $(patsubst benchmarks/%.py,%,$(filter-out $(LONG),$(shell grep -l '__main__' benchmarks/*.py))); do \
+	  echo "== benchmarks.$$b"; $(BIN)/python -m "benchmarks.$$b" || exit 1; done
 
 campaign: venv  ## the runs that are too long for CI; the dated result is committed
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[campaign]'
