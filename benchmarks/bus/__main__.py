@@ -151,8 +151,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--page", action="store_true", help="write the section of docs/benchmarks.md")
-    parser.add_argument("--starts", type=int, default=5)
-    parser.add_argument("--rounds", type=int, default=3, help="of each start")
+    parser.add_argument("--starts", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=2, help="of each start")
     parser.add_argument("--only", default="", help="names, by comma; raw pyzmq is always among them")
     words = parser.parse_args()
     only = [name for name in words.only.split(",") if name]
