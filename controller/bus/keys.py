@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import struct
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -151,7 +152,7 @@ def _is_pair(public: bytes, secret: bytes, suffix: str) -> bool:
         if suffix == PUBLIC:
             return len(public) == 40 and len(z85.decode(public)) == 32 and not secret
         return zmq.curve_public(secret) == public
-    except (ValueError, zmq.ZMQError, KeyError, IndexError):
+    except (ValueError, zmq.ZMQError, KeyError, IndexError, struct.error):  # z85: a group above 2^32 - 1
         return False
 
 

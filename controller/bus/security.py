@@ -12,21 +12,27 @@ import zmq
 
 from controller.bus.keys import PUBLIC, Key, KeyFileError, check_folder, listed, own_key, read_key, station_public
 from controller.bus.roles import STATION, Principal
+from hal.clock import NS, Clock, RealClock
 
 ZAP_DOMAIN: Final = "boresight"
+FILES_NS: Final = NS // 4  # the folder tells of files that come and go; the files themselves are asked this often
 USER_ID: Final = b"User-Id"  # of a frame: the public key (Z85) of its connection, as our gatekeeper told libzmq
 
 
 class AllowList:
     """Who is listed in a key folder now: a file that goes away takes its owner's rights with it, at once.
 
-    Raises KeyFileError at the start, naming the first file that is wrong; a file that turns bad later is not listed.
+    One that is changed in place, or opened to others, does so within a quarter of a second. Raises KeyFileError at the
+    start, naming the first file that is wrong; a file that turns bad later is not listed.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, clock: Clock | None = None) -> None:
         self._folder = folder
         self._path = str(folder)
+        self._now_ns = (clock or RealClock()).now_ns
         self._seen_ns = 0  # before anything may have changed
+        self._files: list[tuple[str, int]] = []
+        self._files_due_ns = 0
         # By public key (Z85), as of the latest look; always the same dict.
         self.principals = {key.public.decode(): key.principal for key in listed(folder)}
         self.epoch = object()  # another one whenever a connection may have got another owner, or an owner other rights
@@ -42,17 +48,28 @@ class AllowList:
             changed_ns = os.stat(self._path).st_mtime_ns
         except OSError:
             changed_ns = -1
-        if changed_ns != self._seen_ns:
+        now_ns = self._now_ns()
+        if changed_ns == self._seen_ns and now_ns < self._files_due_ns:
+            return
+        self._files_due_ns = now_ns + FILES_NS
+        files = self._stamps()  # before they are read: what changes meanwhile is read again
+        if changed_ns != self._seen_ns or files != self._files:
             found = self._read()
             self.principals.update(found)
             for public in set(self.principals) - found.keys():
                 self.principals.pop(public, None)  # the gatekeeper's thread looks, too
-            self._seen_ns = changed_ns
+            self._seen_ns, self._files = changed_ns, files
             self.epoch = object()
 
     def admitted(self) -> None:
         """Somebody is let in, and may take the connection id of one who has gone."""
         self.epoch = object()
+
+    def _stamps(self) -> list[tuple[str, int]]:
+        """When the public files were changed: what they hold, or who may open them."""
+        with suppress(OSError):
+            return sorted((path.name, path.stat().st_ctime_ns) for path in self._folder.glob(f"*{PUBLIC}"))
+        return []
 
     def _read(self) -> dict[str, Principal]:
         found = {}

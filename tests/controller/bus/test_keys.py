@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import zmq
+from hypothesis import example, given
+from hypothesis import strategies as st
 from typer.testing import CliRunner
+from zmq.utils.z85 import Z85CHARS
 
 from controller.bus.keys import KeyFileError, listed, make_key, make_station_key, own_key, read_key
-from controller.bus.security import AllowList, client_security, station_security
+from controller.bus.security import FILES_NS, AllowList, client_security, station_security
 from controller.cli.keys import app
 
 
@@ -129,6 +133,51 @@ def test_a_deleted_file_ends_its_owners_rights_at_once_and_a_new_one_begins_them
     folder.chmod(0o777)
     make_key(folder, "carl", "observer")
     assert allowed.find(bob.public) is None, "a folder that others may write to lists nobody"
+
+
+class Hand:
+    """A clock that is set by hand."""
+
+    realtime = True
+    t_ns = 0
+
+    def now_ns(self) -> int:
+        return self.t_ns
+
+    utc_ns = now_ns
+
+    def sleep_until(self, t_ns: int) -> None:
+        self.t_ns = t_ns
+
+
+@pytest.mark.parametrize("change", ["another role", "open to others", "damaged"])
+def test_a_file_that_is_changed_in_place_changes_its_owners_rights_within_a_quarter_of_a_second(
+    folder: Path, change: str
+) -> None:
+    clock = Hand()
+    allowed, anna = AllowList(folder, clock), own_key(folder)
+    assert allowed.find(anna.public) == anna.principal
+    file, epoch = folder / "anna.public", allowed.epoch
+    if change == "open to others":
+        file.chmod(0o644)
+    else:
+        was, becomes = ("operator", "observer") if change == "another role" else (anna.public.decode(), "#" * 40)
+        file.write_text(file.read_text().replace(was, becomes))
+    clock.t_ns += FILES_NS
+    found = allowed.find(anna.public)
+    assert (found.role if found else "") == ("observer" if change == "another role" else "")
+    assert allowed.epoch is not epoch
+
+
+@given(public=st.text(alphabet=[chr(code) for code in Z85CHARS], min_size=40, max_size=40))
+@example(public="#" * 40)
+def test_whatever_stands_in_a_file_is_a_key_or_refused(public: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A group of five of Z85's characters may be more than 32 bits."""
+    file = tmp_path_factory.mktemp("keys") / "zoe.public"
+    file.touch(0o600)
+    file.write_text(f"name = 'zoe'\nrole = 'observer'\npublic = '{public}'\n")
+    with suppress(KeyFileError):
+        assert read_key(file).public == public.encode()
 
 
 def test_the_command_makes_lists_and_checks_keys(tmp_path: Path) -> None:
