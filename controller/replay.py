@@ -20,9 +20,10 @@ from controller.bus.endpoints import DEFAULT_BASE_PORT, DEFAULT_HOST, Endpoints,
 from controller.bus.envelope import BusError, Ids, frame
 from controller.bus.inbox import Inbox
 from controller.bus.port import Reply
+from controller.bus.publisher import Publisher
 from controller.bus.registry import Announcement, RegistryServer, schema_hash
 from controller.bus.security import Security
-from controller.bus.sockets import Publisher, Server
+from controller.bus.sockets import Server
 from controller.bus.store import Numbering
 from controller.bus.topics import STATION_EVENT, TOPICS, Body, StationEvent, Topic
 from controller.bus.transport import Transport
@@ -51,7 +52,7 @@ class Voice:
         self._writer = Writer(service, clock, Ids(), simulated=True)
         self._numbers = Numbering(service)
         self._inbox = Inbox(self._writer)
-        self._publisher = Publisher(transport, at.tlm, service)
+        self._publisher = Publisher(transport, at.tlm, service, clock)
         try:
             self._server = Server(transport, at, self._writer, self._inbox)
         except Exception:
@@ -66,6 +67,7 @@ class Voice:
 
     def turn(self) -> None:
         """Give new subscribers the last values; refuse commands. The door must have been looked at."""
+        self._publisher.look()
         self._publisher.welcome()
         self._server.poll()
         for request in self._inbox.take():

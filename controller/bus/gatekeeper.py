@@ -50,7 +50,7 @@ class Watched:
             address = _peer(descriptor)
             if len(self.guests) >= GUESTS_MAX:  # whoever came before stays
                 self.guests[descriptor] = SHOWN_OUT
-                _show_out(descriptor, endpoint)
+                show_out(descriptor, endpoint)
                 return f"a connection from {address or 'somewhere'} was refused: there are {GUESTS_MAX} already"
             self.guests[descriptor] = address
         elif event == zmq.EVENT_DISCONNECTED:
@@ -162,7 +162,7 @@ def _peer(descriptor: int) -> str:
         return ""
 
 
-def _show_out(descriptor: int, endpoint: str) -> None:
+def show_out(descriptor: int, endpoint: str) -> None:
     """End a connection of libzmq's; a descriptor that has become something else in the meantime is left alone."""
     with suppress(OSError, IndexError), tcp.socket(fileno=os.dup(descriptor)) as connection:
         if str(connection.getsockname()[1]) == endpoint.rpartition(":")[2]:

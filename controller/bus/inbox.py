@@ -205,7 +205,7 @@ class Inbox:
 
     def refuse(self, envelope: Head, refusal: Reply, send: Send, sender: str = "") -> None:
         """Answer what is not even admitted; `sender` is for the log, the source that it claims when empty."""
-        self._count(refusal, sender or envelope.src)
+        self.count(refusal, sender or envelope.src)
         send(self._writer.answer(envelope, refusal))
 
     def take(self) -> list[Request]:
@@ -260,13 +260,14 @@ class Inbox:
             name = _name(request.source, request.id)
             if (waiting := self._open.pop(name, None)) is None:
                 return
-            self._count(reply, request.source)
+            self.count(reply, request.source)
             send, answer = waiting.send, self._writer.answer(waiting.envelope, reply, request.id)
         if remember:
             self._answered[name] = answer
         send(answer)
 
-    def _count(self, reply: Reply, sender: str) -> None:
+    def count(self, reply: Reply, sender: str) -> None:
+        """Note a refusal, for `refused`."""
         if reply.code in COUNTED:
             self.refused[reply.code] += 1
             self.latest_refusal = f"{reply.message} (from {sender})"

@@ -11,11 +11,12 @@ from controller.bus.fence import Fence
 from controller.bus.inbox import Inbox
 from controller.bus.lease import LEASE_KEEPER, SCOPE_OF
 from controller.bus.port import Reply, Request, Sample
+from controller.bus.publisher import Publisher
 from controller.bus.refusals import Refusals
 from controller.bus.requester import Requester, Where
 from controller.bus.ring import Rings
 from controller.bus.security import Security, speaker
-from controller.bus.sockets import BLOCK_MS, Dialler, Publisher, Server, Subscriber
+from controller.bus.sockets import BLOCK_MS, Dialler, Server, Subscriber
 from controller.bus.store import Numbering, Store, refuse_truth
 from controller.bus.topics import (
     BUS_GAPS,
@@ -165,7 +166,7 @@ class SocketPort:
         self.answer = self._inbox.finish  # `Port.answer`; a method around it would cost every command a call
         self._transport = Transport(security)
         try:
-            self._publisher = Publisher(self._transport, table[service].tlm, service)
+            self._publisher = Publisher(self._transport, table[service].tlm, service, clock, self._flooded)
             self._server = Server(self._transport, table[service], self._writer, self._inbox)
             self._transport.open()
         except BusError:
@@ -226,6 +227,9 @@ class SocketPort:
             self.publish(BUS_REFUSALS, RefusalReport(dict(self._refusals.counts)))
             self.publish(STATION_EVENT, StationEvent("warning", "REFUSED_MESSAGE", f"{self.service} {sentence}"))
 
+    def _flooded(self, who: str) -> None:
+        self._inbox.count(Reply("PROTOCOL", "subscriptions without pause: its connection was ended"), who)
+
     def latest(self, topic: Topic, source: str = "") -> Sample[Any] | None:
         """The newest sample of a topic, however old."""
         self._listen(topic)
@@ -281,6 +285,8 @@ class SocketPort:
             if straight is not None or (straight := self._waited(within_s)) is not None:
                 return [straight] if self._fence.as_before(straight) else self._fence.passed([straight])
         self._fence.look()
+        self._server.look()
+        self._publisher.look()
         self._transport.door.look(0)
         guests, news = self._publisher.channel, self._news
         if guests.rung or guests.used:
@@ -304,6 +310,7 @@ class SocketPort:
     def _stirred(self) -> bool:
         """Whether there is anything for `requests` to take in; whoever blocks for commands asks every 2 ms."""
         self._server.look()
+        self._publisher.look()
         self._fence.look()
         door, news = self._transport.door, self._news
         door.look(0)

@@ -1,4 +1,4 @@
-"""The four kinds of ZeroMQ sockets of the bus. They are not thread-safe: all of one object belong to one thread."""
+"""ZeroMQ sockets of the bus but the one that publishes. Not thread-safe: all of one object belong to one thread."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from controller.bus.inbox import Inbox, Sender
 from controller.bus.port import Reply, Request
 from controller.bus.roles import Principal
 from controller.bus.security import USER_ID, Everybody
-from controller.bus.topics import TOPICS
 from controller.bus.transport import Transport
 from controller.bus.watch import Channel, Received
 from controller.bus.writer import Writer
@@ -24,48 +23,6 @@ PEERS_MAX: Final = 1000  # whose kinds of commands are remembered,
 KINDS_MAX: Final = 4  # so many of each
 BLOCK_MS: Final = 2  # whoever waits for commands looks at everything else this often
 BUFFER_BYTES: Final = 1 << 16
-KEPT: Final = {"state": 1, "event": 64}  # messages of a topic that a new subscriber gets
-TELEMETRY_LINGER_MS: Final = 200
-
-
-class Publisher:
-    """XPUB of one service; whoever subscribes gets the last value of every state, and the latest events, at once."""
-
-    def __init__(self, transport: Transport, endpoint: str, owner: str) -> None:
-        self.channel = transport.channel(zmq.XPUB)
-        socket = self.channel.socket
-        # Subscriptions take effect between two messages of ours, so that nobody joins in the middle of a replay.
-        socket.setsockopt(zmq.XPUB_MANUAL, 1)
-        socket.setsockopt(zmq.SNDBUF, BUFFER_BYTES)
-        self._kept: dict[bytes, deque[bytes]] = {}
-        self.endpoint = transport.bind(socket, endpoint, owner)
-
-    def publish(self, name: str, data: bytes) -> None:
-        """Send a telemetry frame; a subscriber that does not keep up loses it and sees a gap."""
-        if self.channel.stirred():
-            self.welcome()
-        kind = TOPICS[name].kind
-        if kind in KEPT:
-            self._kept.setdefault(name.encode(), deque(maxlen=KEPT[kind])).append(data)
-        self.channel.send(data)
-
-    def welcome(self) -> None:
-        """Replay what is kept to new subscribers; the others drop it as seen. The door must have been looked at."""
-        while (received := self.channel.next()) is not None:
-            wish = received.frame.bytes
-            what, prefix = wish[:1], wish[1:]
-            if what == b"\x00":
-                self.channel.socket.setsockopt(zmq.UNSUBSCRIBE, prefix)
-            elif what == b"\x01":
-                self.channel.socket.setsockopt(zmq.SUBSCRIBE, prefix)
-                for name, kept in self._kept.items():
-                    if (name + SEPARATOR).startswith(prefix):
-                        for data in kept:
-                            self.channel.send(data)
-
-    def close(self) -> None:
-        """Close; what was published last still leaves."""
-        self.channel.close(TELEMETRY_LINGER_MS)
 
 
 class Subscriber:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -258,6 +259,57 @@ def test_who_takes_over_the_connection_id_of_a_known_sender_has_not_its_rights(
         assert not deadline.expired
     assert len(link.executed) == 5
     counted(link.anna, "AUTH", "(from olga")
+
+
+def subscriber(stack: ExitStack, table: Table, folder: Path, name: str) -> zmq.Socket[bytes]:
+    """A socket that may write any subscription, connected to the telemetry of `link`."""
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    stack.callback(context.destroy, 0)
+    socket = context.socket(zmq.XSUB)
+    socket.setsockopt(zmq.RCVTIMEO, 5000)
+    dial_as(socket, *keyed(folder, name))
+    socket.connect(table["link"].tlm)
+    return socket
+
+
+def test_an_observer_that_subscribes_without_pause_delays_no_stop_and_is_shown_out(
+    link: Any, table: Table, folder: Path
+) -> None:
+    with ExitStack() as stack:
+        socket = subscriber(stack, table, folder, "olga")
+        over = threading.Event()
+
+        def flood() -> None:
+            while not over.is_set():
+                with suppress(zmq.Again):
+                    socket.send(b"\x01", zmq.NOBLOCK)
+
+        flooding = threading.Thread(target=flood)
+        stack.callback(flooding.join)
+        stack.callback(over.set)
+        flooding.start()
+        counted(link.anna, "PROTOCOL", "(from olga)")
+        for _ in range(20):
+            assert link.anna.call("link", "stop", control=True, timeout_s=1.0).code == ""
+    assert link.executed == ["stop"] * 20
+
+
+def test_a_key_that_is_taken_off_the_list_hears_no_more_telemetry_and_subscribes_to_none(
+    link: Any, table: Table, folder: Path
+) -> None:
+    make_key(folder, "bob", "operator")
+    with ExitStack() as stack:
+        socket = subscriber(stack, table, folder, "bob")
+        monitor = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_FAILED_AUTH)
+        stack.callback(socket.disable_monitor)
+        socket.send(b"\x01" + SERVICE_HEARTBEAT.name.encode())
+        assert socket.recv()
+        (folder / "bob.public").unlink()
+        heard = []
+        for _ in range(2):
+            assert monitor.poll(5000), "nothing happens to its connection"
+            heard.append(recv_monitor_message(monitor)["event"])
+        assert heard == [zmq.EVENT_DISCONNECTED, zmq.EVENT_HANDSHAKE_FAILED_AUTH]
 
 
 def test_a_replayed_message_is_executed_once_and_an_old_one_never(link: Any, table: Table, folder: Path) -> None:
