@@ -20,6 +20,7 @@ from controller.bus.envelope import (
     Head,
     Lease,
     body_as,
+    decode,
     encode,
 )
 from controller.bus.lease import CONSENT, LEASE_KEEPER
@@ -30,7 +31,10 @@ from controller.bus.writer import Writer
 from hal.clock import NS
 
 CACHE_NS: Final = 60 * NS
+ID_BYTES: Final = 16
 ANSWERS_MAX: Final = 50_000  # of a minute, that are kept: a sender without pause would fill the memory
+CONTROL_ANSWERS_MAX: Final = 2 * ANSWERS_MAX  # leases are renewed when commands are refused
+CONSENTS_MAX: Final = 10_000  # whose ids are kept for good: UTC that is set back makes an old deadline a new one
 CONTROL_METHODS: Final = STOPS | {"ping"}
 LEASE_METHODS: Final = frozenset({"lease.acquire", "lease.renew", "lease.release"})  # control methods of the station
 BODY: Final = dict[str, Any]
@@ -69,8 +73,9 @@ class Inbox:
 
     A command that is expired, meant for another start or service, or unreadable is refused, never executed; a stop on
     the control channel is executed however late it comes. The same id from the same sender within 60 s is the same
-    command: it is answered again, not executed again. No deadline is further ahead than that, so what is old enough to
-    be forgotten is late.
+    command: it is answered again, not executed again, and refused when it names another method. No deadline is further
+    ahead than that, so what is old enough to be forgotten is late. A stop is executed each time: whoever counts its ids
+    from 1 at each start must not get the answer of an earlier one for it. Consent is taken once for each id, for good.
 
     `principal` is the owner of the key that a message came with, None where there are no keys. `refused` counts what
     was not done, by error code.
@@ -84,6 +89,7 @@ class Inbox:
         self._answered: dict[bytes, bytes] = {}  # of this minute,
         self._before: dict[bytes, bytes] = {}  # and of the one before
         self._minute_ends_ns = writer.clock.now_ns() + CACHE_NS
+        self._consents: dict[bytes, None] = {}  # in the order in which they came
         self._swift: tuple[Request, Sender, bytes] | None = None  # went by `again`, not answered yet
         self._utc_ns, self._now_ns = writer.clock.utc_ns, writer.clock.now_ns
         keeper = writer.service == LEASE_KEEPER
@@ -114,17 +120,24 @@ class Inbox:
             )
             return
         source, role = _speaker(envelope, principal)
-        name = _name(source, envelope.id)
-        if name in self._open or name in self._answered or name in self._before:
-            self._repeat(envelope, source, name, send)
+        if len(envelope.id) != ID_BYTES:
+            bad = Reply("SCHEMA", f"the id of {envelope.m} has {len(envelope.id)} bytes, not {ID_BYTES}")
+            self.refuse(envelope, bad, send, source)
+            return
+        method = "stop" if control and envelope.m == "abort" else envelope.m
+        name = _name(source, envelope.id, method, control)
+        if name in self._open or name in self._answered or name in self._before or name in self._consents:
+            self._repeat(envelope, method, source, name, send)
         elif (refusal := self._refusal(envelope, control)) is not None:
             self.refuse(envelope, refusal, send, source)
         elif control and envelope.m == "ping":
             send(self._writer.answer(envelope, Reply("", "", body={"utc_ns": self._writer.clock.utc_ns()})))
         else:
             body = envelope.b if type(envelope) is Command else {}
-            request = Request(envelope.id, source, envelope.m, body, control, envelope.ls, role)
+            request = Request(envelope.id, source, method, body, control, envelope.ls, role)
             admitted = self._open[name] = _Open(request, envelope, send)
+            if method in CONSENT:
+                self._remember_consent(name)
             (self._control if control else self._commands).append(admitted)
 
     def straight(self, envelope: Envelope | Command, send: Send, principal: Principal | None = None) -> Request | None:
@@ -138,18 +151,19 @@ class Inbox:
             or self._swift is not None
             or type(envelope) is not Command
             or envelope.k != "req"
-            or not envelope.id
+            or len(envelope.id) != ID_BYTES
             or envelope.dst != mine.service
             or envelope.dst_boot != mine.boot
             or len(self._answered) >= ANSWERS_MAX
             or not 0 < envelope.dl - mine.clock.utc_ns() <= CACHE_NS
             or envelope.m == EVENTS_SINCE
+            or envelope.m in CONSENT
         ):
             return None
         if principal is not None and forbidden(principal, envelope.src, envelope.m):
             return None
         source, role = _speaker(envelope, principal)
-        name = _name(source, envelope.id)
+        name = _name(source, envelope.id, envelope.m, False)
         if name in self._answered or name in self._before:
             return None
         request = Request(envelope.id, source, envelope.m, envelope.b, False, envelope.ls, role)
@@ -192,16 +206,27 @@ class Inbox:
             self._open[name] = _Open(request, sender.like, sender.send, True)
             self._swift = None
 
-    def _repeat(self, envelope: Head, source: str, name: bytes, send: Send) -> None:
+    def _repeat(self, envelope: Head, method: str, source: str, name: bytes, send: Send) -> None:
         """The same id from the same sender: the answer again, or word that it is being worked on."""
         if envelope.m in CONSENT:
             again = f"{envelope.m} with this id has come before: consent is never repeated, send it anew"
             self.refuse(envelope, Reply("PROTOCOL", again), send, source)
-        elif (waiting := self._open.get(name)) is not None:
+            return
+        waiting, answer = self._open.get(name), self._answered.get(name) or self._before.get(name, b"")
+        before = waiting.request.method if waiting is not None else decode(answer).m
+        if method != before:
+            other = f"this id has come before with {before}, so {method} was not executed: an id is for one command"
+            self.refuse(envelope, Reply("PROTOCOL", other, "send it with a new id"), send, source)
+        elif waiting is not None:
             waiting.send = send
             self._acknowledge(waiting)
         else:
-            send(self._answered.get(name) or self._before[name])
+            send(answer)
+
+    def _remember_consent(self, name: bytes) -> None:
+        self._consents[name] = None
+        if len(self._consents) > CONSENTS_MAX:
+            del self._consents[next(iter(self._consents))]
 
     def refuse(self, envelope: Head, refusal: Reply, send: Send, sender: str = "") -> None:
         """Answer what is not even admitted; `sender` is for the log, the source that it claims when empty."""
@@ -257,7 +282,8 @@ class Inbox:
             answer = sender.answer(self._utc_ns(), request.id, DoneBody(reply.message, reply.body or {}))
         else:
             self._settle()
-            name = _name(request.source, request.id)
+            name = _name(request.source, request.id, request.method, request.control)
+            remember = remember and not (request.control and request.method in STOPS)
             if (waiting := self._open.pop(name, None)) is None:
                 return
             self.count(reply, request.source)
@@ -287,15 +313,15 @@ class Inbox:
         if control and envelope.m not in self._control_methods:
             allowed = ", ".join(sorted(self._control_methods))
             return Reply("PROTOCOL", f"{envelope.m!r} is no control method ({allowed}): send it on cmd")
-        if not control and len(self._answered) >= ANSWERS_MAX:
-            return Reply("BUSY", f"{mine.service} has answered {ANSWERS_MAX} commands in a minute", "send fewer")
-        utc_ns = mine.clock.utc_ns()
-        return self._without_bound(envelope, control, utc_ns) or self._late(envelope, utc_ns)
-
-    def _without_bound(self, envelope: Head, control: bool, utc_ns: int) -> Reply | None:
-        """A command that could still be executed when its id is forgotten could be executed twice."""
         if control and envelope.m == "ping":
             return None
+        if len(self._answered) >= (CONTROL_ANSWERS_MAX if control else ANSWERS_MAX):
+            return Reply("BUSY", f"{mine.service} has answered {ANSWERS_MAX} commands in a minute", "send fewer")
+        utc_ns = mine.clock.utc_ns()
+        return self._without_bound(envelope, utc_ns) or self._late(envelope, utc_ns)
+
+    def _without_bound(self, envelope: Head, utc_ns: int) -> Reply | None:
+        """A command that could still be executed when its id is forgotten could be executed twice."""
         if envelope.m in CONSENT and not envelope.dst_boot:
             return Reply("SCHEMA", f"{envelope.m} must name the start of {envelope.dst} that it is for: set `dst_boot`")
         if not envelope.dl:
@@ -320,9 +346,13 @@ class Inbox:
         self._minute_ends_ns = self._now_ns() + CACHE_NS
 
 
-def _name(source: str, request_id: bytes) -> bytes:
-    """A command, whichever way and whenever it comes. No name of a key or a service has a NUL in it."""
-    return request_id + _ending(source)
+def _name(source: str, request_id: bytes, method: str, control: bool) -> bytes:
+    """A command, whichever way and whenever it comes. No name of a key or a service has a NUL in it.
+
+    A stop has a name of its own: no other command with its id stands in its way.
+    """
+    stop = b"\0" + method.encode() if control and method in STOPS else b""
+    return request_id + _ending(source) + stop
 
 
 def _ending(source: str) -> bytes:

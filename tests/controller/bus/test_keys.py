@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import zmq
+from hand_clock import HandClock
 from hypothesis import example, given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -135,26 +136,11 @@ def test_a_deleted_file_ends_its_owners_rights_at_once_and_a_new_one_begins_them
     assert allowed.find(bob.public) is None, "a folder that others may write to lists nobody"
 
 
-class Hand:
-    """A clock that is set by hand."""
-
-    realtime = True
-    t_ns = 0
-
-    def now_ns(self) -> int:
-        return self.t_ns
-
-    utc_ns = now_ns
-
-    def sleep_until(self, t_ns: int) -> None:
-        self.t_ns = t_ns
-
-
 @pytest.mark.parametrize("change", ["another role", "open to others", "damaged"])
 def test_a_file_that_is_changed_in_place_changes_its_owners_rights_within_a_quarter_of_a_second(
     folder: Path, change: str
 ) -> None:
-    clock = Hand()
+    clock = HandClock()
     allowed, anna = AllowList(folder, clock), own_key(folder)
     assert allowed.find(anna.public) == anna.principal
     file, epoch = folder / "anna.public", allowed.epoch

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
+from hand_clock import HandClock
 from idle_bench import Idle
 
 from controller.bus.envelope import BusError, Envelope, Ids, body_as, decode
@@ -23,7 +25,7 @@ from controller.bus.topics import (
 )
 from controller.bus.writer import Writer
 from controller.services.lockstep import Lockstep
-from hal.clock import NS
+from hal.clock import NS, Clock
 
 UTC0_NS = 1_790_000_000 * NS
 
@@ -245,7 +247,7 @@ def test_an_error_code_outside_of_the_list_becomes_internal_and_keeps_the_senten
 class Rules:
     """An inbox with the clock, the sender and the answers in reach."""
 
-    def __init__(self, clock: Lockstep) -> None:
+    def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.writer = Writer("pointing", clock, Ids(1), simulated=True)
         self.client = Writer("cli", clock, Ids(2), simulated=True)
@@ -255,10 +257,21 @@ class Rules:
     def request(self, boot: bytes = b"", service: str = "pointing") -> Envelope:
         return self.client.request(service, "pointing.slew", {}, self.clock.utc_ns() + NS, boot)
 
-    def admit(self, envelope: Envelope) -> list[str]:
+    def admit(self, envelope: Envelope, control: bool = False) -> list[str]:
         self.sent.clear()
-        self.inbox.admit(envelope, False, lambda data: self.sent.append(decode(data)))
+        self.inbox.admit(envelope, control, lambda data: self.sent.append(decode(data)))
         return [answer.k for answer in self.sent]
+
+    def ask(self, method: str, message_id: bytes, control: bool = False) -> str:
+        """Send a command, execute whatever is taken; what was executed, or the code of the refusal."""
+        deadline_ns = self.clock.utc_ns() + NS
+        request = self.client.request("pointing", method, {}, deadline_ns, self.writer.boot)
+        self.admit(msgspec.structs.replace(request, id=message_id), control)
+        if not (taken := self.inbox.take()):
+            return self.error() if self.sent[0].k == "err" else f"answered as {self.sent[0].m}"
+        for one in taken:
+            self.inbox.finish(one, Reply("", "executed"))
+        return taken[0].method
 
     def error(self) -> str:
         return str(body_as(self.sent[0], dict)["code"])
@@ -288,6 +301,52 @@ def test_the_same_id_is_answered_again_and_executed_once(clock: Lockstep) -> Non
     rules.inbox.finish(taken, Reply("", "", body={"done": 1}))
     assert rules.admit(request) == ["rep"]
     assert rules.inbox.take() == []
+
+
+@pytest.mark.parametrize("stop", ["stop", "safe"])
+def test_a_stop_is_executed_whatever_its_id_was_used_for(clock: Lockstep, stop: str) -> None:
+    rules, first = Rules(clock), bytes(15) + b"1"
+    for method, control in (("pointing.slew", False), ("stop", True), ("safe", True)):
+        assert rules.ask(method, first, control) == method
+    assert rules.ask(stop, first, control=True) == stop
+    assert rules.inbox.remembered == 1, "a stop is answered anew each time"
+
+
+def test_abort_is_a_stop(clock: Lockstep) -> None:
+    rules, first = Rules(clock), bytes(16)
+    assert rules.ask("abort", first, control=True) == "stop"
+    assert rules.sent[-1].m == "abort"
+    assert rules.ask("stop", first, control=True) == "stop"
+
+
+def test_an_id_that_comes_again_with_another_method_is_refused(clock: Lockstep) -> None:
+    rules, first = Rules(clock), bytes(16)
+    assert rules.ask("pointing.slew", first) == "pointing.slew"
+    assert rules.ask("pointing.park", first) == "PROTOCOL"
+    assert rules.ask("pointing.slew", first) == "answered as pointing.slew"
+
+
+def test_an_id_that_has_not_sixteen_bytes_is_refused(clock: Lockstep) -> None:
+    rules = Rules(clock)
+    assert [rules.ask("stop", bytes(size), control=True) for size in (1, 15, 17, 60_000)] == ["SCHEMA"] * 4
+
+
+def test_a_ping_is_answered_however_late(clock: Lockstep) -> None:
+    rules = Rules(clock)
+    late = rules.client.request("pointing", "ping", {}, clock.utc_ns() - NS, b"")
+    assert rules.admit(late, control=True) == ["rep"]
+
+
+def test_consent_is_not_taken_again_when_utc_was_set_back() -> None:
+    clock = HandClock(utc_offset_ns=UTC0_NS)
+    rules, first = Rules(clock), bytes(16)
+    assert rules.ask("safety.arm", first) == "safety.arm"
+    for _ in range(3):
+        clock.t_ns += CACHE_NS
+        rules.inbox.take()
+    clock.utc_offset_ns -= 3 * CACHE_NS
+    assert rules.inbox.remembered == 0
+    assert rules.ask("safety.arm", first) == "PROTOCOL"
 
 
 def test_a_command_is_acknowledged_when_a_cycle_has_ended_without_its_answer(clock: Lockstep) -> None:

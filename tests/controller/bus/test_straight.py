@@ -117,7 +117,9 @@ def test_the_next_command_of_a_known_sender_is_the_same_request_as_by_the_long_w
                 assert side.inbox.take() == [], "it has come before"
         assert one.answers == other.answers
         assert one.inbox.refused == other.inbox.refused
-    kinds = 2 if principal is ANNA else 2 * 3  # of sender and method; anna is herself, and announces nothing
+    kinds = (
+        1 if principal is ANNA else 2 * 2
+    )  # of sender and method; anna announces nothing, consent is never remembered
     assert known == kinds * 2, "two of the deadlines are in order, and one of the ids"
 
 
