@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from itertools import chain
 from types import TracebackType
 from typing import Any, Final, Generic, TypeVar
 from weakref import WeakSet
@@ -44,7 +45,7 @@ class AsyncClient(Session):
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._streams: WeakSet[Stream[Any]] = WeakSet()
-        self._waiters: dict[bytes, asyncio.Future[None]] = {}  # by command
+        self._waiters: dict[bytes, list[asyncio.Future[None]]] = {}  # by command
         self._hearers: list[asyncio.Future[None]] = []
         self._timer: asyncio.TimerHandle | None = None
         super().__init__(table, name, clock, security)
@@ -96,16 +97,21 @@ class AsyncClient(Session):
     async def result(self, request_id: bytes) -> Reply:
         """Wait for the answer to a command sent with `send`; there is always one, by its time-out.
 
-        After a wait that was cancelled it may be waited for again. Raises BusError when the client is closed.
+        After a wait that was cancelled it may be waited for again. Raises BusError when the client is closed, and when
+        the answer was taken before: there is one for each command.
         """
         while (reply := self._requester.taken(request_id)) is None:
             if self._closed:
                 raise BusError(CLOSED)
-            waiter = self._waiters[request_id] = self._loop.create_future()
+            self._requester.refuse_unknown(request_id)
+            waiters = self._waiters.setdefault(request_id, [])
+            waiters.append(waiter := self._loop.create_future())
             try:
                 await waiter
             finally:
-                self._waiters.pop(request_id, None)
+                waiters.remove(waiter)
+                if not waiters:
+                    self._waiters.pop(request_id, None)
         return reply
 
     def subscribe(self, *topics: Topic | str) -> None:
@@ -162,7 +168,7 @@ class AsyncClient(Session):
         if self._timer is not None:
             self._timer.cancel()
         super().close()
-        for waiter in (*self._waiters.values(), *self._hearers):
+        for waiter in (*chain.from_iterable(self._waiters.values()), *self._hearers):
             _wake(waiter)
         for stream in self._streams:
             stream.end()
@@ -205,7 +211,7 @@ class AsyncClient(Session):
             _wake(hearer)
 
     def _answered(self, request_id: bytes) -> None:
-        if (waiter := self._waiters.get(request_id)) is not None:
+        for waiter in self._waiters.get(request_id, ()):
             _wake(waiter)
 
     async def _news(self) -> None:

@@ -51,8 +51,8 @@ class CommandHead:
         if whole != self.write(_SOME_NS, _SOME_ID, _SOME_NS, _SOME_BODY):
             raise RuntimeError(ORDER)
 
-    def write(self, utc_ns: int, request_id: bytes, deadline_ns: int, body: dict[str, Any]) -> bytes:
-        """A command; times in ns since 1970, 16 bytes of id."""
+    def write(self, utc_ns: int, request_id: bytes, deadline_ns: int, body: dict[str, Any] | msgspec.Raw) -> bytes:
+        """A command; times in ns since 1970, 16 bytes of id, a map or one in msgpack."""
         return self._pack(self._first, utc_ns, ID, request_id, DEADLINE, deadline_ns, BODY) + _encode(body)
 
     def read(self, data: bytes) -> News | None:

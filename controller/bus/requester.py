@@ -8,7 +8,18 @@ from typing import Any, Final
 import msgspec
 import zmq
 
-from controller.bus.envelope import VERSION, BusError, Command, Envelope, Lease, answer_of, decode
+from controller.bus.envelope import (
+    COMMAND_BYTES_MAX,
+    NO_BODY,
+    VERSION,
+    BusError,
+    Command,
+    Envelope,
+    Lease,
+    answer_of,
+    decode,
+    pack,
+)
 from controller.bus.letterhead import CommandHead
 from controller.bus.port import Reply
 from controller.bus.roles import STOPS
@@ -23,12 +34,14 @@ LOOK_MS: Final = 20  # who waits for an answer looks at telemetry and deadlines 
 LOOK_NS: Final = LOOK_MS * MS_NS
 HEADS_MAX: Final = 100
 ANY_START: Final = STOPS | {"ping"}
+TIMEOUT_MAX_S: Final = 1e9  # more is no number of nanoseconds; the service refuses what is over a minute
+UNWRITABLE: Final = (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError)  # a body in msgpack
 
 
 class _Call(msgspec.Struct, gc=False):
     service: str
     method: str
-    body: dict[str, Any]
+    body: msgspec.Raw
     control: bool
     request_id: bytes
     deadline_utc_ns: int
@@ -58,6 +71,13 @@ class _Way(msgspec.Struct, gc=False):
     timeout_s: float
     wait_ns: int
     look_ms: int
+
+
+def _packed(method: str, body: dict[str, Any]) -> msgspec.Raw:
+    try:
+        return pack(body)
+    except UNWRITABLE as error:
+        raise BusError(f"the body of {method} cannot be sent: {error}") from None
 
 
 class Requester:
@@ -97,11 +117,14 @@ class Requester:
     def send(
         self, service: str, method: str, body: dict[str, Any], timeout_s: float, control: bool, lease: Lease | None
     ) -> bytes:
-        """Start a command; returns its id."""
+        """Start a command; returns its id. Raises BusError on a body or a time-out that cannot be written."""
+        if not abs(timeout_s) <= TIMEOUT_MAX_S:
+            raise BusError(f"{timeout_s} s is no time-out: a command has a deadline, at most 60 s ahead")
+        packed = _packed(method, body)  # before anybody waits for it
         utc_ns, now_ns, wait_ns = self._utc_ns(), self._now_ns(), round(timeout_s * NS)
         request_id = self._new_id(utc_ns)
         call = self._calls[request_id] = _Call(
-            service, method, body, control, request_id, utc_ns + wait_ns, now_ns + wait_ns, timeout_s, lease
+            service, method, packed, control, request_id, utc_ns + wait_ns, now_ns + wait_ns, timeout_s, lease
         )
         self._under_way += 1
         try:
@@ -126,17 +149,19 @@ class Requester:
             return self._ask(service, method, body, timeout_s, control, lease)
         utc_ns, wait_ns = self._utc_ns(), way.wait_ns
         request_id = self._new_id(utc_ns)
-        message = way.head.write(utc_ns, request_id, utc_ns + wait_ns - way.where.utc_apart_ns, body)
         try:
+            message = way.head.write(utc_ns, request_id, utc_ns + wait_ns - way.where.utc_apart_ns, body)
+            if len(message) > COMMAND_BYTES_MAX:
+                return self._ask(service, method, body, timeout_s, control, lease)
             data = way.channel.ask(message, way.look_ms)
-        except zmq.Again:  # not connected
+        except (zmq.Again, *UNWRITABLE):  # not connected, or what is wrong with the body
             return self._ask(service, method, body, timeout_s, control, lease)
         if data is not None and (answer := answer_of(data)) is not None and answer.re == request_id:
             return Reply("", answer.b.msg, "", answer.b.data or None)
         self._calls[request_id] = _Call(
             service,
             method,
-            body,
+            NO_BODY,  # it has been sent
             control,
             request_id,
             utc_ns + wait_ns,
@@ -162,6 +187,11 @@ class Requester:
         if call is not None and call.reply is None:
             self._under_way -= 1
 
+    def refuse_unknown(self, request_id: bytes) -> None:
+        """Raises BusError unless the answer of this command is there, or will come."""
+        if request_id not in self._calls:
+            raise BusError(f"no command {request_id.hex()} is under way: its answer was taken, or given up, before")
+
     def taken(self, request_id: bytes) -> Reply | None:
         """As `result`, of what has been received already."""
         call = self._calls.get(request_id)
@@ -171,7 +201,8 @@ class Requester:
         return call.reply
 
     def wait(self, request_id: bytes) -> Reply:
-        """Block until there is an answer, by the time-out at the latest."""
+        """Block until there is an answer, by the time-out at the latest. Raises BusError where none will come."""
+        self.refuse_unknown(request_id)
         call = self._calls[request_id]
         while call.reply is None:
             if call.sent and call.channel is not None:
@@ -219,8 +250,13 @@ class Requester:
             return
         like = (call.service, call.method, boot, call.lease)
         head = self._heads.get(like) or self._head(like)
+        message = head.write(utc_ns, call.request_id, call.deadline_utc_ns - where.utc_apart_ns, call.body)
+        if len(message) > COMMAND_BYTES_MAX:
+            long = f"{call.method} of {len(message)} bytes was not sent: a command has {COMMAND_BYTES_MAX} at most"
+            self._finish(call, Reply("PROTOCOL", long, "send it in parts"))
+            return
         try:
-            call.channel.send(head.write(utc_ns, call.request_id, call.deadline_utc_ns - where.utc_apart_ns, call.body))
+            call.channel.send(message)
         except zmq.Again:
             return  # not connected yet
         call.sent = True
@@ -285,7 +321,8 @@ class Requester:
     def _take(self, answer: Envelope) -> None:
         call = self._calls.get(answer.re)
         if call is None and not answer.re and answer.k == "err":  # the server could not read us at all
-            call = next((call for call in self._calls.values() if call.service == answer.src and call.sent), None)
+            asked = [one for one in self._calls.values() if one.service == answer.src and one.sent and not one.reply]
+            call = asked[0] if len(asked) == 1 else None  # of several nobody knows which
         if call is None or call.reply is not None:
             return
         if answer.k == "ack":

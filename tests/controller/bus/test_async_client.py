@@ -111,6 +111,41 @@ def test_a_wait_that_was_cancelled_may_be_waited_for_again(table: Table, toy: Ca
     assert served.executed.count("toy.hold") == 1
 
 
+def test_a_body_that_cannot_be_written_is_refused_and_the_others_get_their_answers(
+    table: Table, toy: Callable[..., Any]
+) -> None:
+    async def run() -> list[str]:
+        async with AsyncClient(table) as client:
+            assert (await client.call("link", "toy.first")).code == ""
+            gone = asyncio.create_task(client.call("station", "stop", timeout_s=0.2, control=True))
+            held = asyncio.create_task(client.call("link", "toy.hold", timeout_s=0.3))
+            await asyncio.sleep(0)
+            with pytest.raises(BusError, match=r"the body of toy\.first cannot be sent"):
+                await client.call("link", "toy.first", {"azimuth_rad": object()})
+            async with asyncio.timeout(5):
+                return [(await gone).code, (await held).code]
+
+    with toy("link"):
+        assert asyncio.run(run()) == ["TRANSPORT", "TIMEOUT_UNKNOWN"]
+
+
+def test_of_two_tasks_that_wait_for_one_answer_one_has_it_and_the_other_is_told(
+    table: Table, toy: Callable[..., Any]
+) -> None:
+    async def run() -> list[Any]:
+        async with AsyncClient(table) as client:
+            request_id = client.send("link", "toy.first")
+            async with asyncio.timeout(5):
+                both = await asyncio.gather(*[client.result(request_id) for _ in range(2)], return_exceptions=True)
+                with pytest.raises(BusError, match="its answer was taken"):
+                    await client.result(request_id)
+            return both
+
+    with toy("link"):
+        first, second = asyncio.run(run())
+    assert (first.code, type(second)) == ("", BusError)
+
+
 def test_a_call_that_was_cancelled_leaves_nothing_behind_and_disturbs_no_other(
     table: Table, toy: Callable[..., Any]
 ) -> None:

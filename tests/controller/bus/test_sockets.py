@@ -12,7 +12,7 @@ import zmq
 
 from controller.bus.client import Client
 from controller.bus.endpoints import Endpoints, Table, registry_endpoint, static_table
-from controller.bus.envelope import BusError, Envelope, Ids, body_as, decode, encode
+from controller.bus.envelope import COMMAND_BYTES_MAX, BusError, Envelope, Ids, body_as, decode, encode
 from controller.bus.port import Reply
 from controller.bus.socket_port import SocketPort
 from controller.bus.topics import (
@@ -348,6 +348,48 @@ def test_a_service_that_hangs_leaves_the_outcome_unknown(port: MakePort, table: 
         reply = client.call("link", "pointing.slew", timeout_s=0.1)
         assert reply.code == "TIMEOUT_UNKNOWN"
         assert hung.requests() == [], "and when it wakes up the command is too late"
+
+
+@pytest.mark.parametrize("timeout_s", [float("nan"), float("inf"), -float("inf"), 1e11])
+def test_what_cannot_be_written_is_refused_at_once_and_disturbs_no_other_command(
+    table: Table, toy: Callable[..., Any], timeout_s: float
+) -> None:
+    with toy("link") as served, Client(table) as client:
+        assert client.call("link", "toy.first").code == ""
+        held = client.send("link", "toy.hold")
+        eventually(lambda: "toy.hold" in served.executed)
+        for _ in range(2):  # the second takes the short way
+            with pytest.raises(BusError, match=r"the body of toy\.first cannot be sent"):
+                client.call("link", "toy.first", {"azimuth_rad": object()})
+        with pytest.raises(BusError, match="s is no time-out"):
+            client.call("link", "toy.first", timeout_s=timeout_s)
+        long = client.call("link", "toy.first", {"x": "y" * COMMAND_BYTES_MAX})
+        assert (long.code, "was not sent" in long.message) == ("PROTOCOL", True)
+        assert client.call("link", "stop", control=True).code == ""
+        assert client.result(held).code == "BUSY"
+
+
+def test_an_error_without_an_id_is_nobodys_where_two_commands_are_under_way(
+    table: Table, toy: Callable[..., Any]
+) -> None:
+    """A service that could read nothing of a command cannot say which it was."""
+    with Raw(table["link"].cmd) as garbler, toy("link") as served, Client(table) as client:
+        assert client.call("link", "toy.first").code == ""
+        first, second = client.send("link", "toy.hold"), client.send("link", "toy.hold")
+        eventually(lambda: served.executed.count("toy.hold") == 2)
+        unread = garbler.ask(b"no envelope")
+        assert (unread.k, unread.re) == ("err", b"")
+        client._requester._take(unread)
+        assert client.call("link", "stop", control=True).code == ""
+        assert {client.result(first).message, client.result(second).message} == {"held until the stop"}
+
+
+def test_an_answer_is_there_once_and_whoever_asks_again_is_told(table: Table, toy: Callable[..., Any]) -> None:
+    with toy("link"), Client(table) as client:
+        request_id = client.send("link", "toy.first")
+        assert client.result(request_id).code == ""
+        with pytest.raises(BusError, match="its answer was taken"):
+            client.result(request_id)
 
 
 class Raw:
