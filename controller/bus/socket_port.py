@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from controller.bus.ages import Ages
 from controller.bus.endpoints import Endpoints, Table
 from controller.bus.envelope import BusError, Envelope, Ids, Lease, frame, unframe
 from controller.bus.fence import Fence
@@ -42,14 +43,12 @@ LEASE_STALE_NS: Final = STATION_LEASE.stale_after_s * NS
 MS_NS: Final = NS // 1000
 LOOK_NS: Final = NS // 100  # whoever sends many commands looks at telemetry this often for a new start of a service
 NONE: Final[list[Envelope]] = []
-SAME_CLOCK_NS: Final = 5 * NS  # a smaller delay is a delay, a larger one another clock
 
 
 class Listener:
     """A SUB socket with what came out of it: the newest of every topic, events, gaps, boot ids.
 
-    A sample's age counts from its sending: what waited in a socket is old. Where a sender's UTC is not ours, the
-    smallest difference seen stands for the difference of the clocks. `heard` is called with whatever is new.
+    `heard` is called with whatever is new.
     """
 
     def __init__(
@@ -59,12 +58,11 @@ class Listener:
         endpoints: list[str],
         heard: Callable[[Envelope], object] = lambda envelope: None,
     ) -> None:
-        self._clock = clock
         self._heard = heard
         self._subscriber = Subscriber(transport, endpoints)
         self.channel = self._subscriber.channel
         self.store = Store()
-        self._ahead_ns: dict[str, int] = {}
+        self._ages = Ages(clock)
         self._whereabouts: dict[str, Where] = {}  # since the latest telemetry of anybody
         self.unreadable = 0
         self.subscribe(SERVICE_HEARTBEAT)
@@ -101,11 +99,7 @@ class Listener:
         for where in self._whereabouts.values():
             where.until_ns = 0
         self._whereabouts.clear()
-        since_ns = self._clock.utc_ns() - envelope.t
-        least_ns = min(since_ns, self._ahead_ns.get(envelope.src, since_ns))
-        self._ahead_ns[envelope.src] = least_ns
-        same_clock = 0 <= least_ns < SAME_CLOCK_NS
-        return self.store.accept(envelope, self._clock.now_ns() - (since_ns if same_clock else since_ns - least_ns))
+        return self.store.accept(envelope, self._ages.sent_ns(envelope))
 
     def whereabouts(self, service: str, now_ns: int) -> Where:
         """The present boot id of a service, and our UTC minus its where these are two clocks.
@@ -116,8 +110,8 @@ class Listener:
         if known is not None and now_ns < known.until_ns:
             return known
         self.turn()
-        boot, least_ns = self.store.boot_of(service), self._ahead_ns.get(service, 0)
-        found = Where(boot, 0 if 0 <= least_ns < SAME_CLOCK_NS else least_ns, now_ns + LOOK_NS if boot else 0)
+        boot = self.store.boot_of(service)
+        found = Where(boot, self._ages.apart_ns(service), now_ns + LOOK_NS if boot else 0)
         if boot:
             self._whereabouts[service] = found
         return found
