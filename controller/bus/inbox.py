@@ -34,6 +34,7 @@ CACHE_NS: Final = 60 * NS
 ID_BYTES: Final = 16
 ANSWERS_MAX: Final = 50_000  # of a minute, that are kept: a sender without pause would fill the memory
 CONTROL_ANSWERS_MAX: Final = 2 * ANSWERS_MAX  # leases are renewed when commands are refused
+LOGGED_MAX: Final = 500  # letters of a refusal
 CONSENTS_MAX: Final = 10_000  # whose ids are kept for good: UTC that is set back makes an old deadline a new one
 CONTROL_METHODS: Final = STOPS | {"ping"}
 LEASE_METHODS: Final = frozenset({"lease.acquire", "lease.renew", "lease.release"})  # control methods of the station
@@ -296,7 +297,7 @@ class Inbox:
         """Note a refusal, for `refused`."""
         if reply.code in COUNTED:
             self.refused[reply.code] += 1
-            self.latest_refusal = f"{reply.message} (from {sender})"
+            self.latest_refusal = _one_line(f"{reply.message} (from {sender})")
 
     def _refusal(self, envelope: Head, control: bool) -> Reply | None:
         mine = self._writer
@@ -357,6 +358,11 @@ def _name(source: str, request_id: bytes, method: str, control: bool) -> bytes:
 
 def _ending(source: str) -> bytes:
     return b"\0" + source.encode()
+
+
+def _one_line(text: str) -> str:
+    """For a log: a refused message quotes its sender, who may have written line ends and a terminal's commands."""
+    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text[:LOGGED_MAX])
 
 
 def _speaker(envelope: Head, principal: Principal | None) -> tuple[str, Role]:

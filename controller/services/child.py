@@ -65,17 +65,26 @@ class Child:
         if self.reason:
             return self.reason
         if code < 0:
-            return f"was killed by {signal.Signals(-code).name}"
+            return f"was killed by {signal_name(-code)}"
         return "ended by itself" if code == 0 else f"died with exit code {code}"
 
     def last_line(self) -> str:
         """Of its log."""
-        lines = self.log.read_text(errors="replace").strip().splitlines()
+        try:
+            lines = self.log.read_text(errors="replace").strip().splitlines()
+        except OSError as error:
+            return f"{self.log} cannot be read: {error.strerror}"
         return lines[-1] if lines else f"{self.log.name} is empty"
 
 
+def signal_name(number: int) -> str:
+    """As people know it; those for real time have numbers only."""
+    return signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+
+
 def start(launch: Launch, log: Path) -> subprocess.Popen[bytes]:
-    """A service's process, its words in the log."""
+    """A service's process, its words in the log, whose folder somebody may have tidied away."""
+    log.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "controller.services.host", launch.encode()]
     with log.open("ab") as file:
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file)

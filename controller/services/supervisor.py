@@ -190,7 +190,7 @@ class Supervisor:
         if method == "supervisor.end":
             self._stop_told = True
             return Reply("", "the station ends")
-        if method in {"stop", "safe", "abort"}:
+        if method in {"stop", "safe"}:
             return Reply("", f"{method} is for the services; the supervisor moves nothing")
         return Reply("SCHEMA", f"the supervisor has no method {method!r}", "supervisor.end")
 

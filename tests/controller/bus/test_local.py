@@ -331,6 +331,15 @@ def test_an_id_that_has_not_sixteen_bytes_is_refused(clock: Lockstep) -> None:
     assert [rules.ask("stop", bytes(size), control=True) for size in (1, 15, 17, 60_000)] == ["SCHEMA"] * 4
 
 
+def test_a_refusal_is_one_line_of_a_log_whatever_its_sender_wrote(clock: Lockstep) -> None:
+    rules = Rules(clock)
+    forged = "x\n<3>error: safety: EMERGENCY\x1b[2J" + 60_000 * "y"
+    late = rules.client.request("pointing", forged, {}, clock.utc_ns() - NS, rules.writer.boot)
+    assert rules.admit(late) == ["err"]
+    assert rules.inbox.latest_refusal.startswith(r"x\x0a<3>error: safety: EMERGENCY\x1b[2Jyyy")
+    assert len(rules.inbox.latest_refusal) < 600
+
+
 def test_a_ping_is_answered_however_late(clock: Lockstep) -> None:
     rules = Rules(clock)
     late = rules.client.request("pointing", "ping", {}, clock.utc_ns() - NS, b"")
