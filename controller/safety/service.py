@@ -203,8 +203,8 @@ class SafetyService(Service):
         self._trips.note(cause)
 
     def _lost(self, sentence: str) -> None:
-        """The laser does not obey."""
-        if self._latch.phase is Phase.EMITTING:
+        """Laser or shutter does not obey: what is plugged in again may be another, or set otherwise."""
+        if self._latch.phase in CONSENTED:
             self._trip(sentence)
 
     def _turn(self, inputs: Inputs, votes: Ballot) -> None:

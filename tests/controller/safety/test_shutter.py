@@ -80,6 +80,29 @@ def test_a_shutter_that_is_lost_while_it_emits_is_a_trip_at_once(station: Statio
     assert station.shutter.status.state == "closed"
 
 
+@pytest.mark.parametrize("device", ["laser", "shutter"])
+@pytest.mark.parametrize("method", ["safety.arm", "safety.confirm"])
+def test_what_is_unplugged_after_a_consent_takes_it_back_and_plugged_in_again_emits_nothing(
+    station: Station, device: str, method: str
+) -> None:
+    station.good.mode = station.good.changed(station.good.mode, mode="POINT")
+    station.turn(5)
+    for step in ("safety.arm", "safety.confirm")[: 1 if method == "safety.arm" else 2]:
+        assert station.ask(step).code == ""
+    plug = getattr(station, device)
+    plug.broken = WireError(f"{device}: gone; check it.")
+    station.turn(150)
+    assert station.state.latched
+    assert station.state.locked_reason == f"{device}: gone; check it."
+    plug.broken = None
+    station.turn(100)
+    station.good.mode = station.good.changed(station.good.mode, mode="ACQUIRE")
+    station.turn(30)
+    assert not station.enable
+    assert not station.laser.on
+    station.emit()
+
+
 def test_a_shutter_that_closes_by_itself_is_a_trip(station: Station) -> None:
     station.emit()
     station.shutter.stuck = True
