@@ -46,6 +46,7 @@ class Emitter:
         self._due_ns = 0
         self.status: LaserStatus | None = None
         self.enabled_ns: int | None = None  # since when emission is enabled
+        self.withdrawn_ns: int | None = None  # when it was so last; None: never yet
         self.commanded_ns: int | None = None  # since when the output is commanded on
 
     def open(self) -> None:
@@ -78,7 +79,7 @@ class Emitter:
             if self.commanded_ns is None and self._may_switch_on:
                 self._switch(True)
         else:
-            self.enabled_ns = None
+            self._withdraw()
             if self.commanded_ns is not None or (self.status is not None and self.status.output_on):
                 self._switch(False)
 
@@ -136,13 +137,18 @@ class Emitter:
         """What laser and shutter say of themselves."""
         return {"laser": self._laser.identity} | ({"shutter": told} if (told := self.gate.identity) else {})
 
+    def _withdraw(self) -> None:
+        if self.enabled_ns is not None:
+            self.enabled_ns, self.withdrawn_ns = None, self._clock.now_ns()
+
     def _lose(self, error: HalError) -> None:
         """A laser that does not obey: emission off by the enable line, and tried again later, never resumed."""
         if self._ready:
             self._port.publish(STATION_EVENT, StationEvent("error", "DEVICE", str(error)))
         self._ready = False
         self.status = None
-        self.commanded_ns = self.enabled_ns = None
+        self.commanded_ns = None
+        self._withdraw()
         self._due_ns = self._clock.now_ns() + LOST_LASER_NS
         self._lost(str(error))
         self._port.publish(SAFETY_ENABLE, EnableState(self._clock.utc_ns(), False))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -39,7 +40,8 @@ class Inputs:
     """Everything that the votes are a function of; what is missing is None.
 
     `armed_by` is the lease under which emission was armed; `enabled_s` and `commanded_s` say for how long emission has
-    been enabled and the laser's output commanded on.
+    been enabled and the laser's output commanded on, `withdrawn_s` for how long it has been enabled no more (for ever
+    where it never was).
     """
 
     t_utc_ns: int
@@ -59,4 +61,5 @@ class Inputs:
     leases: Reading[LeaseState] | None = None
     armed_by: Lease | None = None
     enabled_s: float | None = None
+    withdrawn_s: float = math.inf
     commanded_s: float | None = None

@@ -70,10 +70,11 @@ class Lookout:
         laser: LaserStatus | None,
         shutter: ShutterStatus | None,
         enabled_ns: int | None,
+        withdrawn_ns: int | None,
         commanded_ns: int | None,
         armed_by: Lease | None,
     ) -> Inputs:
-        """What is known now; the times are those since which emission is enabled and the laser commanded on."""
+        """What is known now; the times are those since which emission is enabled, is no more, and the laser is on."""
         now_ns = self._clock.now_ns()
         self._look_around(now_ns)
         sun, moon = self._places if self._places is not None else (None, None)
@@ -97,6 +98,7 @@ class Lookout:
             leases=self._reading(STATION_LEASE),
             armed_by=armed_by,
             enabled_s=_since(enabled_ns, now_ns),
+            withdrawn_s=math.inf if withdrawn_ns is None else (now_ns - withdrawn_ns) * 1e-9,
             commanded_s=_since(commanded_ns, now_ns),
         )
 

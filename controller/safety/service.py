@@ -172,7 +172,12 @@ class SafetyService(Service):
     def _inputs(self) -> Inputs:
         emitter = self._emitter
         return self._lookout.inputs(
-            emitter.status, emitter.gate.status, emitter.enabled_ns, emitter.commanded_ns, self._latch.lease
+            emitter.status,
+            emitter.gate.status,
+            emitter.enabled_ns,
+            emitter.withdrawn_ns,
+            emitter.commanded_ns,
+            self._latch.lease,
         )
 
     def _hear_of_deaths(self) -> None:

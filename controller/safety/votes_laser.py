@@ -7,9 +7,12 @@ from controller.safety.limits import Limits
 from controller.safety.opinion import Opinion, fresh, no, yes
 from hal.traits import LaserStatus
 
+STAYS_CLOSED = "closed while emission is not enabled: it is bridged; wire the beam board's enable line into its loop"
+STAYS_UP = "the enable line is up while emission is not enabled: look for what holds it"
+
 
 def interlock(inputs: Inputs, limits: Limits) -> Opinion:
-    """No protection of the laser has tripped, and its interlock closed when emission was enabled."""
+    """No protection of the laser has tripped, and its interlock is closed while emission is enabled, and only then."""
     reading = fresh("laser status", inputs.laser, limits.laser_age_max_s)
     if isinstance(reading, Opinion):
         return reading
@@ -21,7 +24,7 @@ def interlock(inputs: Inputs, limits: Limits) -> Opinion:
     if tripped:
         return no(reading, f"the laser reports {', '.join(tripped)}")
     if inputs.enabled_s is None:
-        return yes(reading, "held open until emission is enabled" if not status.interlock_closed else "closed")
+        return _released(reading, status.interlock_closed, inputs, limits, "interlock open", STAYS_CLOSED)
     if status.interlock_closed:
         return yes(reading, "closed")
     if inputs.enabled_s <= limits.settle_s and inputs.commanded_s is None:
@@ -30,15 +33,27 @@ def interlock(inputs: Inputs, limits: Limits) -> Opinion:
 
 
 def beam_board(inputs: Inputs, limits: Limits) -> Opinion:
-    """The beam board is not latched, and its enable line follows."""
+    """The beam board is not latched, and its enable line follows, up and down."""
     reading = fresh("beam board status", inputs.fine, limits.board_age_max_s)
     if isinstance(reading, Opinion):
         return reading
     if reading.body.latched:
         return no(reading, "the beam board has latched; reset it")
-    if inputs.enabled_s is not None and inputs.enabled_s > limits.settle_s and not reading.body.enabled:
+    up = reading.body.enabled
+    if inputs.enabled_s is None:
+        return _released(reading, up, inputs, limits, "enable line down", STAYS_UP)
+    if inputs.enabled_s > limits.settle_s and not up:
         return no(reading, "the beam board does not raise the enable line")
-    return yes(reading, "enable line up" if reading.body.enabled else "enable line down")
+    return yes(reading, "enable line up" if up else "enable line down")
+
+
+def _released(reading: Reading[object], still: bool, inputs: Inputs, limits: Limits, is_so: str, stays: str) -> Opinion:
+    """What enables emission is let go of when that is withdrawn: a line or loop that stays would switch nothing off."""
+    if not still:
+        return yes(reading, is_so)
+    if inputs.withdrawn_s - reading.age_s <= limits.settle_s:
+        return yes(reading, "opening")
+    return no(reading, stays)
 
 
 def read_back(inputs: Inputs, limits: Limits) -> Opinion:

@@ -52,6 +52,7 @@ def test_the_page_gives_the_other_bounds_of_the_code(good: Any) -> None:
     assert f"within {limits.ephemeris_age_max_s / 86400:g} days" in rows()["ephemeris"][0]
     assert f"next {limits.look_ahead_s:g} s" in rows()["sun"][0]
     assert f"does not close within {limits.settle_s:g} s" in text
+    assert f"fallen {limits.settle_s:g} s later" in " ".join(text.split())
     assert f"{CONFIRM_WINDOW_S:g} s, the same hand" in text
     assert CONSENT_S == 3600.0
     assert "an hour at most" in text

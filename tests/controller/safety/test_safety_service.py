@@ -14,6 +14,7 @@ from controller.bus.topics import (
     SAFETY_LASER,
     SAFETY_STATE,
     STATION_EVENT,
+    TRACKING_FINE,
     HeldLease,
     StationEvent,
 )
@@ -99,6 +100,36 @@ def test_an_interlock_that_does_not_close_latches_without_an_output(station: Sta
     assert "interlock: open while emission is enabled" in station.state.locked_reason
     assert ("output", True) not in station.port.log
     assert not station.enable
+
+
+@pytest.mark.parametrize(
+    ("vote", "why"),
+    [("interlock", "closed while emission is not enabled"), ("beam_board", "the enable line is up while")],
+)
+def test_an_interlock_that_is_bridged_or_a_line_that_is_stuck_up_is_never_emitted_behind(
+    station: Station, monkeypatch: Any, vote: str, why: str
+) -> None:
+    station.emit()
+    speak = station._speak
+
+    def stuck() -> None:
+        speak()
+        if vote == "interlock":
+            station.laser.closed = True
+        else:
+            station.port.put(TRACKING_FINE, station.good.changed(station.good.fine, enabled=True))
+
+    monkeypatch.setattr(station, "_speak", stuck)
+    station.ask("safety.disarm")
+    station.turn(30)
+    told = {one.name: one for one in station.state.votes}[vote]
+    assert not told.ok
+    assert why in told.reason
+    station.ask("safety.arm")
+    station.ask("safety.confirm")
+    station.turn(30)
+    assert not station.enable
+    assert not station.laser.on
 
 
 LOSSES: list[tuple[str, Any]] = [

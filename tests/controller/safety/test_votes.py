@@ -187,6 +187,20 @@ def test_enabling_has_its_time_to_take_effect_and_not_more(good: Any) -> None:
         assert vote("read_back", switching, good.limits).ok is ok
 
 
+@pytest.mark.parametrize(
+    ("name", "source", "stays"),
+    [("interlock", "laser", {"interlock_closed": True}), ("beam_board", "fine", {"enabled": True})],
+)
+def test_what_stays_closed_or_up_when_emission_is_withdrawn_is_a_no_and_has_its_time_to_fall(
+    good: Any, name: str, source: str, stays: dict[str, object]
+) -> None:
+    inputs = spoiled(good.inputs(), source, **stays)
+    for withdrawn_s, ok in ((0.0, True), (0.31, True), (0.32, False), (60.0, False), (math.inf, False), (NAN, False)):
+        opinion = vote(name, replace(inputs, withdrawn_s=withdrawn_s), good.limits)
+        assert (opinion.ok, opinion.orderly) == (ok, False), withdrawn_s
+    assert not vote(name, inputs, good.limits).ok, "emission was never enabled"
+
+
 def test_an_interlock_that_opens_after_the_laser_was_switched_on_has_no_grace(good: Any) -> None:
     inputs = replace(spoiled(good.emitting(), "laser", interlock_closed=False), enabled_s=0.1, commanded_s=0.05)
     assert not vote("interlock", inputs, good.limits).ok
@@ -290,7 +304,7 @@ def test_the_limits_of_the_shipped_rig_are_those_of_its_file() -> None:
 
 
 def test_the_interlock_trip_of_the_last_switch_off_does_not_forbid_the_next_emission(good: Any) -> None:
-    good.laser = LaserStatus(0, False, 0.0, 0.0, True, "interlock")
+    good.laser = LaserStatus(0, False, 0.0, 0.0, False, "interlock")
     assert vote("interlock", good.inputs(), good.limits).ok
 
 

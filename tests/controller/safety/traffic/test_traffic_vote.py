@@ -235,11 +235,11 @@ def test_the_safety_service_s_lookout_gives_the_vote_its_age_and_closes_the_feed
     judge = traffic(sky)
     lookout = Lookout(clock, port, good.limits, lambda t: (good.sun, good.moon), lambda: good.time, True, None, judge)
     sky.heard_ns = NOW_NS - 3 * S
-    reading = lookout.inputs(None, None, None, None, None).traffic
+    reading = lookout.inputs(None, None, None, None, None, None).traffic
     assert reading is not None
     assert (reading.age_s, reading.simulated) == (3.0, False)
     sky.heard_ns = None
-    assert lookout.inputs(None, None, None, None, None).traffic == Reading(
+    assert lookout.inputs(None, None, None, None, None, None).traffic == Reading(
         TrafficWord(True, "none placed", None), math.inf, False
     )
     lookout.close()
