@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 DAY_S = 86_400.0
 POWER_MARGIN = 1.2
+POWER_FLOOR = 0.1  # of what is expected: losses of the optics, a calibration that has drifted, but no open photodiode
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class Limits:
     current_a: float
     current_limit_a: float
     power_cap_w: float
+    power_floor_w: float  # a laser that is on is measured to give more
     elevation_mask_rad: float
     sun_cone_rad: float
     moon_cone_rad: float
@@ -42,6 +44,7 @@ class Limits:
     elevation_max_rad: float = math.radians(90.0)
     look_ahead_s: float = 10.0
     current_tolerance: float = 0.05
+    power_noise: float = 0.01  # of the cap: what a dark photodiode may read below zero
     # From a command to what must follow it: enable line, interlock, laser output, and a status that shows it.
     settle_s: float = 0.3
     mode_age_max_s: float = 0.5
@@ -74,18 +77,24 @@ class Limits:
         return "" if self.enclosed_bench else "the rig is no enclosed bench, and alignment asks no vote of the sky"
 
     def for_alignment(self) -> Limits:
-        """The same with the current and the power cap of alignment."""
-        return replace(self, current_a=self.alignment_current_a, power_cap_w=self.alignment_power_max_w)
+        """The same with the current and the bounds on power of alignment."""
+        cap_w = self.alignment_power_max_w
+        return replace(self, current_a=self.alignment_current_a, power_cap_w=cap_w, power_floor_w=POWER_FLOOR * cap_w)
 
     @classmethod
     def from_rig(cls, rig: Terminal, laser_emulated: bool, horizon: HorizonMask | None = None) -> Limits:
-        """Limits of a rig file; without a power cap the measured power may exceed the stated one by a fifth."""
+        """Limits of a rig file; without a power cap the measured power may exceed the stated one by a fifth.
+
+        A cap below the stated power says that the measurement is made before an amplifier: no more is expected then.
+        """
         safety, stated_w = rig.safety, rig.optics.transmit_power_w
+        cap_w = POWER_MARGIN * stated_w if safety.power_cap_w is None else safety.power_cap_w
         limits = cls(
             laser_emulated=laser_emulated,
             current_a=rig.laser.current_a,
             current_limit_a=rig.laser.current_limit_a,
-            power_cap_w=POWER_MARGIN * stated_w if safety.power_cap_w is None else safety.power_cap_w,
+            power_cap_w=cap_w,
+            power_floor_w=POWER_FLOOR * min(stated_w, cap_w),
             elevation_mask_rad=math.radians(rig.station.elevation_mask_deg),
             sun_cone_rad=math.radians(safety.sun_cone_deg),
             moon_cone_rad=math.radians(safety.moon_cone_deg),

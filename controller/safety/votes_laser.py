@@ -75,13 +75,19 @@ def read_back(inputs: Inputs, limits: Limits) -> Opinion:
 
 
 def power(inputs: Inputs, limits: Limits) -> Opinion:
-    """The measured power stays under its cap."""
+    """The measured power stays under its cap, and is a measurement: none below zero, and light where there is light."""
     reading = fresh("measured power", inputs.laser, limits.laser_age_max_s)
     if isinstance(reading, Opinion):
         return reading
     power_w = reading.body.measured_power_w
     told = f"{power_w:.3f} W, cap {limits.power_cap_w:.3f} W"
-    return yes(reading, told) if power_w <= limits.power_cap_w else no(reading, told)
+    if not -limits.power_noise * limits.power_cap_w <= power_w <= limits.power_cap_w:
+        return no(reading, told)
+    settled = inputs.commanded_s is not None and not inputs.commanded_s - reading.age_s <= limits.settle_s
+    if settled and power_w < limits.power_floor_w:
+        told = f"{power_w:.3f} W while the laser is on, at least {limits.power_floor_w:.3f} W are expected"
+        return no(reading, f"{told}; check its monitor photodiode")
+    return yes(reading, told)
 
 
 def key(inputs: Inputs, limits: Limits) -> Opinion:

@@ -31,7 +31,7 @@ UTC0_NS = int(np.datetime64("2025-10-04T21:00:00", "ns").astype(np.int64))
 SITE = Site(28.2995, -16.5118, 2393.0, 770.0, 12.0, 0.3, "ogs")
 AGE_MAX_S = 1.0
 STOPPED_S = 0.5  # after that age: a turn of pointing, and one of the station
-LIMITS = Limits(True, 0.1, 0.2, 1.0, 0.0, 0.0, 0.0)
+LIMITS = Limits(True, 0.1, 0.2, 1.0, 0.0, 0.0, 0.0, 0.0)
 KEYS = {
     "anna": Principal("anna", "operator"),
     "bob": Principal("bob", "operator"),

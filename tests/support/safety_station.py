@@ -83,6 +83,7 @@ class MockLaser:
         self.clock = clock
         self.on = False
         self.closed = True
+        self.watts_per_amp = 1.0
         self.tripped = ""
         self.broken: Exception | None = None
 
@@ -100,7 +101,8 @@ class MockLaser:
         if self.broken:
             raise self.broken
         amps = self.current_a if self.on else 0.0
-        return LaserStatus(self.clock.now_ns(), self.on, amps, amps, self.closed, self.tripped, self.tripped)
+        watts = amps * self.watts_per_amp
+        return LaserStatus(self.clock.now_ns(), self.on, amps, watts, self.closed, self.tripped, self.tripped)
 
     def close(self) -> None:
         self.log.append(("close", None))

@@ -43,6 +43,7 @@ class Good:
             current_a=1.0,
             current_limit_a=1.2,
             power_cap_w=1.2,
+            power_floor_w=0.1,
             elevation_mask_rad=20 * DEG,
             sun_cone_rad=30 * DEG,
             moon_cone_rad=2 * DEG,

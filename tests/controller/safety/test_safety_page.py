@@ -8,6 +8,7 @@ from typing import Any
 
 from controller.safety.clearance.gates import SITE_WITHIN_M
 from controller.safety.latch import CONFIRM_WINDOW_S, CONSENT_S
+from controller.safety.limits import POWER_FLOOR
 from controller.safety.traffic.tracks import (
     FORGOTTEN_S,
     SPEED_LEAST_M_S,
@@ -53,6 +54,8 @@ def test_the_page_gives_the_other_bounds_of_the_code(good: Any) -> None:
     assert f"next {limits.look_ahead_s:g} s" in rows()["sun"][0]
     assert f"does not close within {limits.settle_s:g} s" in text
     assert f"fallen {limits.settle_s:g} s later" in " ".join(text.split())
+    assert f"by more than {limits.power_noise * 100:g} % of the cap" in text
+    assert (POWER_FLOOR, "less than a tenth of what is expected" in text) == (0.1, True)
     assert f"{CONFIRM_WINDOW_S:g} s, the same hand" in text
     assert CONSENT_S == 3600.0
     assert "an hour at most" in text

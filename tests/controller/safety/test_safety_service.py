@@ -148,6 +148,7 @@ LOSSES: list[tuple[str, Any]] = [
     ("time unsynchronised", lambda s: setattr(s, "quality", TimeQuality(False, 0.0))),
     ("elements unknown", lambda s: setattr(s.good, "mode", s.good.changed(s.good.mode, ephemeris_epoch_utc_ns=0))),
     ("laser off by itself", lambda s: setattr(s.laser, "on", False)),
+    ("photodiode unplugged", lambda s: setattr(s.laser, "watts_per_amp", 0.0)),
     ("laser key", lambda s: setattr(s.laser, "tripped", "key lock")),
     ("laser gone", lambda s: setattr(s.laser, "broken", WireError("laser: gone; check it."))),
     ("laser refuses", lambda s: setattr(s.laser, "broken", DeviceError("laser: refuses; check it.", -221))),
@@ -167,6 +168,7 @@ def test_each_loss_switches_off_latches_and_never_resumes(station: Station, name
     assert ("output", False) not in station.port.log[:first_no]
     # all is well again: nothing comes back
     station.laser.broken, station.laser.tripped, station.quality = None, "", TimeQuality(True, 0.0)
+    station.laser.watts_per_amp = 1.0
     station.silent.clear()
     station.good.restore()
     station.turn(100)

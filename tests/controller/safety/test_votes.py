@@ -144,6 +144,9 @@ FALSE = [
     ("read_back", "laser", {"output_on": True}),
     ("power", "laser", {"measured_power_w": 1.21}),
     ("power", "laser", {"measured_power_w": NAN}),
+    ("power", "laser", {"measured_power_w": -3.0}),
+    ("power", "laser", {"measured_power_w": -0.013}),  # 1 % of the cap is noise
+    ("power", "laser", {"measured_power_w": -math.inf}),
     ("time", "time", {"synchronised": False}),
     ("time", "time", {"error_s": 1.1e-3}),
     ("time", "time", {"error_s": NAN}),
@@ -160,6 +163,7 @@ def test_what_is_false_is_a_no_and_a_trip(good: Any, name: str, source: str, fie
     assert opinion.reason
 
 
+ENCLOSED = ("power", "clearinghouse", "aircraft")  # of an enclosed bench: all of them the measured power's
 FALSE_WHILE_ON = [
     ("interlock", "laser", {"interlock_closed": False}),
     ("beam_board", "fine", {"enabled": False}),
@@ -167,6 +171,7 @@ FALSE_WHILE_ON = [
     ("read_back", "laser", {"current_a": 1.06}),
     ("read_back", "laser", {"current_a": 0.0}),
     ("read_back", "laser", {"current_a": NAN}),
+    *((name, "laser", {"measured_power_w": power_w}) for name in ENCLOSED for power_w in (0.0, 0.099, -0.001)),
 ]
 
 
@@ -199,6 +204,22 @@ def test_what_stays_closed_or_up_when_emission_is_withdrawn_is_a_no_and_has_its_
         opinion = vote(name, replace(inputs, withdrawn_s=withdrawn_s), good.limits)
         assert (opinion.ok, opinion.orderly) == (ok, False), withdrawn_s
     assert not vote(name, inputs, good.limits).ok, "emission was never enabled"
+
+
+@pytest.mark.parametrize("name", ENCLOSED)
+def test_a_laser_that_is_off_or_has_just_been_switched_on_may_be_dark(good: Any, name: str) -> None:
+    for power_w in (0.0, -0.01):
+        assert vote(name, spoiled(good.inputs(), "laser", measured_power_w=power_w), good.limits).ok
+    dark = spoiled(good.emitting(), "laser", measured_power_w=0.0)
+    for commanded_s, ok in ((0.3, True), (0.32, False)):
+        assert vote(name, replace(dark, commanded_s=commanded_s), good.limits).ok is ok
+    assert not vote(name, replace(dark, commanded_s=NAN), good.limits).ok
+
+
+def test_the_floor_of_alignment_is_a_tenth_of_its_own_cap(good: Any) -> None:
+    limits = replace(good.limits, alignment_current_a=0.24, alignment_power_max_w=0.3).for_alignment()
+    for power_w, ok in ((0.029, False), (0.031, True), (0.301, False)):
+        assert vote("power", spoiled(good.emitting(), "laser", measured_power_w=power_w), limits).ok is ok
 
 
 def test_an_interlock_that_opens_after_the_laser_was_switched_on_has_no_grace(good: Any) -> None:
@@ -298,9 +319,18 @@ def test_the_limits_of_the_shipped_rig_are_those_of_its_file() -> None:
     devices = ("gimbal", "camera", "beam_board", "laser", "power_meter")
     limits = Limits.from_rig(load_rig(Path(str(path)), dict.fromkeys(devices, "")), True)
     assert (limits.current_a, limits.current_limit_a, limits.power_cap_w) == (1.0, 1.2, 1.2)
+    assert limits.power_floor_w == pytest.approx(0.1)
     assert limits.elevation_mask_rad == pytest.approx(20 * DEG)
     assert (limits.sun_cone_rad, limits.moon_cone_rad) == pytest.approx((30 * DEG, 2 * DEG))
     assert limits.enclosed_bench
+
+
+def test_a_power_that_is_measured_before_an_amplifier_is_expected_to_be_no_more_than_its_cap() -> None:
+    path = files("controller") / "data" / "rigs" / "ogs.toml"
+    devices = ("gimbal", "camera", "beam_board", "laser", "power_meter")
+    rig = load_rig(Path(str(path)), dict.fromkeys(devices, ""))
+    seed = rig.model_copy(update={"safety": rig.safety.model_copy(update={"power_cap_w": 0.024})})
+    assert Limits.from_rig(seed, True).power_floor_w == pytest.approx(0.0024)
 
 
 def test_the_interlock_trip_of_the_last_switch_off_does_not_forbid_the_next_emission(good: Any) -> None:
