@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from controller.geometry.horizon import HorizonMask
+from controller.safety.traffic.live import SILENCE_MAX_S
 
 if TYPE_CHECKING:
     from hal.rig import Terminal
@@ -55,7 +56,7 @@ class Limits:
     shutter_age_max_s: float = 0.35  # three questions at 9600 baud take a tenth of a second
     heartbeat_age_max_s: float = 0.5
     lease_age_max_s: float = 1.25  # told twice a second, and at once when one ends
-    traffic_age_max_s: float = 10.0
+    traffic_age_max_s: float = SILENCE_MAX_S
     time_age_max_s: float = 5.0
     time_error_max_s: float = 1e-3  # 13.8 µrad at the 0.79 deg/s of a 550 km pass overhead
     ephemeris_age_max_s: float = 3 * DAY_S

@@ -17,6 +17,10 @@ from hal.traits import AircraftFeed
 NS = 1_000_000_000
 REOPEN_NS = NS
 LARGEST_SKY = 2_000  # aircraft; more are no sky but a fault or a flood
+SILENCE_MAX_S = 10.0  # of a feed that works
+# How long a feed is heard before it counts: a receiver that has just started knows no aircraft yet. Each sends its
+# position twice a second, of which the receiver needs two in ten seconds; this is three such spans.
+LISTENING_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,8 @@ class Traffic:
         self._feed: AircraftFeed | None = None
         self._reopen_ns = 0
         self._trouble = "no aircraft feed yet"
+        self._heard_ns: int | None = None  # when the feed that is open was heard last
+        self._listening_ns = 0  # since when it has been heard without a gap
         self._tracks: dict[str, Track] = {}
 
     def look(self, now_ns: int, pointing: PointingState) -> TrafficWord:
@@ -61,14 +67,19 @@ class Traffic:
             direction(pointing.azimuth_rad, pointing.elevation_rad),
             direction(pointing.target_azimuth_rad, pointing.target_elevation_rad),
         )
-        return self._judge(now_ns, beams, self._feed.heard_ns)
+        word = self._judge(now_ns, beams, self._feed.heard_ns)
+        left_s = LISTENING_S - (now_ns - self._listening_ns) * 1e-9
+        if word.ok and self._heard_ns is not None and left_s > 0.0:
+            told = f"the feed is heard again: it counts in {left_s:.0f} s, when every aircraft must have been heard"
+            return TrafficWord(False, told, self._heard_ns, left_s)
+        return word
 
     def close(self) -> None:
         """Let go of the feed."""
         if self._feed is not None:
             with suppress(HalError, OSError):
                 self._feed.close()
-        self._feed = None
+        self._feed = self._heard_ns = None
 
     def _read(self, now_ns: int) -> None:
         try:
@@ -78,6 +89,7 @@ class Traffic:
                 self._feed = self._open_feed()
             for report in self._feed.poll():
                 self._track(report.address, report.t_ns).hear(report, self._site)
+            self._listen(now_ns, self._feed.heard_ns)
         except HalError as error:
             self._trouble = str(error)
             self._reopen_ns = now_ns + REOPEN_NS
@@ -85,6 +97,12 @@ class Traffic:
         forgotten_ns = now_ns - round(FORGOTTEN_S * NS)
         for address in [a for a, track in self._tracks.items() if track.heard_ns < forgotten_ns]:
             del self._tracks[address]
+
+    def _listen(self, now_ns: int, heard_ns: int | None) -> None:
+        if heard_ns is not None:
+            if self._heard_ns is None or heard_ns - self._heard_ns > SILENCE_MAX_S * NS:
+                self._listening_ns = now_ns
+            self._heard_ns = heard_ns
 
     def _track(self, address: str, t_ns: int) -> Track:
         track = self._tracks.get(address)

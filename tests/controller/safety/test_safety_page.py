@@ -9,6 +9,7 @@ from typing import Any
 from controller.safety.clearance.gates import SITE_WITHIN_M
 from controller.safety.latch import CONFIRM_WINDOW_S, CONSENT_S
 from controller.safety.limits import POWER_FLOOR
+from controller.safety.traffic.live import LISTENING_S, SILENCE_MAX_S
 from controller.safety.traffic.tracks import (
     FORGOTTEN_S,
     SPEED_LEAST_M_S,
@@ -72,6 +73,7 @@ def test_the_page_gives_the_bounds_of_clearinghouse_and_aircraft() -> None:
     assert f"{SPEED_UNKNOWN_M_S:g} m/s when unknown" in text
     assert f"`cone_deg` ({section.cone_deg:g} deg)" in text
     assert f"{FORGOTTEN_S:g} s after its last message" in text
+    assert f"heard for {LISTENING_S:g} s without a silence of more than {SILENCE_MAX_S:g} s" in text
 
 
 def test_the_page_gives_the_limits_of_the_zones() -> None:

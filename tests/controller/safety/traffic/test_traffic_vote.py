@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from controller.cli.factories import traffic_of
 from controller.geometry.frames import Site
 from controller.safety.inputs import Reading
 from controller.safety.lookout import Lookout
-from controller.safety.traffic.live import Rules, Traffic, TrafficWord
+from controller.safety.traffic.live import LISTENING_S, Rules, Traffic, TrafficWord
 from controller.safety.traffic.tracks import Uncertainty
 from controller.safety.votes import VOTERS
 from hal.clock import RealClock
@@ -27,6 +28,7 @@ S = 10**9
 DEG = math.pi / 180
 NOW_NS = 10**12
 SITE = Site(0.0, 0.0, 0.0)
+UP: Any = SimpleNamespace(azimuth_rad=0.0, elevation_rad=1.0, target_azimuth_rad=0.0, target_elevation_rad=1.0)
 SHARP = Uncertainty(1.0, 1.0)  # metres: next to nothing
 
 
@@ -54,7 +56,8 @@ class Sky:
 
 
 def overhead(height_m: float = 10_000.0, address: str = "4CA2D6", **more: Any) -> AircraftReport:
-    return AircraftReport(NOW_NS, address, 0.0, 0.0, height_m, **{"speed_m_s": 200.0, "on_ground": False, **more})
+    said = {"t_ns": NOW_NS, "speed_m_s": 200.0, "on_ground": False, **more}
+    return AircraftReport(address=address, latitude_deg=0.0, longitude_deg=0.0, altitude_m=height_m, **said)
 
 
 @pytest.fixture
@@ -75,7 +78,12 @@ def beam(good: Any) -> Any:
 
 
 def traffic(sky: Sky, uncertainty: Uncertainty = SHARP, **more: Any) -> Traffic:
-    return Traffic(sky.open, SITE, Rules(5 * DEG, uncertainty, **more))
+    """A judge that has heard an empty sky for as long as it must."""
+    judge = Traffic(sky.open, SITE, Rules(5 * DEG, uncertainty, **more))
+    came, sky.reports = sky.reports, []
+    judge.look(NOW_NS - round(LISTENING_S * S), UP)
+    sky.reports = came
+    return judge
 
 
 def test_an_aircraft_inside_of_the_cone_is_a_no_and_outside_of_it_a_yes(sky: Sky, beam: Any) -> None:
@@ -190,10 +198,39 @@ def test_a_feed_that_fails_is_a_no_at_once_and_is_opened_again_after_a_second(
     assert not judge.look(NOW_NS + 2 * S - 1, beam(40.0)).ok
     assert sky.opened == 1
     # what was known of the sky is kept: the aircraft has not gone because the wire has
-    assert judge.look(NOW_NS + 2 * S, beam(40.0)).ok
-    assert not judge.look(NOW_NS + 2 * S, beam(4.0)).ok
+    assert "is 4.0 deg from the beam" in judge.look(NOW_NS + 2 * S, beam(4.0)).reason
+    sky.reports = [overhead(t_ns=NOW_NS + 32 * S)]
+    assert not judge.look(NOW_NS + 32 * S - 1, beam(40.0)).ok, "it has not been heard for long enough"
+    assert judge.look(NOW_NS + 32 * S, beam(40.0)).ok
     judge.close()
     assert sky.closed == 2
+
+
+def heard(judge: Traffic, sky: Sky, t_ns: int, at: Any) -> TrafficWord:
+    sky.heard_ns = t_ns
+    return judge.look(t_ns, at)
+
+
+def test_a_receiver_that_has_just_started_is_no_empty_sky(sky: Sky, beam: Any) -> None:
+    judge, sky.heard_ns = Traffic(sky.open, SITE, Rules(5 * DEG, SHARP)), None
+    judge.look(NOW_NS, beam(40.0))
+    first = heard(judge, sky, NOW_NS + 5 * S, beam(40.0))
+    assert (first.ok, first.changes_in_s) == (False, LISTENING_S)
+    assert "it counts in 30 s" in first.reason
+    for later_s in (15, 25):
+        assert not heard(judge, sky, NOW_NS + later_s * S, beam(40.0)).ok
+    assert not heard(judge, sky, NOW_NS + 35 * S - 1, beam(40.0)).ok
+    assert heard(judge, sky, NOW_NS + 35 * S, beam(40.0)).ok
+
+
+def test_after_a_silence_longer_than_a_feed_may_have_it_is_listened_to_anew(sky: Sky, beam: Any) -> None:
+    judge = traffic(sky)
+    assert heard(judge, sky, NOW_NS + 10 * S, beam(40.0)).ok, "a silence that may be"
+    again_ns = NOW_NS + 20 * S + 1
+    assert not heard(judge, sky, again_ns, beam(40.0)).ok
+    for later_s in (10, 20):
+        assert not heard(judge, sky, again_ns + later_s * S, beam(40.0)).ok
+    assert heard(judge, sky, again_ns + 30 * S, beam(40.0)).ok
 
 
 def test_a_beam_that_is_no_number_is_a_no(sky: Sky, beam: Any, good: Any) -> None:
