@@ -21,8 +21,8 @@ CONFIRM_WINDOW_S = 30.0
 ALIGNMENT_S = 600.0  # a consent to alignment
 CONSENT_S = 3600.0  # from the confirmation: covers the wait for one pass, and the pass
 TRIPPED_MODES = frozenset({"SAFE", "FAULT"})
-#: Votes whose no takes the consent back before emission, too: a key that was turned is a new decision, and who has let
-#: go of the lease has left.
+#: Votes whose every no takes the consent back before emission, too: a key that was turned is a new decision, and who
+#: has let go of the lease has left. Of other votes an opinion may say so itself.
 WITHDRAWING = ("key", "lease")
 CONFIRMED = "confirmed, waiting for the votes"
 RESTING_MODES = frozenset({"OFF", "STOWED", "HOLD"})
@@ -113,7 +113,7 @@ def turn(latch: Latch, now_s: float, mode: str, ballot: Ballot) -> Latch:
         return trip(latch, now_s, f"the station is in {mode}")
     if mode in RESTING_MODES and before != mode:
         return disarm(latch, now_s, f"the station went to {mode}")
-    if lost := ballot.against_of(WITHDRAWING):
+    if lost := ballot.against_of(name for name, o in ballot.opinions.items() if o.withdraws or name in WITHDRAWING):
         return trip(latch, now_s, lost)
     if latch.phase is Phase.ARMED:
         late = now_s - latch.since_s > CONFIRM_WINDOW_S

@@ -109,6 +109,7 @@ class Lookout:
             now_ns = self._clock.now_ns()
             self._time_due_ns = now_ns + TIME_NS
             self._time = (now_ns, TimeQuality(False, math.inf, stepped_ns / NS))
+            self._places_due_ns = 0  # Sun and Moon are somewhere else
         return stepped_ns != 0
 
     def news(self, laser: LaserStatus | None, shutter: ShutterStatus | None) -> tuple[str, ...]:
@@ -124,10 +125,10 @@ class Lookout:
             self._traffic.close()
 
     def _look_around(self, now_ns: int) -> None:
+        self.utc_stepped()
         if now_ns >= self._places_due_ns:
             self._places_due_ns = now_ns + BODIES_NS
             self._places = self._bodies(self._clock.utc_ns())
-        self.utc_stepped()
         if now_ns >= self._time_due_ns:
             self._time_due_ns = now_ns + TIME_NS
             quality = self._time_source()

@@ -24,6 +24,7 @@ class Opinion(msgspec.Struct, frozen=True, gc=False):
     simulated: bool = False
     orderly: bool = False
     changes_in_s: float | None = None  # until it turns to the other word as things go now; None: not known
+    withdraws: bool = False  # takes a consent back before emission, too
 
 
 def fresh(what: str, reading: Reading[T] | None, age_max_s: float) -> Reading[T] | Opinion:

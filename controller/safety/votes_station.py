@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import msgspec
+
 from controller.safety.inputs import Inputs, Reading
 from controller.safety.limits import Limits
 from controller.safety.opinion import Opinion, fresh, no, yes
@@ -75,7 +77,8 @@ def time(inputs: Inputs, limits: Limits) -> Opinion:
         return reading
     quality = reading.body
     if quality.stepped_s:
-        return no(reading, f"UTC was stepped by {quality.stepped_s:+.3f} s; look at the clock, then arm again")
+        told = f"UTC was stepped by {quality.stepped_s:+.3f} s; look at the clock, then arm again"
+        return msgspec.structs.replace(no(reading, told), withdraws=True)
     if not quality.synchronised:
         return no(reading, "the clock is not synchronised; start chrony or ntpd")
     told = f"UTC within {quality.error_s * 1e3:.3f} ms, {limits.time_error_max_s * 1e3:g} ms allowed"

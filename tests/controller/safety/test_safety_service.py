@@ -18,6 +18,7 @@ from controller.bus.topics import (
     HeldLease,
     StationEvent,
 )
+from controller.geometry.bodies import Place
 from controller.safety.inputs import TimeQuality
 from controller.safety.opinion import Opinion
 from controller.safety.votes import VOTERS, Voter
@@ -262,6 +263,38 @@ def test_the_operator_stops_emission_in_the_same_cycle(station: Station, method:
     assert station.state.latched is latched
     station.turn(50)
     assert not station.laser.on
+
+
+def test_a_clock_that_is_set_moves_the_sun_at_once(station: Station) -> None:
+    target = station.good.pointing
+    station.emit()
+    station.good.sun = Place(target.target_azimuth_rad, target.target_elevation_rad)
+    station.turn()
+    assert station.laser.on, "its place is computed every ten seconds"
+    station.clock.utc_offset_ns += 3600 * 10**9
+    station.turn()
+    assert not station.laser.on
+    assert station.trips[-1].cause.startswith("time: UTC was stepped by +3600.000 s")
+    assert "sun" in [vote.name for vote in station.trips[-1].after if not vote.ok]
+
+
+@pytest.mark.parametrize("consent", [("safety.arm",), ("safety.arm", "safety.confirm")])
+def test_a_clock_that_is_set_takes_the_consent_back_before_emission_too(
+    station: Station, consent: tuple[str, ...]
+) -> None:
+    station.quality = TimeQuality(False, 16.0)  # not set yet: this is what emission waits for
+    station.turn(5)
+    for method in consent:
+        assert station.ask(method).code == ""
+    station.turn(5)
+    assert not station.state.latched
+    station.clock.utc_offset_ns += 7200 * 10**9
+    station.quality = TimeQuality(True, 1e-5)
+    station.turn()
+    assert station.state.latched
+    assert "UTC was stepped by +7200.000 s" in station.state.locked_reason
+    station.turn(300)
+    assert not station.enable, "that UTC is known now resumes nothing"
 
 
 def test_a_laser_found_on_is_switched_off_and_told(station: Station) -> None:
