@@ -11,10 +11,21 @@ SLEW = 1e-3  # twice what the kernel's discipline turns a clock by
 UNSURE_NS = NS // 10_000
 
 
+WANDER = 1e-6  # of a computer's crystal left to itself: what ten degrees of its temperature do
+GROWTH = 500e-6  # of the kernel's maximum error, for each second that no daemon sets it (MAXFREQ in linux/timex.h)
+
+
 def kernel_time() -> TimeQuality | None:
-    """The kernel's own estimate; None where there is none."""
+    """The kernel's own estimate, and what the clock may have wandered since it was made; None where there is none.
+
+    The estimate stands for ever when the daemon that made it dies; the maximum error alone grows. So the clock has been
+    left alone for no longer than that error has taken to grow, and has wandered no further than `WANDER` in this time.
+    """
     told = kernel.kernel_time()
-    return None if told is None else TimeQuality(told.synchronised, told.error_s)
+    if told is None:
+        return None
+    alone_s = told.error_max_s / GROWTH
+    return TimeQuality(told.synchronised, told.error_s + WANDER * alone_s)
 
 
 def bench_time() -> TimeQuality:
