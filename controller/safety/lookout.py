@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from controller.bus.envelope import Lease
@@ -19,6 +20,7 @@ from controller.bus.topics import (
 )
 from controller.geometry.bodies import Place
 from controller.safety.clearance.live import Clearance, Cleared
+from controller.safety.failures import Failures
 from controller.safety.inputs import Inputs, Reading, TimeQuality
 from controller.safety.limits import Limits
 from controller.safety.timesync import UtcWatch
@@ -49,6 +51,7 @@ class Lookout:
         time_simulated: bool,
         clearance: Clearance | None,
         traffic: Traffic | None,
+        failures: Failures,
     ) -> None:
         self._clock = clock
         self._port = port
@@ -58,6 +61,7 @@ class Lookout:
         self._time_simulated = time_simulated
         self._clearance = clearance
         self._traffic = traffic
+        self._failures = failures
         self._seen: dict[str, object] = {}
         self._places: tuple[Place, Place] | None = None
         self._places_due_ns = 0
@@ -128,10 +132,12 @@ class Lookout:
         self.utc_stepped()
         if now_ns >= self._places_due_ns:
             self._places_due_ns = now_ns + BODIES_NS
-            self._places = self._bodies(self._clock.utc_ns())
+            self._places = self._failures.of(
+                "the place of Sun and Moon", lambda: self._bodies(self._clock.utc_ns()), lambda _: None
+            )
         if now_ns >= self._time_due_ns:
             self._time_due_ns = now_ns + TIME_NS
-            quality = self._time_source()
+            quality = self._failures.of("the quality of UTC", self._time_source, lambda _: None)
             self._time = None if quality is None else (now_ns, quality)
 
     def _reading(self, topic: Topic, source: str = "") -> Reading[Any] | None:
@@ -149,12 +155,14 @@ class Lookout:
     def _cleared(self, pointing: Reading[Any] | None, now_ns: int) -> Cleared | None:
         if self._clearance is None or pointing is None:
             return None
-        return self._clearance.look(self._clock.utc_ns(), now_ns, pointing.body)
+        look = partial(self._clearance.look, self._clock.utc_ns(), now_ns, pointing.body)
+        return self._failures.of("the clearinghouse's message", look, lambda why: Cleared(False, why))
 
     def _traffic_reading(self, pointing: Reading[Any] | None, now_ns: int) -> Reading[TrafficWord] | None:
         if self._traffic is None or pointing is None:
             return None
-        word = self._traffic.look(now_ns, pointing.body)
+        look = partial(self._traffic.look, now_ns, pointing.body)
+        word = self._failures.of("the aircraft feed", look, lambda why: TrafficWord(False, why, None))
         age_s = math.inf if word.heard_ns is None else (now_ns - word.heard_ns) * 1e-9
         return Reading(word, age_s, False)
 

@@ -25,6 +25,7 @@ class Opinion(msgspec.Struct, frozen=True, gc=False):
     orderly: bool = False
     changes_in_s: float | None = None  # until it turns to the other word as things go now; None: not known
     withdraws: bool = False  # takes a consent back before emission, too
+    failed: bool = False  # nobody said no: the vote raised
 
 
 def fresh(what: str, reading: Reading[T] | None, age_max_s: float) -> Reading[T] | Opinion:

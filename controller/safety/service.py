@@ -21,6 +21,7 @@ from controller.bus.topics import (
 from controller.safety import latch as steps
 from controller.safety.clearance.live import Clearance
 from controller.safety.emitter import Emitter
+from controller.safety.failures import Failures
 from controller.safety.inputs import Inputs
 from controller.safety.latch import Latch, Phase, RefusedError
 from controller.safety.limits import Limits
@@ -72,7 +73,10 @@ class SafetyService(Service):
         super().__init__(clock, port)
         self._limits = limits
         self._emitter = Emitter(clock, port, laser, limits.current_a, limits.current_limit_a, self._lost, shutter)
-        self._lookout = Lookout(clock, port, limits, bodies, time_source, time_simulated, clearance, traffic)
+        self._failures = Failures(port)
+        self._lookout = Lookout(
+            clock, port, limits, bodies, time_source, time_simulated, clearance, traffic, self._failures
+        )
         self._locks = locks
         self._trips = trips or TripLog()
         self._latch = Latch(reason="; ".join(locks) or "not armed")
@@ -96,6 +100,8 @@ class SafetyService(Service):
         self._hear_of_deaths()
         inputs_ns, inputs = self.clock.now_ns(), self._inputs()
         votes = ballot(inputs, self._in_force, self._latch.alignment)
+        for name, failed in votes.failed.items():
+            self._failures.note(f"the vote {name}", failed)
         self._turn(inputs, votes)
         self._emitter.allow(self._latch.phase is Phase.EMITTING)
         if not self._latch.alignment:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from controller.bus.topics import Vote
 from controller.safety import votes_laser, votes_outside, votes_sky, votes_station
+from controller.safety.failures import told
 from controller.safety.inputs import Inputs
 from controller.safety.limits import Limits
 from controller.safety.opinion import Opinion
@@ -25,8 +26,11 @@ class Voter:
     age_limit: str = ""  # field of Limits; empty where the input has no age
 
     def __call__(self, inputs: Inputs, limits: Limits) -> Opinion:
-        """Ask it."""
-        return self.ask(inputs, limits)
+        """Ask it; a vote that raises is a no."""
+        try:
+            return self.ask(inputs, limits)
+        except Exception as error:  # whatever it is: what cannot be judged is not allowed
+            return Opinion(False, told(error), failed=True)
 
     def age_limit_s(self, limits: Limits) -> float:
         """How old its input may be; 0 where that has no age."""
@@ -114,6 +118,11 @@ class Ballot:
         return all(o.ok for o in self.opinions.values())
 
     @property
+    def failed(self) -> dict[str, str]:
+        """The votes that raised, and what."""
+        return {name: o.reason for name, o in self.opinions.items() if o.failed}
+
+    @property
     def against(self) -> str:
         """The reasons of every no, for the operator."""
         return self.against_of(self.opinions)
@@ -127,4 +136,4 @@ class Ballot:
 def ballot(inputs: Inputs, limits: Limits, alignment: bool = False) -> Ballot:
     """Ask everybody, or whom alignment asks; `limits` are then those of alignment."""
     voters = ALIGNMENT_VOTERS if alignment else VOTERS
-    return Ballot({name: voter.ask(inputs, limits) for name, voter in voters.items()})
+    return Ballot({name: voter(inputs, limits) for name, voter in voters.items()})

@@ -8,18 +8,19 @@ seconds. The file is written with an empty sky, too: it says that the receiver w
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
 from hal.clock import NS, Clock
-from hal.devices.sbs import FOOT_M, KNOT_M_S
+from hal.devices.sbs import ALTITUDE_MAX_FT, FOOT_M, KNOT_M_S, SPEED_MAX_KT
 from hal.errors import ProtocolError, WireError
 from hal.traits import AircraftReport
 
 POLL_NS = NS // 2
 LARGEST_BYTES = 4_000_000
 AHEAD_NS = 2 * NS  # the receiver's clock may be this far ahead of ours
+UNIX_MAX_S = 1e11  # the year 5138
+SEEN_MAX_S = 86_400.0  # receivers forget after minutes
 
 
 class AircraftJsonFeed:
@@ -51,11 +52,11 @@ class AircraftJsonFeed:
             if len(data) > LARGEST_BYTES:
                 raise ValueError("too large")
             document = json.loads(data)
-            written_ns = now_ns - (self._clock.utc_ns() - round(_number(document["now"]) * NS))
+            written_ns = now_ns - (self._clock.utc_ns() - round(_number(document["now"], UNIX_MAX_S) * NS))
             if written_ns > now_ns + AHEAD_NS:
                 raise ValueError("written in the future")
             reports = [_report(row, written_ns) for row in document["aircraft"]]
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise ProtocolError(
                 f"{self._name}: {self._path.name} is no list of aircraft ({error}); check what writes it."
             ) from error
@@ -71,17 +72,17 @@ def _report(row: dict[str, Any], written_ns: int) -> AircraftReport:
     altitude = row.get("alt_geom", row.get("alt_baro"))
     speed_kt = row.get("gs")
     return AircraftReport(
-        written_ns - round(max(0.0, _number(row["seen_pos" if placed else "seen"])) * NS),
+        written_ns - round(max(0.0, _number(row["seen_pos" if placed else "seen"], SEEN_MAX_S)) * NS),
         str(row["hex"]).upper(),
-        latitude_deg=_number(row["lat"]) if placed else None,
-        longitude_deg=_number(row["lon"]) if placed else None,
-        altitude_m=_number(altitude) * FOOT_M if altitude not in (None, "ground") else None,
-        speed_m_s=_number(speed_kt) * KNOT_M_S if speed_kt is not None else None,
+        latitude_deg=_number(row["lat"], 90.0) if placed else None,
+        longitude_deg=_number(row["lon"], 180.0) if placed else None,
+        altitude_m=_number(altitude, ALTITUDE_MAX_FT) * FOOT_M if altitude not in (None, "ground") else None,
+        speed_m_s=_number(speed_kt, SPEED_MAX_KT) * KNOT_M_S if speed_kt is not None else None,
         on_ground=row.get("alt_baro") == "ground",
     )
 
 
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise ValueError(f"{value!r} is no number")
+def _number(value: Any, largest: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= largest:  # nor is nan
+        raise ValueError(f"{str(value)[:20]!r} is no number, or out of range")
     return float(value)

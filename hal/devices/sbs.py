@@ -23,6 +23,7 @@ from hal.wires.address import host_and_port
 FORM = "tcp://HOST:PORT"
 FOOT_M = 0.3048
 KNOT_M_S = 1852 / 3600
+ALTITUDE_MAX_FT, SPEED_MAX_KT = 200_000.0, 5_000.0  # more is no aircraft
 FIELDS = 22
 LINE_BYTES = 512  # longest that is taken
 READ_BYTES = 65_536  # at one poll: fifty times what a busy sky sends
@@ -130,7 +131,7 @@ def parse_sbs(line: str, t_ns: int) -> AircraftReport | None:
     address = cells[4].upper()
     if len(address) != 6 or not all(digit in "0123456789ABCDEF" for digit in address):
         raise ValueError("no ICAO address")
-    altitude_ft, speed_kt = _number(cells[11], 200_000.0), _number(cells[12], 5_000.0)
+    altitude_ft, speed_kt = _number(cells[11], ALTITUDE_MAX_FT), _number(cells[12], SPEED_MAX_KT)
     return AircraftReport(
         t_ns,
         address,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from controller.bus.topics import PointingState
 from controller.geometry.frames import Site
+from controller.safety.failures import told
 from controller.safety.path import Vector, direction, dot
 from controller.safety.traffic.tracks import FORGOTTEN_S, Track, Uncertainty
 from hal.errors import HalError
@@ -90,8 +91,8 @@ class Traffic:
             for report in self._feed.poll():
                 self._track(report.address, report.t_ns).hear(report, self._site)
             self._listen(now_ns, self._feed.heard_ns)
-        except HalError as error:
-            self._trouble = str(error)
+        except Exception as error:  # nonsense that broke the driver is no better than nonsense that it names
+            self._trouble = str(error) if isinstance(error, HalError) else f"the aircraft feed {told(error)}"
             self._reopen_ns = now_ns + REOPEN_NS
             self.close()
         forgotten_ns = now_ns - round(FORGOTTEN_S * NS)

@@ -72,6 +72,7 @@ def test_an_empty_sky_is_heard_and_the_file_is_read_twice_a_second(tmp_path: Pat
     assert feed.heard_ns == 10**12
 
 
+PLACED = {"hex": "1", "lat": 1, "lon": 1, "alt_baro": 100, "gs": 100, "seen_pos": 0, "seen": 0}
 WRONG: list[tuple[Any, Any]] = [
     ([{"lat": 1, "lon": 1, "seen_pos": 0}], NOW_UTC_S),
     ([{"hex": "1", "lat": 1, "lon": 1}], NOW_UTC_S),
@@ -81,6 +82,22 @@ WRONG: list[tuple[Any, Any]] = [
     (None, NOW_UTC_S),
     ([], None),
     ([], NOW_UTC_S + 3),
+    ([], 1e300),
+    ([], 10**400),
+    ([], -(10**400)),
+    *(
+        ([{**PLACED, **nonsense}], NOW_UTC_S)
+        for nonsense in (
+            {"seen_pos": 1e300},
+            {"seen_pos": 1e6},
+            {"lat": 90.1},
+            {"lat": 1e300},
+            {"lon": -(10**400)},
+            {"alt_geom": 1e200},
+            {"gs": 1e200},
+        )
+    ),
+    ([{"hex": "1", "seen": 1e300}], NOW_UTC_S),
 ]
 
 
