@@ -6,16 +6,17 @@ import os
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from mcap.opcode import Opcode
 from mcap.records import Attachment, Channel, Message, Metadata, Schema
 from mcap.writer import Writer
 
 from controller.record.read import LIBRARY, MAGIC, PARTIAL, RecordingError, whole_records
-from controller.record.sink import being_written, lock
+from controller.record.sink import being_written, claim
 
 FOOTER: Final = struct.Struct("<BQQQI")  # opcode, length, where the index begins, and its offsets; checksum
 FOOTER_LENGTH, CRC_LENGTH = 20, 4
@@ -56,26 +57,37 @@ def recover(path: Path, stopped: Stopped = lambda: False) -> int | None:
     """Give a recording that was cut off its index back; the original is replaced once the new file is whole.
 
     Returns the number of messages that it holds, or None when nothing was done: it was finished, a recorder is writing
-    it, or `stopped`, asked at each record, said so. Raises RecordingError when it is no recording, NoRoomError when the
-    disk has none for a second copy.
+    it, another process is mending it, or `stopped`, asked at each record, said so. Raises RecordingError when it is no
+    recording, NoRoomError when the disk has none for a second copy.
     """
     if finished(path) or being_written(path):
         return None
     records = whole_records(path)
     header = next(records, None)  # raises before anything is written
-    mended = path.with_name(path.name + PARTIAL)
     try:
-        count = _copy(_until(stopped, chain((header,), records)), mended)
-        mended.replace(path)
+        return _mend(path, _until(stopped, chain((header,), records)))
     except _StoppedError:
-        mended.unlink()
         return None
     except OSError as error:
-        mended.unlink(missing_ok=True)
         raise NoRoomError(
             f"the recording {path} was cut off and gets no index ({error.strerror}): make room for a second copy"
         ) from None
-    return count
+
+
+def _mend(path: Path, records: Iterable[Any]) -> int | None:
+    partial = path.with_name(path.name + PARTIAL)
+    with partial.open("ab") as copy:  # not emptied before it is ours
+        if not claim(copy, partial):
+            return None
+        try:
+            if finished(path):  # whoever had the copy until now has replaced it
+                return None
+            copy.truncate(0)
+            count = _copy(records, copy)
+            partial.replace(path)
+            return count
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 def _until(stopped: Stopped, records: Iterable[Any]) -> Iterator[Any]:
@@ -85,34 +97,32 @@ def _until(stopped: Stopped, records: Iterable[Any]) -> Iterator[Any]:
         yield record
 
 
-def _copy(records: Iterable[Any], mended: Path) -> int:
+def _copy(records: Iterable[Any], file: BinaryIO) -> int:
     """Write the records anew with an index; returns the number of messages."""
     count = 0
-    with mended.open("wb") as file:
-        lock(file)
-        writer = Writer(file)
-        writer.start(profile="", library=LIBRARY)
-        ids: dict[int, int] = {0: 0}
-        channels: dict[int, int] = {}
-        for record in records:
-            if isinstance(record, Schema) and record.id not in ids:
-                ids[record.id] = writer.register_schema(record.name, record.encoding, record.data)
-            elif isinstance(record, Channel) and record.id not in channels:
-                channels[record.id] = writer.register_channel(
-                    record.topic, record.message_encoding, ids[record.schema_id], record.metadata
-                )
-            elif isinstance(record, Message):
-                writer.add_message(
-                    channels[record.channel_id], record.log_time, record.data, record.publish_time, record.sequence
-                )
-                count += 1
-            elif isinstance(record, Metadata):
-                writer.add_metadata(record.name, record.metadata)
-            elif isinstance(record, Attachment):
-                writer.add_attachment(record.create_time, record.log_time, record.name, record.media_type, record.data)
-        writer.finish()  # type: ignore[no-untyped-call]
-        file.flush()
-        os.fsync(file.fileno())
+    writer = Writer(file)
+    writer.start(profile="", library=LIBRARY)
+    ids: dict[int, int] = {0: 0}
+    channels: dict[int, int] = {}
+    for record in records:
+        if isinstance(record, Schema) and record.id not in ids:
+            ids[record.id] = writer.register_schema(record.name, record.encoding, record.data)
+        elif isinstance(record, Channel) and record.id not in channels:
+            channels[record.id] = writer.register_channel(
+                record.topic, record.message_encoding, ids[record.schema_id], record.metadata
+            )
+        elif isinstance(record, Message):
+            writer.add_message(
+                channels[record.channel_id], record.log_time, record.data, record.publish_time, record.sequence
+            )
+            count += 1
+        elif isinstance(record, Metadata):
+            writer.add_metadata(record.name, record.metadata)
+        elif isinstance(record, Attachment):
+            writer.add_attachment(record.create_time, record.log_time, record.name, record.media_type, record.data)
+    writer.finish()  # type: ignore[no-untyped-call]
+    file.flush()
+    os.fsync(file.fileno())
     return count
 
 
@@ -145,8 +155,9 @@ def recordings_in(folder: Path) -> list[Path]:
 def sweep(folder: Path) -> None:
     """Remove what a killed process left of files that were none yet."""
     for path in folder.rglob(f"*.mcap{PARTIAL}"):
-        if not being_written(path):
-            path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError), path.open("r+b") as file:
+            if claim(file, path):
+                path.unlink()
 
 
 def recover_folder(folder: Path, tell: Tell = lambda sentence: None) -> dict[str, int]:

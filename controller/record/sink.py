@@ -90,6 +90,17 @@ def lock(file: BinaryIO | FileIO) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+def claim(file: BinaryIO, path: Path) -> bool:
+    """Lock a file that others may want, too; False where another process has it, or has just removed or renamed it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # no locks on this file system
+        return True
+    return path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat())
+
+
 def being_written(path: Path) -> bool:
     """True while somebody holds its lock; a kill releases it."""
     with path.open("rb") as file:

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from itertools import count
 from pathlib import Path
 
 import jsonschema
@@ -40,6 +41,7 @@ from controller.record import (
     recover_folder,
 )
 from controller.record.read import MAGIC
+from controller.record.sink import claim
 from controller.services.lockstep import Lockstep
 from hal.clock import NS
 
@@ -86,14 +88,14 @@ def test_what_was_published_is_read_back(tmp_path: Path) -> None:
 def test_every_message_fits_the_schema_that_is_in_the_file(tmp_path: Path) -> None:
     path = tmp_path / "run.mcap"
     record(path)
-    count = 0
+    seen = 0
     with path.open("rb") as file:
         for schema, channel, message in make_reader(file).iter_messages():
             assert schema is not None
             assert (schema.encoding, channel.message_encoding) == ("jsonschema", "json")
             jsonschema.validate(json.loads(message.data), json.loads(schema.data))
-            count += 1
-    assert count == 60
+            seen += 1
+    assert seen == 60
 
 
 def test_every_topic_has_a_schema_with_an_object_at_its_root() -> None:
@@ -214,6 +216,37 @@ def test_a_recovery_that_is_told_to_stop_leaves_the_file_as_it_was(tmp_path: Pat
     assert recover(path, lambda: next(asked)) is None
     assert path.read_bytes() == data
     assert [file.name for file in tmp_path.iterdir()] == ["cut.mcap"]
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_a_second_process_that_mends_the_same_file_leaves_the_copy_of_the_first_alone(
+    tmp_path: Path, interrupted: bool
+) -> None:
+    path = tmp_path / "cut.mcap"
+    record(path)
+    path.write_bytes(path.read_bytes()[:-600])
+    whole = list(read_messages(path))
+    asked = count()
+    second: list[int | None] = []
+
+    def in_the_middle() -> bool:
+        if next(asked) == len(whole) // 2:
+            second.append(recover(path, lambda: interrupted))
+        return False
+
+    assert recover(path, in_the_middle) == len(whole)
+    assert second == [None]
+    assert list(read_messages(path)) == whole
+    assert [file.name for file in tmp_path.iterdir()] == ["cut.mcap"]
+
+
+def test_a_copy_that_another_process_has_just_put_in_place_is_not_made_twice(tmp_path: Path) -> None:
+    path, partial = tmp_path / "cut.mcap", tmp_path / "cut.mcap.partial"
+    partial.touch()
+    with partial.open("ab") as late:
+        partial.rename(path)
+        assert not claim(late, partial)
+        assert claim(late, path)
 
 
 def test_a_file_that_is_being_written_is_not_replaced_under_its_recorder(tmp_path: Path) -> None:
