@@ -12,7 +12,7 @@ from typing import Any
 from mcap.records import Channel, Message
 
 from controller.record import finished
-from controller.record.read import whole_records
+from controller.record.frames import whole_records
 
 
 def examine(path: Path) -> dict[str, Any]:

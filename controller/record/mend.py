@@ -7,6 +7,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from threading import Event, Thread
 
+from controller.record.damage import Damage, sentences
 from controller.record.recover import recordings_in, recover_all, sweep
 
 
@@ -38,5 +39,8 @@ class Mender:
         def cannot(sentence: str) -> None:
             self._news.put(("NOT_RECOVERED", sentence))
 
-        for name, count in recover_all(self._paths, cannot, self._stop.is_set).items():
+        found: list[Damage] = []
+        for name, count in recover_all(self._paths, cannot, self._stop.is_set, found.append).items():
             self._news.put(("RECOVERED", f"{name} had been cut off: {count} messages are readable again"))
+        for sentence in sentences(found):
+            self._news.put(("DAMAGED", sentence))

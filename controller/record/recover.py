@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import os
-import struct
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from itertools import chain
+from dataclasses import replace
+from itertools import chain, count
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO
 
-from mcap.opcode import Opcode
 from mcap.records import Attachment, Channel, Message, Metadata, Schema
 from mcap.writer import Writer
 
-from controller.record.read import LIBRARY, MAGIC, PARTIAL, RecordingError, whole_records
+from controller.record.damage import KEPT, Damage, OnDamage, RecordingError, ignore
+from controller.record.frames import whole_records
+from controller.record.index import finished
+from controller.record.read import LIBRARY, PARTIAL
 from controller.record.sink import being_written, claim
 
-FOOTER: Final = struct.Struct("<BQQQI")  # opcode, length, where the index begins, and its offsets; checksum
-FOOTER_LENGTH, CRC_LENGTH = 20, 4
 Tell = Callable[[str], None]
 Stopped = Callable[[], bool]
 
@@ -32,29 +31,11 @@ class NoRoomError(RecordingError):
     """The disk does not take the mended copy; the recording is as it was."""
 
 
-def finished(path: Path) -> bool:
-    """True when the recording was closed, so that its index is there and whole (its checksum says so)."""
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise RecordingError(f"the recording {path} cannot be read: {error.strerror}") from None
-    with file:
-        size = file.seek(0, os.SEEK_END)
-        footer_at = size - FOOTER.size - len(MAGIC)
-        if footer_at < len(MAGIC):
-            return False
-        file.seek(footer_at)
-        opcode, length, index_at, _, crc = FOOTER.unpack(file.read(FOOTER.size))
-        if (opcode, length) != (Opcode.FOOTER, FOOTER_LENGTH) or file.read() != MAGIC:
-            return False
-        if not len(MAGIC) <= index_at <= footer_at:
-            return False
-        file.seek(index_at)
-        return not crc or zlib.crc32(file.read(footer_at + FOOTER.size - CRC_LENGTH - index_at)) == crc
-
-
-def recover(path: Path, stopped: Stopped = lambda: False) -> int | None:
+def recover(path: Path, stopped: Stopped = lambda: False, damaged: OnDamage = ignore) -> int | None:
     """Give a recording that was cut off its index back; the original is replaced once the new file is whole.
+
+    Where a part of the original cannot be read, it stays beside the new file as NAME.mcap.damaged, and `damaged` is
+    told what is missing, by places of that file.
 
     Returns the number of messages that it holds, or None when nothing was done: it was finished, a recorder is writing
     it, another process is mending it, or `stopped`, asked at each record, said so. Raises RecordingError when it is no
@@ -62,19 +43,24 @@ def recover(path: Path, stopped: Stopped = lambda: False) -> int | None:
     """
     if finished(path) or being_written(path):
         return None
-    records = whole_records(path)
+    found: list[Damage] = []
+    records = whole_records(path, found.append)
     header = next(records, None)  # raises before anything is written
     try:
-        return _mend(path, _until(stopped, chain((header,), records)))
+        messages = _mend(path, _until(stopped, chain((header,), records)), found)
     except _StoppedError:
         return None
     except OSError as error:
         raise NoRoomError(
             f"the recording {path} was cut off and gets no index ({error.strerror}): make room for a second copy"
         ) from None
+    for damage in found if messages is not None else ():
+        damaged(damage)
+    return messages
 
 
-def _mend(path: Path, records: Iterable[Any]) -> int | None:
+def _mend(path: Path, records: Iterable[Any], found: list[Damage]) -> int | None:
+    """Put a copy in the place of a recording; what was `found` damaged meanwhile is then in the file that is kept."""
     partial = path.with_name(path.name + PARTIAL)
     with partial.open("ab") as copy:  # not emptied before it is ours
         if not claim(copy, partial):
@@ -83,11 +69,24 @@ def _mend(path: Path, records: Iterable[Any]) -> int | None:
             if finished(path):  # whoever had the copy until now has replaced it
                 return None
             copy.truncate(0)
-            count = _copy(records, copy)
+            messages = _copy(records, copy)
+            if found:
+                kept = _keep(path)
+                found[:] = [replace(damage, path=kept) for damage in found]
             partial.replace(path)
-            return count
+            return messages
         finally:
             partial.unlink(missing_ok=True)
+
+
+def _keep(path: Path) -> Path:
+    """Give a file a second name, which stays when another file takes the first."""
+    endings = chain((KEPT,), (f"{KEPT}-{number}" for number in count(2)))
+    names = (path.with_name(path.name + ending) for ending in endings)
+    kept = next(name for name in names if not name.exists() or name.samefile(path))
+    if not kept.exists():
+        kept.hardlink_to(path)
+    return kept
 
 
 def _until(stopped: Stopped, records: Iterable[Any]) -> Iterator[Any]:
@@ -99,7 +98,7 @@ def _until(stopped: Stopped, records: Iterable[Any]) -> Iterator[Any]:
 
 def _copy(records: Iterable[Any], file: BinaryIO) -> int:
     """Write the records anew with an index; returns the number of messages."""
-    count = 0
+    messages = 0
     writer = Writer(file)
     writer.start(profile="", library=LIBRARY)
     ids: dict[int, int] = {0: 0}
@@ -115,7 +114,7 @@ def _copy(records: Iterable[Any], file: BinaryIO) -> int:
             writer.add_message(
                 channels[record.channel_id], record.log_time, record.data, record.publish_time, record.sequence
             )
-            count += 1
+            messages += 1
         elif isinstance(record, Metadata):
             writer.add_metadata(record.name, record.metadata)
         elif isinstance(record, Attachment):
@@ -123,27 +122,31 @@ def _copy(records: Iterable[Any], file: BinaryIO) -> int:
     writer.finish()  # type: ignore[no-untyped-call]
     file.flush()
     os.fsync(file.fileno())
-    return count
+    return messages
 
 
 def recover_all(
-    paths: Iterable[Path], tell: Tell = lambda sentence: None, stopped: Stopped = lambda: False
+    paths: Iterable[Path],
+    tell: Tell = lambda sentence: None,
+    stopped: Stopped = lambda: False,
+    damaged: OnDamage = ignore,
 ) -> dict[str, int]:
     """Recover recordings; returns messages by file name of those that were cut off.
 
-    `tell` is called with a sentence for each that the disk has no room to mend; it stays readable as it is.
+    `tell` is called with a sentence for each that the disk has no room to mend; it stays readable as it is. `damaged`
+    is that of `recover`.
     """
     mended: dict[str, int] = {}
     for path in paths:
         try:
-            count = recover(path, stopped)
+            messages = recover(path, stopped, damaged)
         except NoRoomError as error:
             tell(str(error))
             continue
         except RecordingError:  # not ours, or killed before its first byte: nothing to win, nothing to lose
             continue
-        if count is not None:
-            mended[path.name] = count
+        if messages is not None:
+            mended[path.name] = messages
     return mended
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from threading import Thread
 
 from controller.bus.envelope import Envelope
-from controller.record.read import Recorded, RecordingError, read_messages
+from controller.record.damage import RecordingError
+from controller.record.read import Recorded, read_messages
 from controller.record.write import FLUSH_NS, Recorder
 from hal.clock import NS
 

@@ -15,7 +15,8 @@ from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
-from controller.record.read import PARTIAL, RecordingError
+from controller.record.damage import RecordingError
+from controller.record.read import PARTIAL
 
 
 class Sink:
