@@ -28,7 +28,7 @@ from controller.bus.store import Numbering
 from controller.bus.topics import STATION_EVENT, TOPICS, Body, StationEvent, Topic
 from controller.bus.transport import Transport
 from controller.bus.writer import Writer
-from controller.record import Recorded, RecordingError, read_run
+from controller.record import OnDamage, Recorded, RecordingError, ignore, read_run
 from hal.clock import NS, Clock, ShiftedClock
 
 TURN_NS = NS // 50  # new subscribers and commands wait this long
@@ -88,6 +88,7 @@ class Replay:
         host: loopback address of the bus.
         base_port: its first port.
         security: the station's keys, where its bus has them.
+        damaged: told what of the recording cannot be read, when its turn comes.
 
     Raises:
         BusError: a station, or another replay, uses these ports. RecordingError: there is nothing to replay.
@@ -100,8 +101,9 @@ class Replay:
         host: str = DEFAULT_HOST,
         base_port: int = DEFAULT_BASE_PORT,
         security: Security | None = None,
+        damaged: OnDamage = ignore,
     ) -> None:
-        messages = read_run(first)
+        messages = read_run(first, damaged)
         start = next(messages, None)
         if start is None:
             raise RecordingError(f"{first} holds no messages: there is nothing to replay")

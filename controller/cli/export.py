@@ -9,6 +9,9 @@ from typing import Annotated
 
 import typer
 
+from controller.cli.damage import as_json, damage_told
+from controller.record import OnDamage
+
 
 class Format(StrEnum):
     """What a recording can become."""
@@ -28,16 +31,18 @@ def export(
     """Write a recording as CSV or Parquet (a file a topic), its signals as SigMF, or its angles as a CCSDS TDM."""
     folder = out or file.with_suffix("")
     written: dict[str, int] = {}
-    for form in dict.fromkeys(to):
-        written |= _export(file, folder, form)
-    if json_output:
-        typer.echo(json.dumps({"folder": str(folder), "rows": written}, indent=2))
-    else:
+    with damage_told() as damage:
+        for form in dict.fromkeys(to):
+            written |= _export(file, folder, form, damage.add)
+        if json_output:
+            found = {"folder": str(folder), "rows": written, "damage": as_json(damage)}
+            typer.echo(json.dumps(found, indent=2))
+            return
         for name, rows in written.items():
             typer.echo(f"{folder / name}: {rows} rows")
 
 
-def _export(file: Path, folder: Path, form: Format) -> dict[str, int]:
+def _export(file: Path, folder: Path, form: Format, damaged: OnDamage) -> dict[str, int]:
     from controller.export import ExportError
     from controller.export.tables import CsvTable, export_tables
     from controller.export.tdm import export_tdm
@@ -46,14 +51,14 @@ def _export(file: Path, folder: Path, form: Format) -> dict[str, int]:
     if form is Format.SIGMF:
         from controller.export.sigmf import export_sigmf
 
-        return export_sigmf(file, folder)
+        return export_sigmf(file, folder, damaged)
     if form is Format.TDM:
         path = folder / f"{file.stem}.tdm"
-        return {path.name: export_tdm(file, path, RealClock().utc_ns())}
+        return {path.name: export_tdm(file, path, RealClock().utc_ns(), damaged)}
     if form is Format.CSV:
-        return export_tables(file, folder, CsvTable, CsvTable.suffix)
+        return export_tables(file, folder, CsvTable, CsvTable.suffix, damaged)
     try:
         from controller.export.parquet import ParquetTable
     except ModuleNotFoundError:
         raise ExportError("Parquet needs pyarrow, which is not installed; install boresight[parquet]") from None
-    return export_tables(file, folder, ParquetTable, ParquetTable.suffix)
+    return export_tables(file, folder, ParquetTable, ParquetTable.suffix, damaged)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from controller.cli.connect import DEFAULT_RIG, RigOption
+from controller.cli.damage import as_json, damage_told
+
+if TYPE_CHECKING:
+    from controller.record import Damage
+    from controller.replay import Replayed
 
 
 def replay(
@@ -17,8 +23,6 @@ def replay(
     json_output: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
     """Publish a recording's telemetry in its station's place, marked as simulated, for `boresight watch` and others."""
-    import json
-
     from controller.cli.connect import read_rig, service_security
     from controller.replay import Replay
     from controller.services.signals import stop_signals
@@ -26,13 +30,22 @@ def replay(
 
     described = read_rig(rig)
     bus, security = described.bus, service_security(described)
-    with Replay(file, RealClock(), bus.host, bus.base_port, security) as publishing, stop_signals() as told:
-        if not json_output:
-            typer.echo(f"replaying {file} at {bus.host}:{bus.base_port}; `boresight watch` shows it")
-        done = publishing.run(speed, told)
-        ended = told()
-    found = {"file": str(file), "speed": speed, "messages": done.messages, "recorded_s": round(done.recorded_s, 3)}
-    found |= {"skipped": dict(done.skipped), "interrupted": ended}
+    with damage_told() as damage:
+        with (
+            Replay(file, RealClock(), bus.host, bus.base_port, security, damage.add) as publishing,
+            stop_signals() as told,
+        ):
+            if not json_output:
+                typer.echo(f"replaying {file} at {bus.host}:{bus.base_port}; `boresight watch` shows it")
+            done = publishing.run(speed, told)
+            ended = told()
+        _tell(file, speed, done, ended, damage, json_output)
+
+
+def _tell(file: Path, speed: float, done: Replayed, ended: bool, damage: set[Damage], json_output: bool) -> None:
+    found: dict[str, Any] = {"file": str(file), "speed": speed, "messages": done.messages}
+    found |= {"recorded_s": round(done.recorded_s, 3), "skipped": dict(done.skipped)}
+    found |= {"interrupted": ended, "damage": as_json(damage)}
     if json_output:
         typer.echo(json.dumps(found, indent=2))
         return

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from controller.cli.damage import damage_told
+
 
 def report(
     source: Annotated[Path, typer.Argument(help="Folder of a pass with its recording.mcap, or a recording.")],
@@ -18,6 +20,7 @@ def report(
     recording = source if source.is_file() else source / "recording.mcap"
     if not recording.is_file():
         raise ReportError(f"{source} holds no recording.mcap; give the folder of a pass, or a recording (*.mcap).")
-    for part in parts_of(recording):
-        recover(part)
-    typer.echo(write_report(source))
+    with damage_told() as damage:
+        for part in parts_of(recording):
+            recover(part, damaged=damage.add)
+        typer.echo(write_report(source, damage.add))

@@ -23,7 +23,7 @@ from controller.bus.topics import LINK_STATE, POINTING_STATE, STATION_MODE, TRAC
 from controller.export import ExportError
 from controller.export.utc import utc_text
 from controller.export.whole import whole
-from controller.record import Recorded, read_metadata, read_run
+from controller.record import OnDamage, Recorded, ignore, read_metadata, read_run
 from hal.clock import NS
 
 VERSION: Final = "1.2.6"  # of the specification whose schema the tests hold the files against
@@ -89,8 +89,10 @@ class Samples:
         return starts
 
 
-def export_sigmf(first: Path, folder: Path) -> dict[str, int]:
+def export_sigmf(first: Path, folder: Path, damaged: OnDamage = ignore) -> dict[str, int]:
     """Write NAME_power and NAME_quad, a meta and a data file each; returns samples by the name of the data file.
+
+    `damaged` is told what of the recording cannot be read.
 
     Raises:
         ExportError: a file exists, or the recording has none of these. RecordingError: it is no recording.
@@ -98,7 +100,7 @@ def export_sigmf(first: Path, folder: Path) -> dict[str, int]:
     found = {signal.name: Samples() for signal in SIGNALS}
     pointing: list[tuple[int, dict[str, Any]]] = []
     modes: list[tuple[int, dict[str, Any]]] = []
-    for message in read_run(first):
+    for message in read_run(first, damaged):
         body = message.body
         if message.topic == POINTING_STATE.name:
             place = {"azimuth_angle": body["azimuth_rad"], "elevation_angle": body["elevation_rad"]}

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from controller.export import ExportError
 from controller.export.columns import HEAD, Column, columns_of, row_of
 from controller.export.whole import whole
-from controller.record import parts_of, read_run, read_schemas
+from controller.record import OnDamage, ignore, parts_of, read_run, read_schemas
 
 
 class Table(Protocol):
@@ -48,8 +48,12 @@ class CsvTable:
         self._file.close()
 
 
-def export_tables(first: Path, folder: Path, make: MakeTable, suffix: str) -> dict[str, int]:
+def export_tables(
+    first: Path, folder: Path, make: MakeTable, suffix: str, damaged: OnDamage = ignore
+) -> dict[str, int]:
     """Write a file a topic into the folder; returns rows by file name. A file appears once it is complete.
+
+    `damaged` is told what of the recording cannot be read.
 
     Raises:
         ExportError: a file is there already, or the recording is empty. RecordingError: it is no recording.
@@ -65,7 +69,7 @@ def export_tables(first: Path, folder: Path, make: MakeTable, suffix: str) -> di
         for topic, path in paths.items():
             tables[topic] = make(stack.enter_context(whole(path)), (*HEAD, *columns[topic]))
             stack.callback(tables[topic].close)
-        for message in read_run(first):
+        for message in read_run(first, damaged):
             tables[message.topic].write(row_of(message, columns[message.topic]))
             rows[message.topic] += 1
     return {paths[topic].name: count for topic, count in sorted(rows.items())}

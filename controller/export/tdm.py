@@ -19,7 +19,7 @@ from controller.bus.topics import LINK_STATE, POINTING_STATE, STATION_MODE, TRAC
 from controller.export import ExportError
 from controller.export.utc import utc_text
 from controller.export.whole import whole
-from controller.record import Recorded, read_metadata, read_run
+from controller.record import OnDamage, Recorded, ignore, read_metadata, read_run
 from hal.clock import NS
 
 CLOSED = frozenset({"COARSE", "FINE", "LINK"})  # modes in which the beacon is held
@@ -61,14 +61,16 @@ class Track:
             yield Angles(t_ns, math.degrees(azimuth) % 360.0, math.degrees(elevation + up))
 
 
-def export_tdm(first: Path, path: Path, created_utc_ns: int) -> int:
+def export_tdm(first: Path, path: Path, created_utc_ns: int, damaged: OnDamage = ignore) -> int:
     """Write the message; returns the number of data lines.
+
+    `damaged` is told what of the recording cannot be read.
 
     Raises:
         ExportError: the file exists, or no target was held. RecordingError: it is no recording.
     """
     station = _station(first)
-    segments = [segment for track in tracks(read_run(first)) if (segment := _segment(track, station))]
+    segments = [segment for track in tracks(read_run(first, damaged)) if (segment := _segment(track, station))]
     if not segments:
         raise ExportError(f"{first}: no target was held in COARSE, FINE or LINK, so there is nothing for a TDM")
     originator = station.get("name", "boresight")

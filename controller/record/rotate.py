@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Thread
 
 from controller.bus.envelope import Envelope
-from controller.record.damage import RecordingError
+from controller.record.damage import OnDamage, RecordingError, ignore
 from controller.record.read import Recorded, read_messages
 from controller.record.write import FLUSH_NS, Recorder
 from hal.clock import NS
@@ -135,10 +135,10 @@ def parts_of(first: Path) -> list[Path]:
     return [first, *sorted(beside, key=lambda path: (len(path.stem), path.stem))]
 
 
-def read_run(first: Path) -> Iterator[Recorded]:
-    """Messages of a recording and of the files that follow it, in the order of writing."""
+def read_run(first: Path, damaged: OnDamage = ignore) -> Iterator[Recorded]:
+    """Messages of a recording and of the files that follow it, in the order of writing; as `read_messages`."""
     for path in parts_of(first):
-        yield from read_messages(path)
+        yield from read_messages(path, damaged)
 
 
 def rename_run(last: Path, stem: str) -> Path:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.errors import BoresightError
-from controller.record import read_run
+from controller.record import OnDamage, ignore, read_run
 
 Array = NDArray[np.float64]
 NS = 1e9
@@ -96,10 +96,10 @@ class Pass:
         return found if found is not None and len(found.t_s) > 1 else None
 
 
-def load(source: Path) -> Pass:
+def load(source: Path, damaged: OnDamage = ignore) -> Pass:
     """Read a pass folder (recording.mcap, and summary.json and truth.npz where they exist) or a recording alone.
 
-    Raises ReportError.
+    `damaged` is told what of the recording cannot be read. Raises ReportError.
     """
     recording = source if source.is_file() else source / "recording.mcap"
     if not recording.exists():
@@ -108,7 +108,7 @@ def load(source: Path) -> Pass:
     modes: list[tuple[int, str, str, str, int]] = []
     events: list[tuple[int, str, str, str]] = []
     simulated, first_ns, last_ns = False, 0, 0
-    for message in read_run(recording):
+    for message in read_run(recording, damaged):
         body = message.body
         simulated = simulated or message.simulated
         first_ns, last_ns = first_ns or message.log_time_ns, message.log_time_ns

@@ -12,6 +12,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from controller.record import OnDamage, ignore
 from controller.report import plots, spectrum
 from controller.report.load import NS, Pass, ReportError, load
 from controller.report.style import look, svg
@@ -85,12 +86,12 @@ footer{color:#6b7785;font-size:12.5px;margin-top:24px}
 """
 
 
-def write_report(source: Path) -> Path:
+def write_report(source: Path, damaged: OnDamage = ignore) -> Path:
     """Make report.html in a pass folder, or an HTML file beside a recording; returns it.
 
-    Raises ReportError, RecordingError.
+    `damaged` is told what of the recording cannot be read. Raises ReportError, RecordingError.
     """
-    flown = load(source)
+    flown = load(source, damaged)
     parts = [_head(flown), '<div class="top">', _figure_section(flown, *_TRACK), _summary(flown), "</div>"]
     parts.append('<div class="row"></div>')
     parts += [_figure_section(flown, *section) for section in SECTIONS]

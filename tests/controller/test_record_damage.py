@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from mcap.opcode import Opcode
+from damaged_files import chunks, flipped, frames, unclosed
 from mcap.reader import make_reader
 
 from controller.bus.envelope import Envelope, pack
@@ -42,29 +41,6 @@ def record(path: Path, numbers: Iterable[int] = range(FLUSHES)) -> bytes:
                 recorder.write(topic.name, said)
             recorder.tick(number * FLUSH_NS)
     return path.read_bytes()
-
-
-def frames(data: bytes) -> list[tuple[int, int, int]]:
-    """Offset, opcode and whole length of each record, to the end of the messages."""
-    found, at = [], len(MAGIC)
-    while not found or found[-1][1] != Opcode.DATA_END:
-        opcode, length = struct.unpack_from("<BQ", data, at)
-        found.append((at, opcode, 9 + length))
-        at += 9 + length
-    return found
-
-
-def chunks(data: bytes) -> list[tuple[int, int]]:
-    return [(at, length) for at, opcode, length in frames(data) if opcode == Opcode.CHUNK]
-
-
-def unclosed(data: bytes) -> bytes:
-    """The file as a kill leaves it."""
-    return data[: frames(data)[-1][0]]
-
-
-def flipped(data: bytes, at: int, bit: int = 0) -> bytes:
-    return data[:at] + bytes([data[at] ^ 1 << bit]) + data[at + 1 :]
 
 
 def numbers(path: Path, damage: list[Damage] | None = None) -> list[int]:

@@ -265,6 +265,7 @@ def test_the_command_tells_in_json_what_it_did(tmp_path: Path, free_base_port: P
         "recorded_s": 1.98,
         "skipped": {},
         "interrupted": False,
+        "damage": [],
     }
 
 
