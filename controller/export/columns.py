@@ -25,8 +25,8 @@ UNITS = {  # endings of names; the longest that fits counts
     "_days": "d",
 }
 SKY = ("cross_elevation", "elevation")
-AXES = ("azimuth", "elevation")
-PAIRS_OF_AXES = frozenset({"axis_command_rad_s", "axis_rate_rad_s"})  # all other pairs are on the sky
+AXES = ("1", "2")  # from the ground up; they need not be azimuth and elevation
+PAIRS_OF_AXES = frozenset({"axis_command_rad_s", "axis_rad", "axis_rate_rad_s"})  # all other pairs are on the sky
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +60,21 @@ HEAD = (
     Column("simulated", "bool"),
     Column("seq", "int"),
 )
+NAMES_OF_HEAD = frozenset(column.name for column in HEAD)
 
 
 def columns_of(schema: dict[str, Any]) -> tuple[Column, ...]:
-    """Columns of a body, in the order of its fields; HEAD stands before them."""
+    """Columns of a body, in the order of its fields; HEAD stands before them, and `body_` before what it names, too."""
     columns: list[Column] = []
-    for field, spec in schema.get("properties", {}).items():
+    for field, optional in schema.get("properties", {}).items():
+        spec, name = _present(optional), f"body_{field}" if field in NAMES_OF_HEAD else field
         if _is_pair(spec):
             axes = AXES if field in PAIRS_OF_AXES else SKY
             columns += [Column(_of_axis(field, axis), "float", field, index) for index, axis in enumerate(axes)]
         elif spec.get("type") in KINDS or "enum" in spec:
-            columns.append(Column(field, KINDS.get(spec.get("type", "string"), "text"), field))
+            columns.append(Column(name, KINDS.get(spec.get("type", "string"), "text"), field))
         else:
-            columns.append(Column(field, "text", field, nested=True))
+            columns.append(Column(name, "text", field, nested=True))
     return tuple(columns)
 
 
@@ -86,6 +88,12 @@ def unit_of(name: str) -> str:
     """Unit of a field by the ending of its name; empty when it has none."""
     endings = sorted((ending for ending in UNITS if name.endswith(ending)), key=len)
     return UNITS[endings[-1]] if endings else ""
+
+
+def _present(spec: dict[str, Any]) -> dict[str, Any]:
+    """Schema of a field when it is there: what may be null besides has a column of its own type."""
+    kinds = [kind for kind in spec.get("anyOf", ()) if kind.get("type") != "null"]
+    return kinds[0] if len(kinds) == 1 else spec
 
 
 def _is_pair(spec: dict[str, Any]) -> bool:

@@ -13,15 +13,15 @@ import pyarrow.parquet as pq
 import pytest
 from scarce_disk import files_end_at
 
-from controller.bus.topics import STATION_MODE, TOPICS
+from controller.bus.topics import POINTING_STATE, STATION_MODE, TOPICS, TRACKING_CORRECTION, Correction
 from controller.cli import main
 from controller.export import ExportError
-from controller.export.columns import columns_of, unit_of
+from controller.export.columns import HEAD, columns_of, unit_of
 from controller.export.parquet import ParquetTable
 from controller.export.tables import CsvTable, export_tables
-from controller.record import RecordingError, RotatingRecorder, Rotation, json_schema, read_messages
+from controller.record import Recorder, RecordingError, RotatingRecorder, Rotation, json_schema, read_messages
 
-from .conftest import METADATA, T0_NS, Night
+from .conftest import METADATA, T0_NS, Night, pointing
 
 # Numbers without a unit: counts, ratios, and positions in a sequence.
 COUNTS = {
@@ -92,6 +92,43 @@ def test_every_field_of_the_bus_has_a_column() -> None:
     for topic in TOPICS.values():
         fields = {field.name for field in msgspec.structs.fields(topic.body)}
         assert {column.field for column in columns_of(json_schema(topic.body))} == fields
+
+
+def test_no_two_columns_of_a_table_have_one_name() -> None:
+    for topic in TOPICS.values():
+        names = [column.name for column in (*HEAD, *columns_of(json_schema(topic.body)))]
+        assert len(set(names)) == len(names), topic.name
+
+
+def test_only_lists_and_objects_are_text_of_json() -> None:
+    nested = {
+        column.name for topic in TOPICS.values() for column in columns_of(json_schema(topic.body)) if column.nested
+    }
+    assert nested == {
+        "segments", "held", "way_ahead_rad", "position_m", "velocity_m_s", "votes", "before", "after", "devices",
+        "processes", "gaps", "refused",
+    }  # fmt: skip
+
+
+def test_a_field_with_the_name_of_the_sender_stands_beside_it_and_one_that_may_be_null_keeps_its_type(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "night.mcap"
+    with Recorder(path, METADATA) as recorder:
+        night = Night(recorder)
+        night.say(TRACKING_CORRECTION, T0_NS, Correction(T0_NS, (1e-6, 2e-6), (0.0, 0.0), (0.0, 0.0), "coarse"))
+        for axis_rad in (None, (0.25, 0.5)):
+            night.say(POINTING_STATE, T0_NS, msgspec.structs.replace(pointing(T0_NS, 0.0, 1.0), axis_rad=axis_rad))
+    export_tables(path, tmp_path / "out", CsvTable, CsvTable.suffix)
+    export_tables(path, tmp_path / "out", ParquetTable, ParquetTable.suffix)
+    (row,) = csv_rows(tmp_path / "out" / "tracking_correction.csv")
+    assert (row["source"], row["body_source"]) == ("tracking", "coarse")
+    table = pq.read_table(tmp_path / "out" / "tracking_correction.parquet")
+    assert table["body_source"].to_pylist() == ["coarse"]
+    table = pq.read_table(tmp_path / "out" / "pointing_state.parquet")
+    assert table["axis_1_rad"].to_pylist() == [None, 0.25]
+    assert table["axis_2_rad"].to_pylist() == [None, 0.5]
+    assert table.schema.field("axis_1_rad").metadata == {b"unit": b"rad"}
 
 
 def test_files_that_follow_are_part_of_the_table(tmp_path: Path) -> None:
