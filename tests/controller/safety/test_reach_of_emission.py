@@ -147,11 +147,11 @@ def test_a_recorded_arm_and_confirm_played_again_are_refused(reach: Reach) -> No
     assert reach.ask(who, "safety.disarm", lease) == ""
     assert not reach.emits
     assert [reach.deliver(message, who) for message in recorded] == ["PROTOCOL", "PROTOCOL"]
-    for _ in range(2):  # long enough for the ids to be forgotten
+    for _ in range(2):  # long enough for the ids of other commands to be forgotten
         reach.clock.t_ns += 61 * NS
         assert reach.inbox.take() == []
     assert reach.inbox.remembered == 0
-    assert [reach.deliver(message, who) for message in recorded] == ["DEADLINE", "DEADLINE"]
+    assert [reach.deliver(message, who) for message in recorded] == ["PROTOCOL", "PROTOCOL"]
     assert not reach.emits
     another = Reach(reach.station.good)  # a start of its own: after a crash nothing is remembered but the boot id
     another.writer.boot = b"another."
