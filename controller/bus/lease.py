@@ -1,8 +1,8 @@
 """Who may command: one holder for each part of the station at a time, for as long as it keeps saying so.
 
 The table is a value that the station turns; nothing here knows a socket. Two leases collide when one's scope contains
-the other's. A generation grows with every grant and, being at least the time of the grant, over restarts, too: whoever
-has seen a larger one refuses a smaller one.
+the other's, and of two holders when one has the laser and the other what aims it. A generation grows with every grant
+and, being at least the time of the grant, over restarts, too: whoever has seen a larger one refuses a smaller one.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from hal.clock import NS
 LEASE_KEEPER: Final = "station"  # the service with the table; it also ends a pass that outlives a lease
 PARENTS: Final = {"station": "", "gimbal": "station", "camera": "station", "laser": "station"}
 SCOPE_OF: Final = {"station": "station", "pointing": "gimbal", "tracking": "camera", "safety": "laser"}  # by service
+AIMS: Final = frozenset({"gimbal", "camera"})  # the laser: whoever has that consents to where these point it
 FREE: Final = frozenset(
     {"pointing.stop", "safety.disarm", "tracking.model", EVENTS_SINCE}
 )  # in the safe direction, or only read
@@ -87,6 +88,12 @@ def covers(outer: str, inner: str) -> bool:
     return True
 
 
+def collide(one: str, other: str, same_holder: bool) -> bool:
+    """Whether leases of these scopes exclude each other."""
+    aimed = not same_holder and "laser" in (one, other) and bool(AIMS & {one, other})
+    return aimed or covers(one, other) or covers(other, one)
+
+
 class LeaseTable:
     """The leases of one station. Times are monotonic nanoseconds."""
 
@@ -108,7 +115,7 @@ class LeaseTable:
         if not wish.reason or len(wish.reason) > REASON_LENGTH_MAX:
             raise LeaseError("SCHEMA", f"a lease needs a reason of 1 to {REASON_LENGTH_MAX} characters")
         ttl_ns = _ttl_ns(wish.ttl_s)
-        rivals = [one for one in self.held if covers(one.scope, wish.scope) or covers(wish.scope, one.scope)]
+        rivals = [one for one in self.held if collide(one.scope, wish.scope, one.holder == holder)]
         if rivals and not wish.preempt:
             raise LeaseError("NO_LEASE", busy(rivals[0]), "wait for its end, or take it as a supervisor: --preempt")
         if rivals and not supervisor:

@@ -99,6 +99,7 @@ class PointingState(Body, frozen=True):
     axis_rad: Pair | None = None
     axis_rate_rad_s: Pair | None = None
     field_rotation_rad: float = 0.0
+    target: str = ""  # what the station told it to follow; empty when somebody else did, or nobody
 
     @property
     def axes_rad(self) -> Pair:

@@ -91,6 +91,7 @@ class PointingService(Service):
         self._wrap = wrap or WrapMemory()
         self._offsets = offsets or OffsetBook()
         self._tracked = ""  # the object's name
+        self._ordered = ""  # the same, when it was the station that told us to follow it
         self._model = model or MountModel()
         self._frame = self._model.frame  # how the mount stands: from here down to the gimbal angles are its own axes'
         self._sun = SunGuard(cones.sun_cone_rad, observer.site, observer.earth)
@@ -165,7 +166,10 @@ class PointingService(Service):
         try:
             if request.method == "pointing.feed":
                 return self._streams.feed(request, self._goal(loop))
-            return self._do(request.method, request.body, loop)
+            reply = self._do(request.method, request.body, loop)
+            if request.method in PLANNED and not reply.code:
+                self._ordered = str(request.body.get("name", "")) if request.source == "station" else ""
+            return reply
         except CommandError as error:
             return Reply(error.code, str(error), error.hint)
         except BoresightError as error:
@@ -401,6 +405,8 @@ class PointingService(Service):
     def _publish(self, state: PointingState) -> None:
         if self._fault or self._silent:
             state = changed(state, activity="fault" if self._fault else "silent")
+        if self._ordered and self._loop is not None and self._loop.target is not None:
+            state = changed(state, target=self._ordered)
         if self._observer.earth.age_days(state.t_utc_ns) > 0:
             state = self._aged(state)
         self._last = state

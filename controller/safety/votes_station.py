@@ -6,6 +6,7 @@ import math
 
 import msgspec
 
+from controller.bus.topics import PointingState
 from controller.safety.inputs import Inputs, Reading
 from controller.safety.limits import Limits
 from controller.safety.opinion import Opinion, fresh, no, yes
@@ -86,12 +87,18 @@ def time(inputs: Inputs, limits: Limits) -> Opinion:
 
 
 def ephemeris(inputs: Inputs, limits: Limits) -> Opinion:
-    """The target's elements, or the newest state of a live target, are young enough."""
+    """The gimbal follows the station's target, and its elements, or its newest state, are young enough."""
     reading = fresh("station mode", inputs.mode, limits.mode_age_max_s)
     if isinstance(reading, Opinion):
         return reading
+    follows = fresh("pointing state", inputs.pointing, limits.pointing_age_max_s)
+    if isinstance(follows, Opinion):
+        return follows
+    if not reading.body.target or follows.body.target != reading.body.target:
+        followed = follows.body.target or "what the station did not tell it to"
+        return no(follows, f"the station's target is {reading.body.target or 'none'}, the gimbal follows {followed}")
     if reading.body.live:
-        return _stream(inputs, limits)
+        return _stream(follows, inputs.t_utc_ns, limits)
     epoch_utc_ns = reading.body.ephemeris_epoch_utc_ns
     if not epoch_utc_ns:
         return no(reading, "no target with a stated epoch")
@@ -102,15 +109,12 @@ def ephemeris(inputs: Inputs, limits: Limits) -> Opinion:
     return yes(reading, told, (epoch_utc_ns - inputs.t_utc_ns) * 1e-9 + limits.ephemeris_age_max_s)
 
 
-def _stream(inputs: Inputs, limits: Limits) -> Opinion:
+def _stream(reading: Reading[PointingState], t_utc_ns: int, limits: Limits) -> Opinion:
     """The newest state of a live target, of which pointing tells, is young enough."""
-    reading = fresh("pointing state", inputs.pointing, limits.pointing_age_max_s)
-    if isinstance(reading, Opinion):
-        return reading
     state = reading.body
     if not state.state_utc_ns:
         return no(reading, "the target is a live stream, and there is no state of it")
-    age_s, limit_s = (inputs.t_utc_ns - state.state_utc_ns) * 1e-9, min(state.state_age_max_s, limits.state_age_max_s)
+    age_s, limit_s = (t_utc_ns - state.state_utc_ns) * 1e-9, min(state.state_age_max_s, limits.state_age_max_s)
     told = f"newest state {age_s:.2f} s old, {limit_s:g} s allowed"
     if not -limits.state_ahead_max_s <= age_s <= limit_s:
         return no(reading, told)

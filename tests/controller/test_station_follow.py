@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from idle_bench import Idle
 
-from controller.bus.holder import acquire
+from controller.bus.holder import acquire, leased
 from controller.bus.local import LocalBus, LocalPort
 from controller.bus.port import Reply
 from controller.bus.roles import Principal
@@ -215,5 +215,28 @@ def test_a_follow_without_states_or_with_a_wrong_frame_moves_nothing(play: Play)
         nothing = anna.call("station", "station.follow", {"name": "plane"}, 2.0, lease=lease)
         assert "follow needs name, start_utc_ns, end_utc_ns, and frame and states" in nothing.message
         assert anna.fresh(STATION_MODE).mode == "STOWED"
+
+    play.run(work)
+
+
+def test_a_target_that_somebody_gave_the_gimbal_past_the_station_is_a_no_whatever_it_calls_it(play: Play) -> None:
+    def work() -> None:
+        anna, bob = play.bus.port("anna"), play.bus.port("bob")
+        with leased(anna, "station", "follows a plane") as lease:
+            assert play.follow(anna, lease).code == ""
+        play.sleep(0.3)
+        assert play.vote(anna).ok
+        with leased(bob, "gimbal", "looks at something") as other:
+            body = {"star": "Vega", "name": "plane"}
+            assert bob.call("pointing", "pointing.track", body, 2.0, lease=other).code == ""
+            play.sleep(0.3)
+        sentence = "the station's target is plane, the gimbal follows what the station did not tell it to"
+        assert play.vote(anna).reason == sentence, "though bob has let go"
+        assert play.vote(anna).orderly is False
+        with leased(anna, "station", "follows it again") as lease:
+            assert play.follow(anna, lease).code == ""
+        play.sleep(0.3)
+        assert play.vote(anna).ok
+        assert anna.fresh(POINTING_STATE).target == "plane"
 
     play.run(work)

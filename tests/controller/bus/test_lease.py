@@ -43,7 +43,7 @@ def test_a_part_is_refused_while_the_whole_is_held_and_the_whole_while_a_part_is
     assert "anna holds" in refused("NO_LEASE", table, "anna", "gimbal"), "by another process of hers"
     table.release("anna", whole.token)
     acquire(table, "bob", "gimbal")
-    acquire(table, "carl", "laser")
+    acquire(table, "carl", "camera")
     assert "bob holds the lease of the gimbal" in refused("NO_LEASE", table, "anna", "station")
     assert [one.holder for one in table.held] == ["bob", "carl"]
 
@@ -78,22 +78,49 @@ def test_a_lease_ends_when_it_is_not_renewed_and_not_before() -> None:
 
 def test_a_supervisor_who_says_so_takes_every_lease_in_the_way_and_nobody_else_does() -> None:
     table = LeaseTable()
-    gimbal, laser = acquire(table, "bob", "gimbal"), acquire(table, "carl", "laser")
+    gimbal, camera = acquire(table, "bob", "gimbal"), acquire(table, "carl", "camera")
     refused("NO_LEASE", table, "sue", "station", supervisor=True)
     assert "anna is no supervisor" in refused("AUTH", table, "anna", "station", preempt=True)
     wish = Acquire(scope="station", ttl_s=10.0, reason="storm", preempt=True)
     held, taken = table.acquire(0, UTC_NS, "sue", wish, True)
-    assert taken == [gimbal, laser]
+    assert taken == [gimbal, camera]
     assert table.held == [held]
-    assert held.token.gen > laser.token.gen > gimbal.token.gen
+    assert held.token.gen > camera.token.gen > gimbal.token.gen
 
 
 def test_a_supervisor_takes_no_more_than_is_in_the_way() -> None:
     table = LeaseTable()
     acquire(table, "bob", "gimbal")
-    acquire(table, "carl", "laser")
+    acquire(table, "carl", "camera")
     acquire(table, "sue", "gimbal", preempt=True, supervisor=True)
-    assert [(one.holder, one.scope) for one in table.held] == [("carl", "laser"), ("sue", "gimbal")]
+    assert [(one.holder, one.scope) for one in table.held] == [("carl", "camera"), ("sue", "gimbal")]
+
+
+@pytest.mark.parametrize("aims", ["gimbal", "camera"])
+def test_nobody_aims_a_laser_that_another_has_in_hand_and_nobody_arms_what_another_aims(aims: str) -> None:
+    table = LeaseTable()
+    laser = acquire(table, "anna", "laser")
+    assert refused("NO_LEASE", table, "bob", aims) == "anna holds the lease of the laser (a test)"
+    table.release("anna", laser.token)
+    acquire(table, "bob", aims)
+    assert refused("NO_LEASE", table, "anna", "laser") == f"bob holds the lease of the {aims} (a test)"
+
+
+def test_one_holder_may_have_laser_gimbal_and_camera_each_by_itself() -> None:
+    table = LeaseTable()
+    for scope in ("gimbal", "laser", "camera"):
+        acquire(table, "anna", scope)
+    assert "anna holds the lease of the gimbal" in refused("NO_LEASE", table, "anna", "gimbal")
+    assert [one.scope for one in table.held] == ["gimbal", "laser", "camera"]
+
+
+def test_a_supervisor_who_takes_the_gimbal_takes_the_laser_that_it_aims() -> None:
+    table = LeaseTable()
+    laser = acquire(table, "anna", "laser")
+    assert "bob is no supervisor" in refused("AUTH", table, "bob", "gimbal", preempt=True)
+    wish = Acquire(scope="gimbal", ttl_s=10.0, reason="storm", preempt=True)
+    held, taken = table.acquire(0, UTC_NS, "sue", wish, True)
+    assert (taken, table.held) == ([laser], [held])
 
 
 def test_a_token_serves_its_holder_alone() -> None:

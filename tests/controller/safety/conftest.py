@@ -51,7 +51,7 @@ class Good:
         )
     )
     mode: ModeState = field(
-        default_factory=lambda: ModeState("FINE", UTC_NS, "", ephemeris_epoch_utc_ns=UTC_NS - 3600 * 10**9)
+        default_factory=lambda: ModeState("FINE", UTC_NS, "", "A", ephemeris_epoch_utc_ns=UTC_NS - 3600 * 10**9)
     )
     pointing: PointingState = field(
         default_factory=lambda: PointingState(
@@ -72,6 +72,7 @@ class Good:
             correction_rad=(0.0, 0.0),
             command_latency_s=0.075,
             settled=True,
+            target="A",
         )
     )
     coarse: CoarseState = field(

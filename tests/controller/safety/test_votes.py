@@ -123,6 +123,10 @@ FALSE = [
     ("mode", "mode", {"mode": "FAULT"}),
     ("mode", "mode", {"mode": "something new"}),
     ("ephemeris", "mode", {"ephemeris_epoch_utc_ns": 0}),
+    ("ephemeris", "mode", {"target": "B"}),
+    ("ephemeris", "mode", {"target": ""}),
+    ("ephemeris", "pointing", {"target": "B"}),
+    ("ephemeris", "pointing", {"target": ""}),
     ("ephemeris", "mode", {"ephemeris_epoch_utc_ns": 1_759_700_000_000_000_000}),  # 3.5 days
     ("pointing", "pointing", {"activity": "slew"}),
     ("pointing", "pointing", {"deviation_rad": (0.0, 5.1e-3)}),
@@ -363,6 +367,15 @@ def test_the_ephemeris_vote_counts_the_age_of_a_live_targets_newest_state(good: 
     ):
         assert not vote("ephemeris", spoiled(inputs, "pointing", **wrong), good.limits).ok
     assert not vote("ephemeris", replace(inputs, pointing=None), good.limits).ok
+
+
+def test_elements_of_no_target_or_of_a_silent_pointing_are_a_no(good: Any) -> None:
+    inputs = good.inputs()
+    nobody = spoiled(spoiled(inputs, "mode", target=""), "pointing", target="")
+    assert vote("ephemeris", nobody, good.limits).reason.startswith("the station's target is none")
+    assert not vote("ephemeris", replace(inputs, pointing=None), good.limits).ok
+    old = replace(inputs, pointing=replace(inputs.pointing, age_s=0.51))
+    assert not vote("ephemeris", old, good.limits).ok
 
 
 def test_mode_and_ephemeris_say_when_pass_and_elements_end(good: Any) -> None:
