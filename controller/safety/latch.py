@@ -6,13 +6,14 @@
 
 CONFIRMED waits for the votes (the gimbal slews, the target rises); EMITTING falls back to it when the station itself
 ends emission, so one consent holds for one pass. LATCHED is left by a new arm alone. Stowing or holding the station,
-disarming, and waiting too long lock it.
+sending it on another pass, disarming, and waiting too long lock it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import NamedTuple
 
 from controller.bus.envelope import Lease
 from controller.safety.votes import Ballot
@@ -38,9 +39,17 @@ class Phase(StrEnum):
     LATCHED = "latched"
 
 
+class Pass(NamedTuple):
+    """What the station was told to follow; a later word is another pass, of the same target, too."""
+
+    target: str
+    start_utc_ns: int
+    end_utc_ns: int
+
+
 @dataclass(frozen=True, slots=True)
 class Latch:
-    """Where the latch is; `hand` is who armed it, under `lease`."""
+    """Where the latch is; `hand` is who armed it, under `lease`, for `flown`: the pass under way, or the next one."""
 
     phase: Phase = Phase.LOCKED
     since_s: float = 0.0
@@ -50,6 +59,7 @@ class Latch:
     reason: str = "not armed"
     mode: str = ""  # the station's mode of the previous turn
     alignment: bool = False  # low power, station at rest, on an enclosed bench
+    flown: Pass | None = None
 
 
 class RefusedError(Exception):
@@ -104,8 +114,8 @@ def trip(latch: Latch, now_s: float, reason: str) -> Latch:
     return Latch(Phase.LATCHED, now_s, lease=latch.lease, reason=reason, mode=latch.mode)
 
 
-def turn(latch: Latch, now_s: float, mode: str, ballot: Ballot) -> Latch:
-    """One turn: what the votes and the station's mode (empty when it is not known) make of the latch."""
+def turn(latch: Latch, now_s: float, mode: str, ballot: Ballot, flown: Pass | None = None) -> Latch:
+    """One turn: what the votes, the station's mode (empty when it is not known) and its pass make of the latch."""
     before, latch = latch.mode, _with_mode(latch, mode)
     if latch.phase in (Phase.LOCKED, Phase.LATCHED):
         return latch
@@ -115,6 +125,11 @@ def turn(latch: Latch, now_s: float, mode: str, ballot: Ballot) -> Latch:
         return disarm(latch, now_s, f"the station went to {mode}")
     if lost := ballot.against_of(name for name, o in ballot.opinions.items() if o.withdraws or name in WITHDRAWING):
         return trip(latch, now_s, lost)
+    if flown is not None and mode not in RESTING_MODES:
+        if latch.flown not in (None, flown):
+            told = f"the station was told to follow {flown.target}: one consent is for one pass, arm again"
+            return disarm(latch, now_s, told)
+        latch = replace(latch, flown=flown)
     if latch.phase is Phase.ARMED:
         late = now_s - latch.since_s > CONFIRM_WINDOW_S
         return disarm(latch, now_s, "the confirmation did not come in time") if late else latch

@@ -15,6 +15,7 @@ from controller.bus.topics import (
     SAFETY_TRIP,
     STATION_EVENT,
     STATION_MODE,
+    ModeState,
     SafetyState,
     StationEvent,
 )
@@ -23,7 +24,7 @@ from controller.safety.clearance.live import Clearance
 from controller.safety.emitter import Emitter
 from controller.safety.failures import Failures
 from controller.safety.inputs import Inputs
-from controller.safety.latch import Latch, Phase, RefusedError
+from controller.safety.latch import Latch, Pass, Phase, RefusedError
 from controller.safety.limits import Limits
 from controller.safety.lookout import HEARD, Bodies, Lookout, TimeSource
 from controller.safety.traffic.live import Traffic
@@ -220,16 +221,19 @@ class SafetyService(Service):
 
     def _turn(self, inputs: Inputs, votes: Ballot) -> None:
         before = self._latch.phase
-        self._latch = steps.turn(self._latch, self.clock.now_ns() * 1e-9, self._mode(inputs), votes)
+        mode = self._mode(inputs)
+        flown = None if mode is None else Pass(mode.target, mode.pass_start_utc_ns, mode.pass_end_utc_ns)
+        name = "" if mode is None else mode.mode
+        self._latch = steps.turn(self._latch, self.clock.now_ns() * 1e-9, name, votes, flown)
         if self._latch.phase is Phase.LATCHED and before is not Phase.LATCHED:
             self._trips.note(self._latch.reason)
             lost_s = votes.lost_s(self._in_force)
             self._lost_utc_ns = None if lost_s is None else self.clock.utc_ns() - round(lost_s * NS)
 
-    def _mode(self, inputs: Inputs) -> str:
-        """The station's mode, empty when it is not known or old."""
+    def _mode(self, inputs: Inputs) -> ModeState | None:
+        """The station's mode, None when it is not known or old."""
         reading = inputs.mode
-        return reading.body.mode if reading is not None and reading.age_s <= self._limits.mode_age_max_s else ""
+        return reading.body if reading is not None and reading.age_s <= self._limits.mode_age_max_s else None
 
     # Outputs
 

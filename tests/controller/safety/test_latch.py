@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from controller.safety.latch import CONFIRM_WINDOW_S, CONSENT_S, Latch, Phase, RefusedError, arm, confirm, disarm, turn
+from controller.safety.latch import (
+    CONFIRM_WINDOW_S,
+    CONSENT_S,
+    Latch,
+    Pass,
+    Phase,
+    RefusedError,
+    arm,
+    confirm,
+    disarm,
+    turn,
+)
 from controller.safety.opinion import Opinion
 from controller.safety.votes import Ballot
 
@@ -69,6 +80,32 @@ def test_a_station_that_rests_may_be_armed_for_the_pass_to_come() -> None:
     latch = turn(latch, 2.0, "STOWED", PAUSE)
     latch = turn(latch, 3.0, "SLEW", PAUSE)
     assert turn(latch, 4.0, "ACQUIRE", YES).phase is Phase.EMITTING
+
+
+A, B = Pass("A", 100, 200), Pass("B", 150, 250)
+
+
+@pytest.mark.parametrize("other", [B, A._replace(target="B"), A._replace(end_utc_ns=300)])
+def test_one_consent_is_for_one_pass_and_no_other(other: Pass) -> None:
+    armed = turn(arm(Latch(), 0.0, "operator", "POINT", (), None), 0.5, "POINT", PAUSE, A)
+    ready = turn(confirm(armed, 1.0, "operator"), 2.0, "POINT", PAUSE, A)
+    emits = turn(ready, 2.0, "LINK", YES, A)
+    assert turn(emits, 2.5, "LINK", YES, A).phase is Phase.EMITTING
+    for latch in (armed, ready, emits):
+        ended = turn(latch, 3.0, "SLEW", PAUSE, other)
+        assert ended.phase is Phase.LOCKED
+        assert ended.reason == f"the station was told to follow {other.target}: one consent is for one pass, arm again"
+        for flown in (other, A):
+            assert turn(ended, 4.0, "ACQUIRE", YES, flown).phase is Phase.LOCKED
+
+
+def test_a_consent_that_is_given_at_rest_is_for_the_next_pass_and_no_other() -> None:
+    latch = confirm(arm(Latch(), 0.0, "operator", "STOWED", (), None), 1.0, "operator")
+    latch = turn(latch, 1.5, "STOWED", PAUSE, A)  # the pass that is over: a station at rest still names it
+    latch = turn(latch, 2.0, "SLEW", PAUSE, B)
+    assert turn(latch, 3.0, "LINK", YES, B).phase is Phase.EMITTING
+    assert turn(latch, 3.0, "", YES, None).phase is Phase.EMITTING, "what is not known is the votes' to judge"
+    assert turn(latch, 3.0, "SLEW", PAUSE, A).phase is Phase.LOCKED
 
 
 @pytest.mark.parametrize("mode", ["SAFE", "FAULT"])

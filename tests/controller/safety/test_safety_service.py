@@ -240,6 +240,21 @@ def test_a_pause_of_the_station_switches_off_and_the_same_consent_goes_on(statio
     assert station.laser.on
 
 
+def test_a_station_that_is_sent_to_another_target_emits_at_it_by_a_new_consent_alone(station: Station) -> None:
+    good = station.good
+    station.emit()
+    for mode in ("SLEW", "POINT", "ACQUIRE"):
+        good.mode = good.changed(good.mode, mode=mode, target="B")
+        good.pointing = good.changed(good.pointing, target="B")
+        station.turn(10)
+        assert not station.enable
+        assert not station.laser.on
+    assert not station.state.armed
+    assert not station.state.latched, "it is the station's own doing"
+    assert "one consent is for one pass" in station.state.locked_reason
+    station.emit()
+
+
 def test_the_end_of_a_pass_is_no_trip_and_takes_the_consent_back(station: Station) -> None:
     station.emit()
     low = 19.99 * DEG
