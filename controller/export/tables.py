@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, Protocol
 from controller.export import ExportError
 from controller.export.columns import HEAD, Column, columns_of, row_of
 from controller.export.whole import whole
-from controller.record import OnDamage, ignore, parts_of, read_run, read_schemas
+from controller.record import OnDamage, ignore, read_run
 
 
 class Table(Protocol):
@@ -58,18 +59,23 @@ def export_tables(
     Raises:
         ExportError: a file is there already, or the recording is empty. RecordingError: it is no recording.
     """
-    schemas = {topic: schema for part in parts_of(first) for topic, schema in read_schemas(part).items()}
-    if not schemas:
-        raise ExportError(f"{first}: the recording is empty; nothing was published before it ended")
-    columns = {topic: columns_of(schema) for topic, schema in schemas.items()}
-    paths = {topic: folder / (topic.replace("/", "_") + suffix) for topic in columns}
-    rows = dict.fromkeys(columns, 0)
+
+    def name_of(topic: str) -> str:
+        return topic.replace("/", "_") + suffix
+
+    tables: dict[str, Table] = {}
+    columns: dict[str, tuple[Column, ...]] = {}
+    rows: Counter[str] = Counter()
     with ExitStack() as stack:
-        tables: dict[str, Table] = {}
-        for topic, path in paths.items():
-            tables[topic] = make(stack.enter_context(whole(path)), (*HEAD, *columns[topic]))
-            stack.callback(tables[topic].close)
         for message in read_run(first, damaged):
-            tables[message.topic].write(row_of(message, columns[message.topic]))
-            rows[message.topic] += 1
-    return {paths[topic].name: count for topic, count in sorted(rows.items())}
+            topic = message.topic
+            if topic not in tables:  # not before: a recording that is under way gets topics meanwhile
+                columns[topic] = columns_of(message.schema)
+                path = stack.enter_context(whole(folder / name_of(topic)))
+                tables[topic] = make(path, (*HEAD, *columns[topic]))
+                stack.callback(tables[topic].close)
+            tables[topic].write(row_of(message, columns[topic]))
+            rows[topic] += 1
+    if not rows:
+        raise ExportError(f"{first}: the recording is empty; nothing was published before it ended")
+    return {name_of(topic): count for topic, count in sorted(rows.items())}

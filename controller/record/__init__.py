@@ -9,7 +9,6 @@ from controller.record.read import (
     read_attachments,
     read_messages,
     read_metadata,
-    read_schemas,
 )
 from controller.record.recover import recover, recover_folder
 from controller.record.rotate import RotatingRecorder, Rotation, parts_of, read_run, rename_run
@@ -34,7 +33,6 @@ __all__ = [
     "read_messages",
     "read_metadata",
     "read_run",
-    "read_schemas",
     "recover",
     "recover_folder",
     "rename_run",

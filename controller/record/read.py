@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +27,7 @@ class Recorded:
     seq: int
     log_time_ns: int  # UTC of sending, nanoseconds since 1970
     body: dict[str, Any]
+    schema: dict[str, Any] = field(compare=False, repr=False)  # JSON Schema of the body, as the file has it
 
 
 def read(path: Path) -> Iterator[tuple[str, int, dict[str, Any]]]:
@@ -41,11 +42,10 @@ def read(path: Path) -> Iterator[tuple[str, int, dict[str, Any]]]:
 
 def read_messages(path: Path, damaged: OnDamage = ignore) -> Iterator[Recorded]:
     """As `read`, with source, sequence number and the mark of emulated devices; `damaged` is told what is left out."""
+    schemas: dict[int, dict[str, Any]] = {0: {}}
     channels: dict[int, Channel] = {}
     for record in whole_records(path, damaged):
-        if isinstance(record, Channel):
-            channels[record.id] = record
-        elif isinstance(record, Message):
+        if isinstance(record, Message):
             channel = channels[record.channel_id]
             yield Recorded(
                 topic=channel.topic,
@@ -54,7 +54,12 @@ def read_messages(path: Path, damaged: OnDamage = ignore) -> Iterator[Recorded]:
                 seq=record.sequence,
                 log_time_ns=record.log_time,
                 body=msgspec.json.decode(record.data),
+                schema=schemas[channel.schema_id],
             )
+        elif isinstance(record, Schema):
+            schemas[record.id] = msgspec.json.decode(record.data)
+        elif isinstance(record, Channel):
+            channels[record.id] = record
 
 
 def read_metadata(path: Path) -> dict[str, dict[str, str]]:
@@ -65,15 +70,3 @@ def read_metadata(path: Path) -> dict[str, dict[str, str]]:
 def read_attachments(path: Path) -> dict[str, bytes]:
     """Attached files by name."""
     return {record.name: record.data for record in whole_records(path) if isinstance(record, Attachment)}
-
-
-def read_schemas(path: Path) -> dict[str, dict[str, Any]]:
-    """JSON Schema of each topic that has messages, as the file itself has it."""
-    schemas: dict[int, dict[str, Any]] = {}
-    topics: dict[str, dict[str, Any]] = {}
-    for record in whole_records(path):
-        if isinstance(record, Schema):
-            schemas[record.id] = msgspec.json.decode(record.data)
-        elif isinstance(record, Channel):
-            topics[record.topic] = schemas.get(record.schema_id, {})
-    return topics

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,23 @@ import pyarrow.parquet as pq
 import pytest
 from scarce_disk import files_end_at
 
-from controller.bus.topics import POINTING_STATE, STATION_MODE, TOPICS, TRACKING_CORRECTION, Correction
+from controller.bus.topics import (
+    LINK_STATE,
+    POINTING_STATE,
+    STATION_MODE,
+    TOPICS,
+    TRACKING_CORRECTION,
+    Correction,
+    LinkState,
+    ModeState,
+)
 from controller.cli import main
 from controller.export import ExportError
-from controller.export.columns import HEAD, columns_of, unit_of
+from controller.export.columns import HEAD, Column, columns_of, unit_of
 from controller.export.parquet import ParquetTable
 from controller.export.tables import CsvTable, export_tables
 from controller.record import Recorder, RecordingError, RotatingRecorder, Rotation, json_schema, read_messages
+from hal.clock import NS
 
 from .conftest import METADATA, T0_NS, Night, pointing
 
@@ -139,6 +151,27 @@ def test_files_that_follow_are_part_of_the_table(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("*.mcap"))) > 2
     written = export_tables(first, tmp_path / "out", CsvTable, CsvTable.suffix)
     assert written["tracking_coarse.csv"] == 51
+
+
+@pytest.mark.parametrize("rotation", [Rotation(), Rotation(file_max_ns=1)])
+def test_a_recording_under_way_may_get_a_topic_and_a_file_while_it_is_exported(
+    rotation: Rotation, tmp_path: Path
+) -> None:
+    first = tmp_path / "night.mcap"
+    recorder = RotatingRecorder(first, T0_NS, METADATA, rotation=rotation)
+    night = Night(recorder)
+    night.say(STATION_MODE, T0_NS, ModeState("STOWED", T0_NS, "at rest"))
+    later = itertools.count(T0_NS + NS, NS)
+
+    def meanwhile(path: Path, columns: Sequence[Column]) -> CsvTable:
+        t_ns = next(later)
+        night.say(LINK_STATE, t_ns, LinkState(t_ns, 2e-6, 1e-7, above=True))
+        return CsvTable(path, columns)
+
+    written = export_tables(first, tmp_path / "out", meanwhile, CsvTable.suffix)
+    recorder.close()
+    assert written["station_mode.csv"] == 1
+    assert {path.name: len(csv_rows(path)) for path in (tmp_path / "out").iterdir()} == written
 
 
 def test_nothing_is_overwritten(recording: Path, tmp_path: Path) -> None:
