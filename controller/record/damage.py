@@ -19,11 +19,11 @@ class RecordingError(BoresightError):
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """A place of a file that cannot be read: a record that is not as it was written."""
+    """A place of a file that cannot be read, as it is not what was written; without bytes, a file that is missing."""
 
     path: Path
-    at_byte: int
-    length_bytes: int
+    at_byte: int = 0
+    length_bytes: int = 0
     orphans: int = 0  # messages after it that nobody can read, as their channel was described in a damaged place
 
 
@@ -43,6 +43,8 @@ def sentences(found: Iterable[Damage]) -> list[str]:
 
 
 def _sentence(path: Path, found: set[Damage]) -> str:
+    if found == {Damage(path)}:
+        return f"{path} is missing, between two files of its recording that are there; put it beside them"
     places = [damage for damage in found if damage.length_bytes]
     orphans = sum(damage.orphans for damage in found)
     told = (

@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 
+from mcap.records import Message, Metadata
+
 from controller.bus.envelope import Envelope
-from controller.record.damage import OnDamage, RecordingError, ignore
+from controller.record.damage import Damage, OnDamage, RecordingError, ignore
+from controller.record.frames import whole_records
 from controller.record.read import Recorded, read_messages
 from controller.record.write import FLUSH_NS, Recorder
 from hal.clock import NS
 
 MEDIA_TYPE = "application/octet-stream"
+PLACE = "file"  # the metadata that join the files of a run
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +125,8 @@ class RotatingRecorder:
         self._current, self._began_ns = fresh, now_ns
 
     def _begin(self) -> Recorder:
-        path = self._first if self._part == 1 else self._first.with_stem(f"{self._first.stem}-{self._part:04d}")
-        place = {"file": {"run": self._first.stem, "part": str(self._part)}}
+        path = _part(self._first, self._part)
+        place = {PLACE: {"run": self._first.stem, "part": str(self._part)}}
         recorder = Recorder(path, {**self._metadata, **place}, self._flush_ns)
         for name, data in self._attachments.items():
             recorder.attach(name, MEDIA_TYPE, data)
@@ -129,16 +134,49 @@ class RotatingRecorder:
 
 
 def parts_of(first: Path) -> list[Path]:
-    """A recording and the files that follow it, in order; a later file stands for itself alone."""
-    follows = re.compile(re.escape(first.stem) + r"-\d{4,}")
-    beside = (path for path in first.parent.glob(f"*{first.suffix}") if follows.fullmatch(path.stem))
-    return [first, *sorted(beside, key=lambda path: (len(path.stem), path.stem))]
+    """A recording and the files that follow it, in order; a later file stands for itself alone.
+
+    A file follows when its name and its own "file" metadata say so: a name alone may be chance. Raises RecordingError
+    when the first is no recording.
+    """
+    return [path for _, path in _numbered(first)]
 
 
 def read_run(first: Path, damaged: OnDamage = ignore) -> Iterator[Recorded]:
     """Messages of a recording and of the files that follow it, in the order of writing; as `read_messages`."""
-    for path in parts_of(first):
+    expected = 1
+    for part, path in _numbered(first):
+        for missing in range(expected, part):
+            damaged(Damage(_part(first, missing)))
+        expected = part + 1
         yield from read_messages(path, damaged)
+
+
+def _part(first: Path, part: int) -> Path:
+    return first if part == 1 else first.with_stem(f"{first.stem}-{part:04d}")
+
+
+def _numbered(first: Path) -> list[tuple[int, Path]]:
+    run, part = _place(first)
+    found = [(1, first)]
+    if not run or part != 1:
+        return found
+    for path in first.parent.glob(f"*{first.suffix}"):
+        named = re.fullmatch(re.escape(first.stem) + r"-(\d{4,})", path.stem)
+        with suppress(RecordingError):  # what cannot be read follows nothing
+            if named and _place(path) == (run, int(named[1])):
+                found.append((int(named[1]), path))
+    return sorted(found)
+
+
+def _place(path: Path) -> tuple[str, int]:
+    """Run of a file and its number in it; no run where the file stands alone."""
+    for record in whole_records(path):
+        if isinstance(record, Metadata) and record.name == PLACE:
+            return record.metadata["run"], int(record.metadata["part"])
+        if isinstance(record, Message):
+            break  # all metadata stand before
+    return "", 1
 
 
 def rename_run(last: Path, stem: str) -> Path:
@@ -147,8 +185,9 @@ def rename_run(last: Path, stem: str) -> Path:
     first = run.with_stem(stem)
     if first == run:
         return first
-    for old in parts_of(first):
-        old.unlink(missing_ok=True)  # else a later file of it would seem to follow this run
+    if first.exists():
+        for old in parts_of(first):
+            old.unlink()
     for part in parts_of(run):
         part.rename(part.with_stem(stem + part.stem.removeprefix(run.stem)))
     return first

@@ -15,6 +15,7 @@ from controller.bus.envelope import Envelope, pack
 from controller.bus.topics import STATION_EVENT, StationEvent
 from controller.record import (
     FLUSH_NS,
+    Damage,
     Recorder,
     RotatingRecorder,
     Rotation,
@@ -27,6 +28,7 @@ from controller.record import (
     recover,
     recover_folder,
     rename_run,
+    sentences,
 )
 from controller.record.recover import NoRoomError, sweep
 
@@ -160,10 +162,41 @@ def test_a_file_whose_index_takes_its_time_holds_nobody_up(tmp_path: Path, monke
     assert finished(second)
 
 
+def part_of(run: str, part: int, path: Path) -> Path:
+    """A file that says of itself which part of which run it is, with that part as its message."""
+    with Recorder(path, {"file": {"run": run, "part": str(part)}}) as recorder:
+        recorder.write(*message(part))
+    return path
+
+
 def test_files_of_other_runs_are_no_parts_of_this_one(tmp_path: Path) -> None:
-    for name in ("run.mcap", "run-0002.mcap", "run-10000.mcap", "run-2.mcap", "rerun-0002.mcap", "run-0003.txt"):
+    first = part_of("17", 1, tmp_path / "run.mcap")
+    for part in (10000, 2):
+        part_of("17", part, tmp_path / f"run-{part:04d}.mcap")
+    part_of("16", 3, tmp_path / "run-0003.mcap")
+    part_of("17", 2, tmp_path / "run-0004.mcap")
+    record(alone := Recorder(tmp_path / "run-20251003.mcap"), range(3))
+    alone.close()
+    for name in ("run-0005.mcap", "run-2.mcap", "rerun-0002.mcap", "run-0003.txt"):
         (tmp_path / name).touch()
-    assert [part.name for part in parts_of(tmp_path / "run.mcap")] == ["run.mcap", "run-0002.mcap", "run-10000.mcap"]
+    assert [part.name for part in parts_of(first)] == ["run.mcap", "run-0002.mcap", "run-10000.mcap"]
+
+
+def test_a_recording_that_says_of_no_run_stands_alone(tmp_path: Path) -> None:
+    for name in ("pass.mcap", "pass-20251003.mcap"):
+        Recorder(tmp_path / name).close()
+    assert parts_of(tmp_path / "pass.mcap") == [tmp_path / "pass.mcap"]
+
+
+def test_a_file_that_is_missing_between_two_others_is_told(tmp_path: Path) -> None:
+    first = part_of("17", 1, tmp_path / "run.mcap")
+    part_of("17", 4, tmp_path / "run-0004.mcap")
+    damage: list[Damage] = []
+    assert [int(message.body["code"]) for message in read_run(first, damage.append)] == [1, 4]
+    assert sentences(damage) == [
+        f"{tmp_path / name} is missing, between two files of its recording that are there; put it beside them"
+        for name in ("run-0002.mcap", "run-0003.mcap")
+    ]
 
 
 def test_without_room_for_a_new_file_the_old_one_goes_on(tmp_path: Path) -> None:
@@ -180,19 +213,23 @@ def test_without_room_for_a_new_file_the_old_one_goes_on(tmp_path: Path) -> None
 
 
 def test_a_run_that_is_renamed_keeps_its_files_and_inherits_none(tmp_path: Path) -> None:
-    for name in ("17.mcap", "17-0002.mcap", "17-0003.mcap", "16.mcap"):
-        (tmp_path / name).write_text(name)
-    for name in ("recording.mcap", "recording-0007.mcap"):
-        (tmp_path / name).write_text("of an older run")
+    for run, name, parts in (("17", "17", 3), ("16", "16", 1), ("15", "recording", 2)):
+        for part in range(1, parts + 1):
+            part_of(run, part, tmp_path / (f"{name}-{part:04d}.mcap" if part > 1 else f"{name}.mcap"))
+    other = part_of("14", 7, tmp_path / "recording-0007.mcap")
     first = rename_run(tmp_path / "17-0003.mcap", "recording")
     assert first == tmp_path / "recording.mcap"
-    assert [part.read_text() for part in parts_of(first)] == ["17.mcap", "17-0002.mcap", "17-0003.mcap"]
+    assert [read_metadata(part)["file"] for part in parts_of(first)] == [
+        {"run": "17", "part": str(part)} for part in (1, 2, 3)
+    ]
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "16.mcap",
         "recording-0002.mcap",
         "recording-0003.mcap",
+        "recording-0007.mcap",
         "recording.mcap",
     ]
+    assert other not in parts_of(first)
 
 
 def test_a_run_of_one_file_may_have_its_name_already(tmp_path: Path) -> None:

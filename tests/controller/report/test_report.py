@@ -145,8 +145,8 @@ def test_a_folder_without_a_recording_is_one_sentence(tmp_path: Path) -> None:
 def test_a_pass_whose_recording_goes_on_in_a_second_file_is_one_pass(flown: Path, tmp_path: Path) -> None:
     whole = list(read_messages(flown / "recording.mcap"))
     half = len(whole) // 2
-    for name, messages in (("recording.mcap", whole[:half]), ("recording-0002.mcap", whole[half:])):
-        with Recorder(tmp_path / name) as recorder:
+    for part, name, messages in (("1", "recording.mcap", whole[:half]), ("2", "recording-0002.mcap", whole[half:])):
+        with Recorder(tmp_path / name, {"file": {"run": "17", "part": part}}) as recorder:
             for m in messages:
                 envelope = Envelope(
                     v=1, k="tlm", m=m.topic, src=m.source, t=m.log_time_ns, seq=m.seq, sim=True, b=pack(m.body)
