@@ -29,6 +29,10 @@ def export(
     json_output: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
     """Write a recording as CSV or Parquet (a file a topic), its signals as SigMF, or its angles as a CCSDS TDM."""
+    from controller.export import ExportError
+
+    if file.is_dir():
+        raise ExportError(f"{file} is a folder: give a recording in it (*.mcap)")
     folder = out or file.with_suffix("")
     written: dict[str, int] = {}
     with damage_told() as damage:

@@ -66,14 +66,15 @@ def export_tables(
     tables: dict[str, Table] = {}
     columns: dict[str, tuple[Column, ...]] = {}
     rows: Counter[str] = Counter()
-    with ExitStack() as stack:
+    # All are closed before the first gets its name: each may be the one that finds no room.
+    with ExitStack() as names, ExitStack() as under_way:
         for message in read_run(first, damaged):
             topic = message.topic
             if topic not in tables:  # not before: a recording that is under way gets topics meanwhile
                 columns[topic] = columns_of(message.schema)
-                path = stack.enter_context(whole(folder / name_of(topic)))
+                path = names.enter_context(whole(folder / name_of(topic)))
                 tables[topic] = make(path, (*HEAD, *columns[topic]))
-                stack.callback(tables[topic].close)
+                under_way.callback(tables[topic].close)
             tables[topic].write(row_of(message, columns[topic]))
             rows[topic] += 1
     if not rows:

@@ -189,6 +189,24 @@ def test_a_disk_that_fills_up_leaves_no_half_table(table: Any, recording: Path, 
     assert list((tmp_path / "out").iterdir()) == []
 
 
+@pytest.mark.parametrize("table", [CsvTable, ParquetTable])
+def test_where_one_table_finds_no_room_none_of_them_stays(table: Any, recording: Path, tmp_path: Path) -> None:
+    export_tables(recording, tmp_path / "room", table, table.suffix)
+    largest = max(path.stat().st_size for path in (tmp_path / "room").iterdir())
+    with files_end_at(largest - 1), pytest.raises(OSError, match="File too large"):
+        export_tables(recording, tmp_path / "out", table, table.suffix)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_folder_is_no_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        main(["export", ".", "--to", "csv"])
+    assert "is a folder: give a recording in it" in capsys.readouterr().err
+
+
 def test_what_cannot_be_exported_is_named(tmp_path: Path) -> None:
     RotatingRecorder(tmp_path / "empty.mcap", 0).close()
     with pytest.raises(ExportError, match=r"empty\.mcap: the recording is empty"):
