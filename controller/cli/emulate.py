@@ -43,7 +43,14 @@ def emulate(
         float, typer.Option(help="Seconds from the start to the rise; calibration and slew took 520 in real time.")
     ] = 540.0,
     above_limits: Annotated[bool, typer.Option(help="Emulate a pass that asks too much of the gimbal.")] = False,
-    summary: Annotated[bool, typer.Option("--summary", help="Sum up the newest recording at the end.")] = False,
+    summary: Annotated[
+        bool,
+        typer.Option(
+            "--summary",
+            help="At the end sum up the newest recording and name it recording.mcap; an older one of that name is "
+            "removed, with the files that follow it.",
+        ),
+    ] = False,
 ) -> None:
     """Serve a rig's emulated devices on ptys, USB/IP and sockets, under the sky of a real pass, until Ctrl-C."""
     from rich.console import Console
