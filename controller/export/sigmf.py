@@ -23,7 +23,7 @@ from controller.bus.topics import LINK_STATE, POINTING_STATE, STATION_MODE, TRAC
 from controller.export import ExportError
 from controller.export.utc import utc_text
 from controller.export.whole import whole
-from controller.record import OnDamage, Recorded, ignore, read_metadata, read_run
+from controller.record import OnDamage, Recorded, fields_expected, ignore, read_metadata, read_run
 from hal.clock import NS
 
 VERSION: Final = "1.2.6"  # of the specification whose schema the tests hold the files against
@@ -100,17 +100,18 @@ def export_sigmf(first: Path, folder: Path, damaged: OnDamage = ignore) -> dict[
     found = {signal.name: Samples() for signal in SIGNALS}
     pointing: list[tuple[int, dict[str, Any]]] = []
     modes: list[tuple[int, dict[str, Any]]] = []
-    for message in read_run(first, damaged):
-        body = message.body
-        if message.topic == POINTING_STATE.name:
-            place = {"azimuth_angle": body["azimuth_rad"], "elevation_angle": body["elevation_rad"]}
-            pointing.append((body["t_utc_ns"], {f"antenna:{key}": math.degrees(rad) for key, rad in place.items()}))
-        elif message.topic == STATION_MODE.name:
-            mode = {"core:label": body["mode"], "boresight:target": body["target"]}
-            modes.append((message.log_time_ns, mode))
-        for signal in SIGNALS:
-            if message.topic == signal.topic.name:
-                found[signal.name].take(signal, message)
+    with fields_expected(first):
+        for message in read_run(first, damaged):
+            body = message.body
+            if message.topic == POINTING_STATE.name:
+                place = {"azimuth_angle": body["azimuth_rad"], "elevation_angle": body["elevation_rad"]}
+                pointing.append((body["t_utc_ns"], {f"antenna:{key}": math.degrees(rad) for key, rad in place.items()}))
+            elif message.topic == STATION_MODE.name:
+                mode = {"core:label": body["mode"], "boresight:target": body["target"]}
+                modes.append((message.log_time_ns, mode))
+            for signal in SIGNALS:
+                if message.topic == signal.topic.name:
+                    found[signal.name].take(signal, message)
     written: dict[str, int] = {}
     with ExitStack() as stack:
         for signal in SIGNALS:

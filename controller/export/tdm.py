@@ -19,7 +19,7 @@ from controller.bus.topics import LINK_STATE, POINTING_STATE, STATION_MODE, TRAC
 from controller.export import ExportError
 from controller.export.utc import utc_text
 from controller.export.whole import whole
-from controller.record import OnDamage, Recorded, ignore, read_metadata, read_run
+from controller.record import OnDamage, Recorded, fields_expected, ignore, read_metadata, read_run
 from hal.clock import NS
 
 CLOSED = frozenset({"COARSE", "FINE", "LINK"})  # modes in which the beacon is held
@@ -70,7 +70,9 @@ def export_tdm(first: Path, path: Path, created_utc_ns: int, damaged: OnDamage =
         ExportError: the file exists, or no target was held. RecordingError: it is no recording.
     """
     station = _station(first)
-    segments = [segment for track in tracks(read_run(first, damaged)) if (segment := _segment(track, station))]
+    with fields_expected(first):
+        found = tracks(read_run(first, damaged))
+    segments = [segment for track in found if (segment := _segment(track, station))]
     if not segments:
         raise ExportError(f"{first}: no target was held in COARSE, FINE or LINK, so there is nothing for a TDM")
     originator = station.get("name", "boresight")
@@ -79,7 +81,7 @@ def export_tdm(first: Path, path: Path, created_utc_ns: int, damaged: OnDamage =
     text = "\n".join(line for part in (head, *segments) for line in (*part, ""))
     with whole(path) as partial:
         partial.write_text(text, encoding="ascii", errors="replace")
-    return text.count("\nANGLE_") + text.count("\nCARRIER_POWER =")
+    return sum(text.count(f"\n{keyword} = ") for keyword in ("ANGLE_1", "ANGLE_2", "CARRIER_POWER"))
 
 
 def tracks(messages: Iterable[Recorded]) -> list[Track]:

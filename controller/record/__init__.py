@@ -12,6 +12,7 @@ from controller.record.read import (
 )
 from controller.record.recover import recover, recover_folder
 from controller.record.rotate import RotatingRecorder, Rotation, parts_of, read_run, rename_run
+from controller.record.versions import fields_expected
 from controller.record.write import FLUSH_NS, Recorder, json_schema
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "RecordingError",
     "RotatingRecorder",
     "Rotation",
+    "fields_expected",
     "finished",
     "ignore",
     "json_schema",

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.errors import BoresightError
-from controller.record import OnDamage, ignore, read_run
+from controller.record import OnDamage, fields_expected, ignore, read_run
 
 Array = NDArray[np.float64]
 NS = 1e9
@@ -99,11 +99,16 @@ class Pass:
 def load(source: Path, damaged: OnDamage = ignore) -> Pass:
     """Read a pass folder (recording.mcap, and summary.json and truth.npz where they exist) or a recording alone.
 
-    `damaged` is told what of the recording cannot be read. Raises ReportError.
+    `damaged` is told what of the recording cannot be read. Raises ReportError, and RecordingError.
     """
     recording = source if source.is_file() else source / "recording.mcap"
     if not recording.exists():
         raise ReportError(f"{source}: there is no recording.mcap in this folder; give the folder of a pass.")
+    with fields_expected(recording):
+        return _load(source, recording, damaged)
+
+
+def _load(source: Path, recording: Path, damaged: OnDamage) -> Pass:
     rows: dict[str, list[tuple[int, dict[str, Any]]]] = defaultdict(list)
     modes: list[tuple[int, str, str, str, int]] = []
     events: list[tuple[int, str, str, str]] = []

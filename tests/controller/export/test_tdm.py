@@ -54,6 +54,12 @@ def test_an_angle_is_the_mount_and_what_the_camera_saw(recording: Path) -> None:
     assert azimuths[0][0] == "2026-09-21T14:13:20.010000000"  # date -u -d @1790000000
 
 
+def test_what_is_told_is_the_number_of_measurements(recording: Path) -> None:
+    number = export_tdm(recording, recording.with_suffix(".tdm"), CREATED_NS)
+    (segment,) = ccsds_ndm.Tdm.from_file(str(recording.with_suffix(".tdm")), "kvn").segments
+    assert number == len(segment.data.observations) == 10 + 10 + 11
+
+
 def test_power_is_in_decibels_of_a_watt(recording: Path) -> None:
     (segment,) = exported(recording).segments
     powers = observed(segment, "CARRIER_POWER")
