@@ -5,16 +5,19 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from controller.record import Damage, sentences
+if TYPE_CHECKING:
+    from controller.record import Damage
 
 
 @contextmanager
 def damage_told() -> Iterator[set[Damage]]:
     """Gives the set that damage is added to; at the end says on stderr what is missing, and exits with 1 if any is."""
+    from controller.record import sentences
+
     found: set[Damage] = set()
     try:
         yield found

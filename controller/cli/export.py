@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from controller.cli.damage import as_json, damage_told
-from controller.record import OnDamage
+
+if TYPE_CHECKING:
+    from controller.record import OnDamage
 
 
 class Format(StrEnum):
