@@ -6,10 +6,9 @@ from typing import Final
 
 from controller.bus.envelope import Envelope
 from hal.clock import NS, Clock
+from hal.utc_watch import UtcWatch
 
 SAME_CLOCK_NS: Final = 5 * NS  # a smaller delay is a delay, a larger one another clock
-STEP_NS: Final = NS // 10  # what our own UTC moved by against monotonic time, from one message to the next
-UNSURE_NS: Final = NS // 1000
 SETTLE_NS: Final = 2 * NS  # after a step, until nothing is under way that was stamped before it
 
 
@@ -24,13 +23,16 @@ class Ages:
     def __init__(self, clock: Clock) -> None:
         self._now_ns, self._utc_ns = clock.now_ns, clock.utc_ns
         self._least: dict[str, tuple[bytes, int]] = {}  # by source: its start, our UTC minus its at the least
-        self._apart_ns: int | None = None  # our UTC minus monotonic time
+        self._watch = UtcWatch(clock)
         self._settled_ns = 0
 
     def sent_ns(self, envelope: Envelope) -> int:
         """When a message that has come now was sent, monotonic."""
+        stepped = self._watch.stepped_ns()
         now_ns, utc_ns = self._now_ns(), self._utc_ns()
-        self._notice_step(now_ns, utc_ns)
+        if stepped:
+            self._least.clear()
+            self._settled_ns = now_ns + SETTLE_NS
         since_ns = utc_ns - envelope.t
         if now_ns < self._settled_ns:
             return now_ns - since_ns if 0 <= since_ns < SAME_CLOCK_NS else now_ns
@@ -43,12 +45,3 @@ class Ages:
         """Our UTC minus that of a source; 0 where these are one clock, or nothing has come."""
         _, least_ns = self._least.get(source, (b"", 0))
         return 0 if 0 <= least_ns < SAME_CLOCK_NS else least_ns
-
-    def _notice_step(self, now_ns: int, utc_ns: int) -> None:
-        if self._now_ns() - now_ns > UNSURE_NS:
-            return  # held up between the two readings
-        apart_ns = utc_ns - now_ns
-        if self._apart_ns is not None and abs(apart_ns - self._apart_ns) > STEP_NS:
-            self._least.clear()
-            self._settled_ns = now_ns + SETTLE_NS
-        self._apart_ns = apart_ns

@@ -23,10 +23,10 @@ from controller.safety.clearance.live import Clearance, Cleared
 from controller.safety.failures import Failures
 from controller.safety.inputs import Inputs, Reading, TimeQuality
 from controller.safety.limits import Limits
-from controller.safety.timesync import UtcWatch
 from controller.safety.traffic.live import Traffic, TrafficWord
 from hal.clock import NS, Clock
 from hal.traits import LaserStatus, ShutterStatus
+from hal.utc_watch import UtcWatch
 
 BODIES_NS = 10 * NS  # the sky turns 0.04 deg
 TIME_NS = NS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from controller.safety.timesync import UtcWatch
+from hal.utc_watch import UtcWatch
 
 NS = 10**9
 
