@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import socket as tcp
 import threading
-from collections import Counter, deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -23,13 +22,35 @@ from controller.bus.security import AllowList, dial_as
 ENDPOINT: Final = "inproc://zeromq.zap.01"
 VERSION: Final = b"1.0"
 PROOF_MS: Final = 3000
-REMEMBERED: Final = 16
+SOMEWHERE: Final = "somewhere"  # a connection that had gone before anybody could ask whose it was
 GUESTS_MAX: Final = 256  # connections of one socket: a service's three stay below the usual 1024 descriptors
 SHOWN_OUT: Final = "shown out"
 NO_CURVE: Final = zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
 GUEST: Final = zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED
 HANDSHAKE: Final = NO_CURVE | zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_SUCCEEDED
 Socket = zmq.Socket[bytes]
+
+
+class Tally:
+    """Who was turned away since it was last asked. The gatekeeper's thread counts, the loop asks."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._count, self._latest = 0, ""
+
+    def add(self, sentence: str) -> None:
+        """One more; a sentence that can say from where stays before one that cannot."""
+        with self._lock:
+            self._count += 1
+            if SOMEWHERE not in sentence or not self._latest:
+                self._latest = sentence
+
+    def take(self) -> tuple[int, str]:
+        """How many, and a sentence about the last of whom there is something to say."""
+        with self._lock:
+            taken = self._count, self._latest
+            self._count, self._latest = 0, ""
+        return taken
 
 
 @dataclass
@@ -47,17 +68,17 @@ class Watched:
     def hear(self, event: int, descriptor: int, endpoint: str) -> str:
         """What happened to a connection; a sentence when it was turned away without our being asked, else empty."""
         if event == zmq.EVENT_ACCEPTED:
-            address = _peer(descriptor)
+            address = _peer(descriptor, endpoint)
             if len(self.guests) >= GUESTS_MAX:  # whoever came before stays
                 self.guests[descriptor] = SHOWN_OUT
                 show_out(descriptor, endpoint)
-                return f"a connection from {address or 'somewhere'} was refused: there are {GUESTS_MAX} already"
+                return f"a connection from {address} was refused: there are {GUESTS_MAX} already"
             self.guests[descriptor] = address
         elif event == zmq.EVENT_DISCONNECTED:
-            address, known = self.guests.pop(descriptor, ""), not self.without_key
+            address, known = self.guests.pop(descriptor, SOMEWHERE), not self.without_key
             self.without_key = False
             if not known and address != SHOWN_OUT:
-                return f"a connection from {address or 'somewhere'} without a key was refused"
+                return f"a connection from {address} without a key was refused"
         elif event & NO_CURVE:  # libzmq says so, and then that this connection has ended
             self.without_key = True
         return ""
@@ -74,9 +95,7 @@ class Gatekeeper:
         self._zap.bind(ENDPOINT)
         self._watched: dict[Socket, Watched] = {}
         self._thread = threading.Thread(target=self._run, name="gatekeeper", daemon=True)
-        self._lock = threading.Lock()
-        self._refused: Counter[str] = Counter()
-        self._latest: deque[str] = deque(maxlen=REMEMBERED)
+        self._tally = Tally()
 
     def watch(self, socket: Socket) -> None:
         """Also count who knocks at `socket` without speaking CURVE: libzmq turns them away without asking us."""
@@ -89,11 +108,7 @@ class Gatekeeper:
 
     def refusals(self) -> tuple[int, str]:
         """How many connections were refused since the previous call, and a sentence about the last of them."""
-        with self._lock:
-            count, latest = self._refused.total(), self._latest[-1] if self._latest else ""
-            self._refused.clear()
-            self._latest.clear()
-        return count, latest
+        return self._tally.take()
 
     def close(self) -> None:
         """Stop answering: from then on nobody can connect."""
@@ -124,7 +139,7 @@ class Gatekeeper:
                 if socket is not self._zap:
                     said = recv_monitor_message(socket, zmq.NOBLOCK)
                     if sentence := self._watched[socket].hear(said["event"], said["value"], said["endpoint"].decode()):
-                        self._count("no key", sentence)
+                        self._tally.add(sentence)
                 elif not self._answer(self._zap.recv_multipart()):
                     return
 
@@ -135,8 +150,7 @@ class Gatekeeper:
         _, request_id, _, address, _, mechanism, key = question[:7]
         public = z85.encode(key) if mechanism == b"CURVE" and len(key) == 32 else b""
         if self._allowed.find(public) is None:
-            self._count(
-                "unlisted key",
+            self._tally.add(
                 f"a connection from {address.decode(errors='replace')} was refused: its key "
                 f"{public.decode()} is not in the key folder",
             )
@@ -147,26 +161,32 @@ class Gatekeeper:
         self._zap.send_multipart((VERSION, request_id, *reply, b""))
         return True
 
-    def _count(self, why: str, sentence: str) -> None:
-        with self._lock:
-            self._refused[why] += 1
-            self._latest.append(sentence)
+
+def _still(descriptor: int, endpoint: str) -> tcp.socket | None:
+    """A connection of libzmq's at `endpoint`; nothing when its descriptor has become something else meanwhile."""
+    with suppress(OSError, IndexError):
+        connection = tcp.socket(fileno=os.dup(descriptor))
+        if str(connection.getsockname()[1]) == endpoint.rpartition(":")[2]:
+            return connection
+        connection.close()
+    return None
 
 
-def _peer(descriptor: int) -> str:
-    """From where a connection of libzmq's comes; empty when it has gone already."""
-    try:
-        with tcp.socket(fileno=os.dup(descriptor)) as connection:
-            return str(connection.getpeername()[0])
-    except (OSError, IndexError):
-        return ""
+def _peer(descriptor: int, endpoint: str) -> str:
+    """From where a connection of libzmq's comes, while it is there."""
+    with suppress(OSError):
+        if connection := _still(descriptor, endpoint):
+            with connection:
+                return str(connection.getpeername()[0])
+    return SOMEWHERE
 
 
 def show_out(descriptor: int, endpoint: str) -> None:
     """End a connection of libzmq's; a descriptor that has become something else in the meantime is left alone."""
-    with suppress(OSError, IndexError), tcp.socket(fileno=os.dup(descriptor)) as connection:
-        if str(connection.getsockname()[1]) == endpoint.rpartition(":")[2]:
-            connection.shutdown(tcp.SHUT_RDWR)
+    with suppress(OSError):
+        if connection := _still(descriptor, endpoint):
+            with connection:
+                connection.shutdown(tcp.SHUT_RDWR)
 
 
 def prove_refusal(context: zmq.Context[Socket], endpoint: str, server: bytes) -> None:

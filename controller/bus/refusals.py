@@ -28,4 +28,7 @@ class Refusals:
         if not new:
             return ""
         what = ", ".join(f"{count} {code}" for code, count in sorted(new.items()))
-        return f"refused {what}; last: {latest or self._inbox.latest_refusal}"
+        last = [latest] if connections else []
+        if new.total() > connections:  # whoever knocks does not hide who was let in and may not send that
+            last.append(self._inbox.latest_refusal)
+        return f"refused {what}; last: {'; '.join(last)}"
