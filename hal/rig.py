@@ -6,6 +6,7 @@ Every error of a file is found at once; each is a sentence with file, key, what 
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -45,6 +46,7 @@ HORIZON, CLEARANCE = "[safety] horizon_mask", "[clearinghouse] file"  # keys tha
 MOTION = "[gimbal] horizon_mask"
 DEVICES = ("gimbal", "camera", "beam_board", "laser", "power_meter")  # of every terminal
 OPTIONAL = ("shutter", "stage", "mirror", "star_camera")  # of a rig that has one
+HERE = re.compile(r"(?:^|::|=|\[)(?:127(?:\.\d+){3}|localhost|::1)(?:[:\]/]|$)", re.IGNORECASE)  # a host of a resource
 SPEED_OF_LIGHT_M_S = 299_792_458.0
 
 
@@ -205,9 +207,25 @@ def emission_lock(rig: Rig, realtime: bool = True) -> list[str]:
         for device in rig.devices
         if device in rig.emulated
     ]
+    reasons += [
+        f"{device} is at {address}, where emulators are, and {named} {'is' if len(real) == 1 else 'are'} real: give "
+        f"[{device}] the resource of the device itself"
+        for device in rig.devices
+        if device not in rig.emulated and at_emulators(address := getattr(rig, device).resource)
+    ]
     if not realtime:
         reasons.append(f"time is simulated and {named} {'is' if len(real) == 1 else 'are'} real")
     return reasons
+
+
+def at_emulators(resource: str) -> bool:
+    """Whether a resource is of the kind that emulators have and devices have not: a pseudo-terminal, or USB or VISA by
+    a socket of this machine. (Servers for mounts do run here, for real mounts, so that their sockets tell nothing.)
+    """
+    scheme, _, location = resource.partition("://")
+    if scheme == "serial" or location.startswith("ASRL/"):
+        return os.path.realpath(location.removeprefix("ASRL").partition("::")[0]).startswith("/dev/pts/")
+    return scheme in ("usbip", "visa") and HERE.search(location) is not None
 
 
 def _read(path: Path) -> dict[str, Any]:

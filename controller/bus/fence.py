@@ -12,9 +12,11 @@ from typing import Final
 from controller.bus.envelope import Lease
 from controller.bus.lease import CONSENT, ENDER, ENDING, FREE, LEASE_KEEPER, SCOPE_OF, busy, covers
 from controller.bus.port import Reply, Request
+from controller.bus.roles import STATION, STOPS
 from controller.bus.topics import LeaseState
 from hal.clock import NS, Clock
 
+CONSENT_ENDS: Final = STOPS | {"safety.disarm"}
 WAIT_NS: Final = NS // 5  # telemetry and commands come on two ways: a lease may be younger than the news of it
 
 
@@ -56,7 +58,7 @@ class Fence:
         if self._scope is None or not (requests or self._early):
             return requests
         if not self._early:
-            return [request for request in requests if self._judged(request, self._scope)]
+            return self._without_ended([request for request in requests if self._judged(request, self._scope)])
         now_ns = self._clock.now_ns()
         waiting, self._early = [*self._early, *((now_ns, request) for request in requests)], []
         allowed = []
@@ -68,6 +70,21 @@ class Fence:
                 self._early.append((since_ns, request))
             else:
                 self._finish(request, refusal)
+        return self._without_ended(allowed)
+
+    def _without_ended(self, allowed: list[Request]) -> list[Request]:
+        """What ends a consent passes at once, and must not be followed by the arm and confirm that it has overtaken."""
+        if not self._early:
+            return allowed
+        ending = next((request.method for request in allowed if request.method in CONSENT_ENDS), None)
+        if ending is None:
+            return allowed
+        waiting, self._early = self._early, []
+        for since_ns, request in waiting:
+            if request.method in CONSENT:
+                self._finish(request, Reply("INTERLOCK", f"{ending} came before it was executed", "arm again"))
+            else:
+                self._early.append((since_ns, request))
         return allowed
 
     def _judged(self, request: Request, scope: str) -> bool:
@@ -84,6 +101,8 @@ class Fence:
         lease, method = request.lease, request.method
         if request.control or method in FREE:
             return None
+        if method in CONSENT and request.role == STATION:
+            return Reply("AUTH", f"{method} is for operators: with the station's own key nobody consents to emission")
         if lease is None:
             if request.source == LEASE_KEEPER and method not in CONSENT:
                 return None

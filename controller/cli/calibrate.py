@@ -138,7 +138,7 @@ def _keep(
 
     run_dir.mkdir(parents=True, exist_ok=True)
     name = "emulated" if rig.emulated else rig.station.name
-    fit.model.save(run_dir / MODEL_FILE, name, fit.sky_sigma_rad())
+    fit.model.save(run_dir / MODEL_FILE, name, fit.sky_sigma_rad(), simulated=bool(rig.emulated))
     save_stars(sightings, run_dir / STARS_FILE)
     if suspicion:
         typer.echo(f"boresight: {suspicion}", err=True)

@@ -123,7 +123,8 @@ def pointing(clock: Clock, port: Port, rig: Rig, run_dir: Path) -> Service:
     park = Fixed(math.radians(rig.gimbal.park_azimuth_deg), math.radians(rig.gimbal.park_elevation_deg), unwound=True)
     file = run_dir / MODEL_FILE
     frame = MountFrame.of(rig)
-    model = MountModel.load(file, frame) if file.exists() else MountModel(frame=frame)
+    real = "gimbal" not in rig.emulated
+    model = MountModel.load(file, frame, real=real) if file.exists() else MountModel(frame=frame)
     ground = Ground.of(rig)
     gimbal = partial(open_gimbal, rig, clock)
     wrap = WrapMemory(run_dir / WRAP_FILE, frame.axis_names[0])

@@ -138,7 +138,7 @@ class Flight:
                     )
                     flown.calibrated = operator.calibrate(calibration)
                     self._doing = ""
-                    flown.calibrated.fit.model.save(self.out / factories.MODEL_FILE, "simulated")
+                    flown.calibrated.fit.model.save(self.out / factories.MODEL_FILE, "simulated", simulated=True)
                 operator.track(flown.plan, flown.end_utc_ns)
                 if isinstance(rig, Terminal):
                     operator.arm()

@@ -90,7 +90,8 @@ def sun_watch(rig: Rig, clock: Clock, run_dir: Path) -> Callable[[AxisPosition],
 
     observer, file = observer_of(rig), run_dir / MODEL_FILE
     frame = MountFrame.of(rig)
-    model = MountModel.load(file, frame) if file.exists() else MountModel(frame=frame)
+    real = "gimbal" not in rig.emulated
+    model = MountModel.load(file, frame, real=real) if file.exists() else MountModel(frame=frame)
     if not file.exists() and rig.safety.sun_cone_deg:
         typer.echo("the mount is not calibrated: the Sun's cone is as good as its zero points are", err=True)
     guard = SunGuard(math.radians(rig.safety.sun_cone_deg), observer.site, observer.earth)

@@ -214,20 +214,34 @@ class MountModel:
         name, sign = self.frame.published(term)
         return name, sign * float(getattr(self, term)) + 0.0  # never -0.0
 
-    def save(self, path: str | Path, note: str = "", sigma_rad: float | None = None) -> None:
-        """Write the terms as TOML, with how good they are over the sky (one sigma of one axis) where that is known."""
+    def save(
+        self, path: str | Path, note: str = "", sigma_rad: float | None = None, *, simulated: bool = False
+    ) -> None:
+        """Write the terms as TOML, with how good they are over the sky (one sigma of one axis) where that is known.
+
+        `simulated`: they are those of an emulated mount, which a real one refuses.
+        """
         lines = ["# Mount model of boresight: terms in radians.", *(f"# {row}" for row in note.splitlines()), "[mount]"]
         told = (self.published(term) for term in ALL if getattr(self, term) or term in TERMS)
         lines += [f"{name} = {value!r}" for name, value in told]
         if not self.frame.level:
             lines += ["[stands]", *(f"{key} = {json.dumps(value)}" for key, value in _stands(self.frame).items())]
-        lines += ["[fit]", f"sky_sigma_rad = {sigma_rad!r}"] if sigma_rad is not None else []
+        lines += ["[fit]", f"simulated = {str(simulated).lower()}"]
+        lines += [f"sky_sigma_rad = {sigma_rad!r}"] if sigma_rad is not None else []
         Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, path: str | Path, frame: MountFrame = ALT_AZ) -> MountModel:
-        """Read what `save` wrote of a mount that stands like this. Raises MountModelError naming file and term."""
+    def load(cls, path: str | Path, frame: MountFrame = ALT_AZ, *, real: bool = False) -> MountModel:
+        """Read what `save` wrote of a mount that stands like this; of an emulated one not for a `real` one.
+
+        Raises MountModelError naming file and term.
+        """
         tables = _tables(path)
+        if real and tables.get("fit", {}).get("simulated"):
+            raise MountModelError(
+                f"{path}: was calibrated on emulated devices, and the gimbal is real; remove it, or give this rig a "
+                "folder of its own (--run-dir), and calibrate."
+            )
         here, there = _stands(frame), _stands(ALT_AZ) | tables.get("stands", {})
         if here != there:
             told = ("{mount}, axis at {axis_azimuth_deg}, {axis_elevation_deg} deg".format(**s) for s in (there, here))

@@ -43,6 +43,7 @@ class Emitter:
         self._current_limit_a = current_limit_a
         self._lost = lost
         self._ready = False
+        self._set = False  # limits were set since emission was enabled: who else reaches the laser may have set others
         self._due_ns = 0
         self.status: LaserStatus | None = None
         self.enabled_ns: int | None = None  # since when emission is enabled
@@ -77,7 +78,10 @@ class Emitter:
                 self.enabled_ns = now_ns
                 self._due_ns = now_ns
             if self.commanded_ns is None and self._may_switch_on:
-                self._switch(True)
+                if self._set:
+                    self._switch(True)
+                else:
+                    self._set_limits()
         else:
             self._withdraw()
             if self.commanded_ns is not None or (self.status is not None and self.status.output_on):
@@ -122,6 +126,15 @@ class Emitter:
         self._laser.close()
         self.gate.close()
 
+    def _set_limits(self) -> None:
+        """Once more, before it is switched on in the next turn: until then the votes are asked again."""
+        try:
+            self._laser.configure(self._current_a, self._current_limit_a)
+        except HalError as error:
+            self._lose(error)
+            return
+        self._set = True
+
     def _switch(self, on: bool) -> None:
         try:
             self._laser.output(on)
@@ -138,6 +151,7 @@ class Emitter:
         return {"laser": self._laser.identity} | ({"shutter": told} if (told := self.gate.identity) else {})
 
     def _withdraw(self) -> None:
+        self._set = False
         if self.enabled_ns is not None:
             self.enabled_ns, self.withdrawn_ns = None, self._clock.now_ns()
 
@@ -152,3 +166,5 @@ class Emitter:
         self._due_ns = self._clock.now_ns() + LOST_LASER_NS
         self._lost(str(error))
         self._port.publish(SAFETY_ENABLE, EnableState(self._clock.utc_ns(), False))
+        with suppress(HalError):  # one lost answer does not mean that it hears nothing
+            self._laser.output(False)

@@ -12,6 +12,7 @@ import msgspec
 from controller.safety.inputs import Reading
 
 NEVER_S = -1.0  # age of what has never come
+GONE = 2.0  # times the age allowed: no longer late
 T = TypeVar("T")
 
 
@@ -28,12 +29,18 @@ class Opinion(msgspec.Struct, frozen=True, gc=False):
     failed: bool = False  # nobody said no: the vote raised
 
 
-def fresh(what: str, reading: Reading[T] | None, age_max_s: float) -> Reading[T] | Opinion:
-    """The reading, or a no when it is missing or older than `age_max_s`."""
+def fresh(what: str, reading: Reading[T] | None, age_max_s: float, *, returns: bool = True) -> Reading[T] | Opinion:
+    """The reading, or a no when it is missing or older than `age_max_s`.
+
+    What does not simply return (`returns` = False: after a re-plug it may be another, or set otherwise) takes a consent
+    back when it is gone: missing, or twice as old.
+    """
     if reading is None:
-        return Opinion(False, f"no {what}", NEVER_S)
+        return Opinion(False, f"no {what}", NEVER_S, withdraws=not returns)
     if not reading.age_s <= age_max_s:
-        return Opinion(False, f"{what} is {reading.age_s:.2f} s old, {age_max_s:g} s allowed", reading.age_s)
+        told = f"{what} is {reading.age_s:.2f} s old, {age_max_s:g} s allowed"
+        gone = not reading.age_s <= GONE * age_max_s
+        return Opinion(False, told, reading.age_s, withdraws=gone and not returns)
     return reading
 
 

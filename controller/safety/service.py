@@ -104,10 +104,9 @@ class SafetyService(Service):
         for name, failed in votes.failed.items():
             self._failures.note(f"the vote {name}", failed)
         self._turn(inputs, votes)
+        with suppress(HalError):  # it is off; `poll` goes on trying, and tells
+            self._emitter.use(self._in_force.current_a)  # after an arm that the laser did not take, too
         self._emitter.allow(self._latch.phase is Phase.EMITTING)
-        if not self._latch.alignment:
-            with suppress(HalError):  # it is off; `poll` goes on trying, and tells
-                self._emitter.use(self._limits.current_a)
         self._emitter.poll()
         self._log_trips(votes)
         self._tell(before, votes)

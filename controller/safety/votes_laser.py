@@ -34,7 +34,7 @@ def interlock(inputs: Inputs, limits: Limits) -> Opinion:
 
 def beam_board(inputs: Inputs, limits: Limits) -> Opinion:
     """The beam board is not latched, and its enable line follows, up and down."""
-    reading = fresh("beam board status", inputs.fine, limits.board_age_max_s)
+    reading = fresh("beam board status", inputs.fine, limits.board_age_max_s, returns=False)
     if isinstance(reading, Opinion):
         return reading
     if reading.body.latched:

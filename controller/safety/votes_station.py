@@ -154,7 +154,8 @@ def heartbeats(inputs: Inputs, limits: Limits) -> Opinion:
     """Every service that emission relies on is alive."""
     oldest: Reading[object] | None = None
     for name in limits.services:
-        reading = fresh(f"heartbeat of {name}", inputs.heartbeats.get(name), limits.heartbeat_age_max_s)
+        beat, limit_s = inputs.heartbeats.get(name), limits.heartbeat_age_max_s
+        reading = fresh(f"heartbeat of {name}", beat, limit_s, returns=False)
         if isinstance(reading, Opinion):
             return reading
         if oldest is None or reading.age_s > oldest.age_s:

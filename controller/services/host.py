@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -19,7 +19,7 @@ from controller.bus.port import Port
 from controller.bus.socket_port import SocketPort
 from controller.bus.topics import STATION_EVENT, StationEvent
 from controller.errors import BoresightError
-from controller.services.launch import Launch, decode_launch, named
+from controller.services.launch import Launch, LaunchError, decode_launch, named
 from controller.services.libraries import read_libraries
 from hal.errors import HalError
 from hal.wires import wirelog
@@ -135,6 +135,7 @@ def host(
         simulated, security = bool(launch.addresses), launch.security()
         port = SocketPort(launch.service, clock, launch.table(), simulated, stop, security=security)
         rig = named(launch.loader)(Path(launch.rig), launch.addresses)
+        refuse_other_devices(launch, getattr(rig, "emulated", frozenset(launch.addresses)))
         service = named(launch.factory)(clock, port, rig, Path(launch.run_dir))
         loaded()
         service.run(lambda: _begin(port, launch, unbound, opened))
@@ -148,6 +149,18 @@ def host(
     finally:
         if port is not None:
             port.close()
+
+
+def refuse_other_devices(launch: Launch, emulated: Set[str]) -> None:
+    """The other services, and the lock on emission, go by the rig file as it was at the station's start.
+
+    Raises LaunchError when devices have become real or emulated since.
+    """
+    if changed := sorted(emulated ^ launch.addresses.keys()):
+        raise LaunchError(
+            f"{launch.rig} was changed while the station runs: {', '.join(changed)} was "
+            f"{'real' if changed[0] in emulated else 'emulated'} at its start; stop the station and start it again"
+        )
 
 
 def _begin(port: Port, launch: Launch, unbound: str, opened: Callable[[], None]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from hal.clock import RealClock
 from hal.drivers import DRIVERS
 from hal.errors import ResourceError, RigError
-from hal.rig import DEVICES, OPTIONAL, RfStation, Rig, as_terminal, emission_lock, load_rig, open_device
+from hal.rig import DEVICES, OPTIONAL, RfStation, Rig, as_terminal, at_emulators, emission_lock, load_rig, open_device
 from hal.wires.visa import resource_manager
 
 EXAMPLE = Path("controller/data/rigs/ogs.toml")
@@ -279,6 +280,37 @@ def test_a_rig_may_have_a_shutter_and_need_not(text: str, write: Callable[[str],
     assert rig.shutter is not None
     assert rig.shutter.baud == 9600
     assert emission_lock(rig) == []
+
+
+@pytest.mark.parametrize("device", ["shutter", "camera", "star_camera", "gimbal", "power_meter"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "usbip://127.0.0.1:3240/1-1",
+        "usbip://localhost:3240/1-1",
+        "visa://TCPIP0::127.0.0.1::5025::SOCKET",
+        "visa://USB0::0x1313::0x8078::P0009084::INSTR?usbip=127.0.0.1:3240/1-2",
+        "PTY",
+    ],
+)
+def test_an_emulator_that_is_named_by_its_own_address_locks_a_real_laser(
+    text: str, write: Callable[[str], Path], device: str, address: str
+) -> None:
+    main, far = os.openpty()
+    with os.fdopen(main), os.fdopen(far):
+        link = write(text + SHUTTER).with_name("gimbal")
+        link.symlink_to(os.ttyname(far))
+        rig = load_rig(write(text + SHUTTER))
+        resource = f"serial://{link}" if address == "PTY" else address
+        section = (getattr(rig, device, None) or rig.camera).model_copy(update={"resource": resource})
+        locked = emission_lock(rig.model_copy(update={device: section}))
+        assert [reason.partition(" is at ")[0] for reason in locked] == [device]
+        for alike in (
+            "usbip://10.0.0.7:3240/1-1",
+            "visa://TCPIP0::192.168.127.1::5025::SOCKET",
+            "tcp://127.0.0.1:4533",
+        ):
+            assert not at_emulators(alike), "what real ones have, too"
 
 
 def test_an_emulated_shutter_locks_a_real_laser(text: str, write: Callable[[str], Path]) -> None:

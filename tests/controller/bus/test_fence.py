@@ -16,6 +16,7 @@ from controller.bus.inbox import LEASE_METHODS
 from controller.bus.lease_desk import LeaseDesk
 from controller.bus.local import LocalBus, LocalPort
 from controller.bus.port import Reply, Request
+from controller.bus.roles import STOPS
 from controller.bus.topics import (
     LEASE_LOST,
     STATION_EVENT,
@@ -191,6 +192,26 @@ def test_a_lease_younger_than_the_news_of_it_waits_for_the_news_and_a_made_up_on
     assert fence.passed([]) == []
     assert refusals == ["NO_LEASE"]
     assert fence.passed([young]) == [young], "and the made-up generation has shut nobody out"
+
+
+@pytest.mark.parametrize("ending", ["safety.disarm", "stop", "safe"])
+def test_an_arm_that_waits_for_news_of_its_lease_is_not_executed_after_what_ends_it(ending: str) -> None:
+    clock = Lockstep(Idle(), UTC0_NS)
+    leases = LeaseState(1, 1, [])
+    refused: list[tuple[str, str]] = []
+    fence = Fence("safety", clock, lambda: leases, lambda request, reply: refused.append((request.method, reply.code)))
+    lease = Lease("laser-2", 2)
+
+    def request(number: int, method: str) -> Request:
+        return Request(bytes([number]) * 16, "anna", method, {}, method in STOPS, lease)
+
+    assert fence.passed([request(1, "safety.arm"), request(2, "safety.confirm")]) == []
+    assert [one.method for one in fence.passed([request(3, ending)])] == [ending]
+    leases = LeaseState(1, 2, [HeldLease("laser", "anna", "laser-2", 2, 0, "arms")])
+    assert fence.passed([]) == []
+    assert refused == [("safety.arm", "INTERLOCK"), ("safety.confirm", "INTERLOCK")]
+    both = [request(4, "safety.arm"), request(5, "safety.confirm")]
+    assert fence.passed(both) == both, "said anew they count"
 
 
 def test_nobody_commands_while_the_keeper_of_the_leases_is_silent(station: Station) -> None:

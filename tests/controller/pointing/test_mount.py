@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -220,3 +221,13 @@ def test_a_tour_of_the_stars_is_shorter_than_the_order_of_the_catalogue():
 def test_too_few_stars_in_the_sky_are_named():
     with pytest.raises(MountModelError, match="of 90 calibration stars"):
         choose_stars(EVENING, SITE, load_earth_orientation(), 0.7, count=90)
+
+
+def test_the_model_of_an_emulated_mount_is_none_of_a_real_one(tmp_path: Path) -> None:
+    path = tmp_path / "mount.toml"
+    PYPOGS.save(path, simulated=True)
+    assert MountModel.load(path) == PYPOGS
+    with pytest.raises(MountModelError, match="was calibrated on emulated devices, and the gimbal is real"):
+        MountModel.load(path, real=True)
+    PYPOGS.save(path)
+    assert MountModel.load(path, real=True) == PYPOGS

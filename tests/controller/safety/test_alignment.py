@@ -127,3 +127,49 @@ def test_a_pass_after_an_alignment_is_flown_at_full_current(station: Station) ->
     station.good.mode = station.good.changed(station.good.mode, mode="LINK")
     station.emit()
     assert station.laser.current_a == station.good.limits.current_a
+
+
+@pytest.mark.parametrize("confirmed", [False, True])
+def test_a_full_current_that_the_laser_took_without_an_answer_is_not_emitted_under_alignment(
+    station: Station, confirmed: bool
+) -> None:
+    assert station.ask("safety.arm", alignment=True).code == ""
+    if confirmed:
+        station.quality = replace(station.good.time, synchronised=False)
+        station.turn(60)
+        assert station.ask("safety.confirm").code == ""
+    take = station.laser.configure
+
+    def lose_the_answer(current_a: float, limit_a: float) -> None:
+        station.laser.configure = take  # type: ignore[method-assign]
+        take(current_a, limit_a)
+        raise WireError("laser: the answer is lost.")
+
+    station.laser.configure = lose_the_answer  # type: ignore[method-assign]
+    assert station.ask("safety.arm").code == "DEVICE"
+    station.quality = station.good.time
+    station.ask("safety.confirm")
+    for _ in range(120):
+        station.turn()
+        assert not station.laser.on or station.laser.current_a == CURRENT_A
+
+
+def test_a_current_that_somebody_else_has_set_meanwhile_is_not_emitted(station: Station) -> None:
+    assert station.ask("safety.arm", alignment=True).code == ""
+    station.laser.configure(1.2, 1.2)  # from its front panel
+    assert station.ask("safety.confirm").code == ""
+    station.turn(10)
+    assert station.laser.on
+    assert station.laser.current_a == CURRENT_A
+
+
+def test_a_beam_board_that_is_plugged_in_again_does_not_emit_on_the_consent_before(station: Station) -> None:
+    station.silent |= {"fine", "beat of tracking"}
+    station.turn(60)
+    station.ask("safety.arm", alignment=True)
+    station.ask("safety.confirm")
+    station.turn(10)
+    station.silent.clear()
+    station.turn(50)
+    assert not station.laser.on
+    assert station.state.latched

@@ -135,6 +135,15 @@ def test_the_station_s_own_services_never_consent(reach: Reach, kind: str) -> No
     assert not reach.emits
 
 
+def test_the_station_s_key_does_not_consent_in_the_name_and_under_the_lease_of_an_operator(reach: Reach) -> None:
+    anna, station = Principal("anna", "operator"), Principal("station", "station")
+    lease = reach.lease("held", "anna")
+    for method in ("safety.arm", "safety.confirm"):
+        message = msgspec.structs.replace(reach.message(anna, method, lease), id=reach.new_id())
+        assert reach.deliver(message, station) == "AUTH"
+    assert not reach.emits
+
+
 def test_a_recorded_arm_and_confirm_played_again_are_refused(reach: Reach) -> None:
     who = Principal("anna", "operator")
     lease = reach.lease("held", "anna")

@@ -333,6 +333,42 @@ def test_a_lost_laser_is_told_once_and_is_set_again_when_it_is_back(station: Sta
     assert [vote.name for vote in station.state.votes if not vote.ok] == ["lease"], "nobody has armed"
 
 
+def test_a_laser_whose_answer_was_lost_is_told_off_at_once_and_not_only_when_it_is_tried_again(
+    station: Station,
+) -> None:
+    station.emit()
+    read = station.laser.status
+
+    def lose_the_answer() -> Any:
+        station.laser.status = read  # type: ignore[method-assign]
+        raise WireError("laser: the answer is lost.")
+
+    station.laser.status = lose_the_answer  # type: ignore[method-assign]
+    station.port.log.clear()
+    station.turn(6)
+    assert not station.laser.on
+    said = [entry for entry in station.port.log if entry == ("output", False) or entry[0] == "safety/enable"]
+    assert said.index(("output", False)) < 8
+
+
+@pytest.mark.parametrize("gone", [("fine",), ("beat of tracking",), ("beat of station",)])
+def test_a_board_or_service_that_was_gone_takes_the_consent_back_before_emission_too(
+    station: Station, gone: tuple[str, ...]
+) -> None:
+    station.good.mode = station.good.changed(station.good.mode, mode="STOWED")
+    station.turn(5)
+    assert station.ask("safety.arm").code == ""
+    assert station.ask("safety.confirm").code == ""
+    station.silent |= set(gone)
+    station.turn(80)
+    assert station.state.latched
+    station.silent.clear()
+    station.turn(20)
+    station.good.mode = station.good.changed(station.good.mode, mode="LINK")
+    station.turn(20)
+    assert not station.laser.on
+
+
 def test_a_locked_rig_refuses_to_arm_and_says_why(good: Any) -> None:
     station = Station(good, ("the laser is real and the gimbal is emulated",))
     station.turn()

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,20 @@ SERVICES = ("supervisor", "first", "second", "recorder")
 def test_a_wrong_factory_is_named(path: str) -> None:
     with pytest.raises(LaunchError, match=path):
         named(path)
+
+
+@pytest.mark.parametrize(
+    ("emulated", "words"),
+    [
+        ({"gimbal", "camera"}, "camera was real at its start"),
+        (set(), "gimbal was emulated at its start"),
+        ({"gimbal"}, ""),
+    ],
+)
+def test_a_service_does_not_start_on_a_rig_file_whose_devices_have_changed(emulated: set[str], words: str) -> None:
+    launch = Launch(service="first", factory="a:b", rig="rig.toml", run_dir="run", addresses={"gimbal": "pty"})
+    with pytest.raises(LaunchError, match=words) if words else nullcontext():
+        host.refuse_other_devices(launch, emulated)
 
 
 def test_a_launch_survives_its_command_line() -> None:
