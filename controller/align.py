@@ -123,9 +123,9 @@ class Alignment:
             pixel, how = self._telescope(looks, fitted)
             fitted = self._fit(seen := sightings(looks, pixel or middle))
         except (BoresightError, HalError):
-            self._do.call("pointing", "pointing.model", before)
+            self._do.give_up(before)
             raise
-        self._use(fitted.model)
+        self._do.keep(fitted.model.to_body())
         suspicion = mistake(seen, self._observer.site, self._clock.utc_ns(), self._frame)
         on_tube = _on_tube(looks, fitted.model, pixel or middle)
         return Aligned(fitted, tuple(seen), tuple(looks), on_tube, how, pixel is not None, suspicion)

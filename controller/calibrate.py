@@ -98,9 +98,9 @@ class Calibration:
             observations = self._visit_all(visits(chosen))
             fitted = fit(observations, self._model)
         except BoresightError:
-            self._do.call("pointing", "pointing.model", before)
+            self._do.give_up(before)
             raise
-        self._do.call("pointing", "pointing.model", fitted.model.to_body())
+        self._do.keep(fitted.model.to_body())
         suspicion = mistake(observations, observer.site, self._clock.utc_ns(), self._frame)
         return Calibrated(fitted, self._camera, tuple(observations), suspicion)
 

@@ -6,6 +6,7 @@ An operator's procedure: it speaks to the services over the bus as any client do
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,8 +55,17 @@ class Procedure:
         return float(azimuth[0]), float(elevation[0])
 
     def use(self, model: MountModel) -> None:
+        """Point with this mount model until `keep`, or until the lease is over."""
+        self.call("pointing", "pointing.try", model.to_body())
+
+    def keep(self, body: dict[str, Any]) -> None:
         """Point with this mount model from now on."""
-        self.call("pointing", "pointing.model", model.to_body())
+        self.call("pointing", "pointing.model", body)
+
+    def give_up(self, before: dict[str, Any]) -> None:
+        """Point with the model before again. Where the lease is over nobody obeys, and pointing does so by itself."""
+        with suppress(BoresightError):
+            self.keep(before)
 
     def show(self, half_extent_rad: float) -> None:
         """Look through that much of the telescope's field."""

@@ -36,6 +36,7 @@ from hal.clock import NS, Clock
 
 CALL_TIMEOUT_S = 0.4  # shorter than station/mode's stale-after: nobody loses the mode while a call is under way
 REASK_S = 1.0
+UNHEARD = frozenset({"TIMEOUT_UNKNOWN", "DEADLINE", "BUSY", "TRANSPORT", "INTERLOCK"})  # or the mode not, as yet
 ORDER_NS = round(NS / STATION_PASS.rate_hz)
 
 
@@ -70,7 +71,7 @@ class StationService(Service):
         self._live = False  # what is tracked is a stream of states
         self._order: dict[str, Any] | None = None  # the pass under way, as it was told
         self._order_due_ns = 0
-        self._tracked_utc_ns = 0
+        self._tracked_ns = 0
         self._warned: Mode | None = None
         self._park_due_s: float | None = None
         self._died_ns: dict[str, int] = {}  # whom the supervisor saw die, and when that was heard
@@ -120,6 +121,8 @@ class StationService(Service):
             return self._leases.obey(request)
         mode = self._state.mode
         match request.method:
+            case "stop" if mode in {Mode.SAFE, Mode.FAULT}:
+                pass  # at rest already, and left by a reset alone
             case "stop":
                 self._force(Mode.HOLD, "the operator said stop")
             case "safe":
@@ -146,7 +149,7 @@ class StationService(Service):
         """`track`: along a path; `follow`: by a stream of states."""
         try:
             start_ns, end_ns, target = int(body["start_utc_ns"]), int(body["end_utc_ns"]), str(body["name"])
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             rest, hint = ("frame and states", "boresight feed FILE") if how == "follow" else (
                 "line1 and line2 or segments", "boresight track NAME",
             )  # fmt: skip
@@ -156,7 +159,7 @@ class StationService(Service):
             return reply
         before = self._state.mode
         self._state = track(self._state, self._now_s(), target, start_ns, end_ns)
-        self._epoch_utc_ns, self._tracked_utc_ns = _epoch_utc_ns(body), self.clock.utc_ns()
+        self._epoch_utc_ns, self._tracked_ns = _epoch_utc_ns(body), self.clock.now_ns()
         self._live = how == "follow"
         self._remember(body)
         self._entered(before)
@@ -203,7 +206,7 @@ class StationService(Service):
     def _since_track(self, topic: Topic) -> bool:
         """Whether the newest word was said after the last track was accepted: what was so before is over."""
         sample = self.port.latest(topic)
-        return sample is not None and sample.sent_utc_ns > self._tracked_utc_ns
+        return sample is not None and sample.received_ns > self._tracked_ns
 
     def _lost(self) -> list[str]:
         """Services that are silent, or of which the supervisor says that they died."""
@@ -226,6 +229,8 @@ class StationService(Service):
         level = "error" if state.mode in {Mode.SAFE, Mode.FAULT} else "info"
         self._tell(level, state.mode, f"{before} -> {state.mode}: {state.reason}")
         self._warned = None
+        if state.mode is not Mode.STOWED:
+            self._park_due_s = None
         if state.mode is Mode.STOWED and before is not Mode.STOWED:
             self._park_due_s = self._now_s()
             self._forget()
@@ -240,11 +245,17 @@ class StationService(Service):
         self._tell("warning", "TIME_OUT", f"{self._state.mode} for {limit[0]:g} s: {limit[1]}")
 
     def _park_when_stowed(self) -> None:
-        """Ask for the park position until pointing has taken the command; asking twice moves nothing twice."""
+        """Ask for the park position until pointing has heard it; asking twice moves nothing twice.
+
+        What pointing refuses is told, and not asked again: nobody expects the axes to move by themselves later.
+        """
         if self._park_due_s is None or self._now_s() < self._park_due_s:
             return
         reply = self.port.call("pointing", "pointing.park", {}, CALL_TIMEOUT_S + self._slow_line_s)
-        self._park_due_s = self._now_s() + REASK_S if reply.code else None
+        again = reply.code in UNHEARD
+        self._park_due_s = self._now_s() + REASK_S if again else None
+        if reply.code and not again:
+            self._tell("error", "PARK", f"the gimbal is not parked: {reply.message}; send park again")
 
     def _publish(self) -> None:
         state = self._state

@@ -73,16 +73,18 @@ class Fence:
         return self._without_ended(allowed)
 
     def _without_ended(self, allowed: list[Request]) -> list[Request]:
-        """What ends a consent passes at once, and must not be followed by the arm and confirm that it has overtaken."""
+        """What ends passes at once; what it has overtaken must not follow it: of a disarm, arm and confirm."""
         if not self._early:
             return allowed
-        ending = next((request.method for request in allowed if request.method in CONSENT_ENDS), None)
-        if ending is None:
+        endings = [request.method for request in allowed if request.method in CONSENT_ENDS]
+        if not endings:
             return allowed
+        stopped = next((method for method in endings if method in STOPS), None)
         waiting, self._early = self._early, []
         for since_ns, request in waiting:
-            if request.method in CONSENT:
-                self._finish(request, Reply("INTERLOCK", f"{ending} came before it was executed", "arm again"))
+            if stopped or request.method in CONSENT:
+                told = f"{request.method} was overtaken by {stopped or endings[0]}, and is not executed"
+                self._finish(request, Reply("INTERLOCK", told, "send it again if it is still wanted"))
             else:
                 self._early.append((since_ns, request))
         return allowed

@@ -23,7 +23,7 @@ from controller.bus.envelope import (
     decode,
     encode,
 )
-from controller.bus.lease import CONSENT, LEASE_KEEPER
+from controller.bus.lease import CONSENT, FREE, LEASE_KEEPER
 from controller.bus.letterhead import AnswerHead, CommandHead, News
 from controller.bus.port import Reply, Request
 from controller.bus.roles import EVENTS_SINCE, STATION, STOPS, Principal, Role, forbidden
@@ -36,6 +36,7 @@ ANSWERS_MAX: Final = 50_000  # of a minute, that are kept: a sender without paus
 CONTROL_ANSWERS_MAX: Final = 2 * ANSWERS_MAX  # leases are renewed when commands are refused
 LOGGED_MAX: Final = 500  # letters of a refusal
 CONSENTS_MAX: Final = 10_000  # whose ids are kept for good: UTC that is set back makes an old deadline a new one
+HARMLESS: Final = FREE | {"ping"}  # also behind a stop
 CONTROL_METHODS: Final = STOPS | {"ping"}
 LEASE_METHODS: Final = frozenset({"lease.acquire", "lease.renew", "lease.release"})  # control methods of the station
 BODY: Final = dict[str, Any]
@@ -92,6 +93,7 @@ class Inbox:
         self._minute_ends_ns = writer.clock.now_ns() + CACHE_NS
         self._consents: dict[bytes, None] = {}  # in the order in which they came
         self._swift: tuple[Request, Sender, bytes] | None = None  # went by `again`, not answered yet
+        self._overtaken, self._stop = 0, ""  # how many of the commands a stop has overtaken that came after them
         self._utc_ns, self._now_ns = writer.clock.utc_ns, writer.clock.now_ns
         keeper = writer.service == LEASE_KEEPER
         self._control_methods = CONTROL_METHODS | LEASE_METHODS if keeper else CONTROL_METHODS
@@ -140,6 +142,8 @@ class Inbox:
             if method in CONSENT:
                 self._remember_consent(name)
             (self._control if control else self._commands).append(admitted)
+            if control and method in STOPS:
+                self._overtaken, self._stop = len(self._commands), method
 
     def straight(self, envelope: Envelope | Command, send: Send, principal: Principal | None = None) -> Request | None:
         """`admit` and `take` in one, of a command on cmd that nothing speaks against, while no other is under way.
@@ -249,6 +253,8 @@ class Inbox:
             if item.handed and not item.acknowledged:
                 item.acknowledged = True
                 self._acknowledge(item)
+        if self._overtaken:
+            self._refuse_overtaken()
         waiting = self._control + self._commands if self._control else self._commands
         if not waiting:
             return taken
@@ -268,6 +274,19 @@ class Inbox:
             item.handed = True
             taken.append(request)
         return taken
+
+    def _refuse_overtaken(self) -> None:
+        """Control comes first, so that a stop would be followed by what was sent before it."""
+        before, after = self._commands[: self._overtaken], self._commands[self._overtaken :]
+        self._commands, self._overtaken = after, 0
+        harmless = []
+        for item in before:
+            if item.request.method in HARMLESS:
+                harmless.append(item)
+            else:
+                told = f"{item.request.method} was overtaken by {self._stop}, and is not executed"
+                self.finish(item.request, Reply("INTERLOCK", told, "send it again if it is still wanted"))
+        self._commands[:0] = harmless
 
     def _acknowledge(self, item: _Open) -> None:
         envelope = item.envelope

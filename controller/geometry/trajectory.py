@@ -20,6 +20,7 @@ import numpy as np
 from numpy.polynomial import chebyshev
 
 from controller.geometry.timescales import Floats, Times
+from hal.clock import NS
 
 Poly = tuple[float, ...]
 Triples = tuple[tuple[float, float, float], ...]
@@ -28,6 +29,9 @@ COEFFICIENTS_MAX = 64  # of an axis, in what comes from outside
 SEGMENT_MAX_S = 900.0
 MIN_NS = 1_000_000_000  # of a segment that is the half of another
 SEGMENTS_MAX = 40  # all of which fit into a command
+SPAN_NS = NS // 2, 2 * 86_400 * NS  # of what comes from outside: some samples, and no more than fit into memory
+DISTANCE_MAX_M = 1e16  # a light-year; larger numbers overflow when they are squared often enough
+OVERHEAD_M = 1e-150  # stands for no distance at all from the point below the target
 PIECES = 16  # of a segment, for evaluation one by one
 TINY_M = 1e-7  # what is left out there
 CHECKS = (np.arange(24) + 0.5) / 24  # of a segment: where its fit is compared with the path
@@ -134,7 +138,7 @@ class Trajectory:
         de *= scale
         dn *= scale
         du *= scale
-        ground2 = e * e + n * n
+        ground2 = e * e + n * n or OVERHEAD_M * OVERHEAD_M
         ground = math.sqrt(ground2)
         range2 = ground2 + u * u
         range_m = math.sqrt(range2)
@@ -189,16 +193,19 @@ class Trajectory:
             try:
                 start, end = int(row["start_utc_ns"]), int(row["end_utc_ns"])
                 receive, transmit = ([tuple(map(float, c)) for c in row[k]] for k in ("receive", "transmit"))
-            except (KeyError, TypeError) as error:
+            except (KeyError, TypeError, OverflowError) as error:
                 raise ValueError(f"A trajectory segment lacks or garbles {error}.") from None
             late = segments and start != segments[-1].end_utc_ns
             if end <= start or late or len(receive) != 3 or len(transmit) != 3 or not all((*receive, *transmit)):
                 raise ValueError("Trajectory segments must follow each other in time and have three axes each.")
-            if not all(math.isfinite(c) for axis in (*receive, *transmit) for c in axis):
-                raise ValueError("A trajectory segment holds a coefficient that is not a finite number.")
+            if not all(abs(c) <= DISTANCE_MAX_M for axis in (*receive, *transmit) for c in axis):
+                raise ValueError(f"A trajectory segment has a coefficient not finite, or over {DISTANCE_MAX_M:g} m.")
             if max(len(axis) for axis in (*receive, *transmit)) > COEFFICIENTS_MAX:
                 raise ValueError(f"A trajectory segment holds more than {COEFFICIENTS_MAX} coefficients of an axis.")
             segments.append(Segment(start, end, _three(receive), _three(transmit)))
+        least_ns, most_ns = SPAN_NS
+        if segments and not least_ns <= segments[-1].end_utc_ns - segments[0].start_utc_ns <= most_ns:
+            raise ValueError(f"A trajectory lasts from {least_ns / NS:g} s to {most_ns / NS:g} s.")
         return cls(tuple(segments))
 
 
@@ -214,7 +221,7 @@ def _looks(segment: Segment, t_utc_ns: Times) -> Floats:
         np.multiply(powers[k - 1], x, out=powers[k])
     slopes = coefficients[:, 1:] * np.arange(1, coefficients.shape[1])
     (e, n, u), (de, dn, du) = coefficients @ powers, slopes @ powers[:-1] * scale
-    ground = np.hypot(e, n)
+    ground = np.maximum(np.hypot(e, n), OVERHEAD_M)
     range_m = np.hypot(ground, u)
     out = (e * de + n * dn) / ground
     return np.stack(

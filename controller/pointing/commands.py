@@ -80,7 +80,7 @@ def _span(body: dict[str, Any]) -> tuple[ElementSet, int, int]:
     try:
         text = [str(body["name"]), str(body["line1"]), str(body["line2"])]
         start_ns, end_ns = int(body["start_utc_ns"]), int(body["end_utc_ns"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise CommandError("SCHEMA", "track needs name, line1, line2, start_utc_ns and end_utc_ns") from None
     if not 0 < end_ns - start_ns < 86_400 * 1_000_000_000:
         raise CommandError("SCHEMA", "end_utc_ns must lie after start_utc_ns, within a day")

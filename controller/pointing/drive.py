@@ -10,6 +10,7 @@ from controller.pointing.loop import GimbalLoop
 from controller.pointing.mount import MountModel
 from controller.pointing.steps import StepLoop
 from hal.clock import Clock
+from hal.errors import HalError
 from hal.traits import Gimbal, GimbalCapabilities, PositionGimbal, RateGimbal
 
 
@@ -28,9 +29,13 @@ def send(gimbal: Gimbal, loop: GimbalLoop, command: Pair, step_ns: int, clock: C
     if isinstance(loop, StepLoop) and not loop.due:
         return False
     begin_ns = clock.now_ns()
-    if isinstance(loop, StepLoop):
-        cast("PositionGimbal", gimbal).go_to(*command)
-    else:
-        cast("RateGimbal", gimbal).set_rate(*command)
+    try:
+        if isinstance(loop, StepLoop):
+            cast("PositionGimbal", gimbal).go_to(*command)
+        else:
+            cast("RateGimbal", gimbal).set_rate(*command)
+    except HalError:
+        loop.doubt()
+        raise
     loop.sent(*command, step_ns, begin_ns, clock.now_ns())
     return True

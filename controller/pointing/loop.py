@@ -28,6 +28,7 @@ from typing import NamedTuple
 import numpy as np
 
 from controller.bus.topics import Correction, Pair, PointingState
+from controller.errors import BoresightError
 from controller.geometry.trajectory import Look, Trajectory
 from controller.pointing.axis import NS, Axis, closing_rate, near
 from controller.pointing.correction import correction_at
@@ -103,6 +104,7 @@ class GimbalLoop:
         self._wound_rad = 0.0  # azimuth with its turns before the first sample
         self._turn_s, self._turn_max_s = TURN_S, TURN_MAX_S
         self._last_step_ns = 0
+        self._doubtful = False  # a command went out, and nobody knows what the axes have heard of it
         self._path_azimuth: float | None = None
         self._near_since_ns: int | None = None
         self._arrived = False
@@ -188,6 +190,7 @@ class GimbalLoop:
 
         The call is two exchanges of a command and a longer reply: the command is about the first third of each.
         """
+        self._doubtful = False
         exchange_ns = (end_ns - begin_ns) // 2
         latency_ns = round(self.capabilities.command_latency_s * NS)
         for index, (axis, rate) in enumerate(zip(self._axes, (azimuth_rad_s, elevation_rad_s), strict=True)):
@@ -195,8 +198,13 @@ class GimbalLoop:
             axis.sent.append((out_ns + latency_ns, rate))
             axis.lead_s += 0.2 * ((out_ns - step_ns) / NS - axis.lead_s)
 
+    def doubt(self) -> None:
+        """A command failed: the axes may have heard all of it or a part, and its answer is lost."""
+        self._doubtful = True
+
     def stopped(self, now_ns: int) -> None:
-        """The axes were told to stop outside of `step`."""
+        """The axes were told to stop outside of `step`, and have said yes."""
+        self._doubtful = False
         latency_ns = round(self.capabilities.command_latency_s * NS)
         for axis in self._axes:
             axis.sent.append((now_ns + latency_ns, 0.0))
@@ -213,7 +221,7 @@ class GimbalLoop:
     @property
     def at_rest(self) -> bool:
         """No axis has been told to move."""
-        return all(axis.rate == 0.0 for axis in self._axes)
+        return not self._doubtful and all(axis.rate == 0.0 for axis in self._axes)
 
     # One turn in parts
 
@@ -306,6 +314,8 @@ class GimbalLoop:
         x, y = correction_at(correction, age_s, t_utc_ns)
         azimuth = look.azimuth_rad + x / max(0.05, math.cos(look.elevation_rad))
         elevation = look.elevation_rad + y
+        if not math.isfinite(azimuth + elevation):
+            raise BoresightError("What the gimbal follows is no direction.")
         azimuth = near(azimuth, self._path_azimuth)
         on_path_ns = t_utc_ns + round(self.offsets.time_s * NS)
         axes = self._way.axes(on_path_ns, azimuth, elevation) if self._way is not None else (azimuth, elevation)
@@ -420,10 +430,8 @@ class GimbalLoop:
         return self.model.IA if self._travel_rad is not None else 0.0
 
     def _reachable(self, azimuth_rad: float) -> float:
-        """The same azimuth, a turn further where the gimbal's travel ends: it must swing round."""
-        if self._travel_rad is None:
-            return azimuth_rad
-        low, high = (limit - self._zero_rad for limit in self._travel_rad)
+        """The same azimuth, a turn further where travel or cables end: it must swing round."""
+        low, high = (limit - self._zero_rad for limit in self._azimuth_limits_rad)
         if azimuth_rad > high and azimuth_rad - math.tau >= low:
             return azimuth_rad - math.tau
         if azimuth_rad < low and azimuth_rad + math.tau <= high:

@@ -14,6 +14,8 @@ from typing import Any
 
 from msgspec.structs import replace as changed
 
+from controller.bus.envelope import Lease
+from controller.bus.lease import FREE
 from controller.bus.port import Port, Reply, Request
 from controller.bus.topics import (
     POINTING_STATE,
@@ -103,7 +105,8 @@ class PointingService(Service):
         self._detour: Detour | None = None  # round the Sun, under way
         self._gimbal: Gimbal | None = None
         self._loop: GimbalLoop | None = None
-        self._accepted_utc_ns = 0  # modes that were sent before the last command do not end it
+        self._accepted_ns = 0  # modes that were sent before the last command do not end it
+        self._trial: tuple[Lease | None, MountModel] | None = None  # whose model is tried, and the one before
         self._strikes = 0
         self._fault = ""
         self._last: PointingState | None = None
@@ -163,9 +166,12 @@ class PointingService(Service):
     # Commands
 
     def _obey(self, request: Request, loop: GimbalLoop) -> Reply:
+        self._end_trial(request, loop)
         try:
             if request.method == "pointing.feed":
                 return self._streams.feed(request, self._goal(loop))
+            if request.method == "pointing.try":
+                self._trial = request.lease, self._trial[1] if self._trial is not None else loop.model
             reply = self._do(request.method, request.body, loop)
             if request.method in PLANNED and not reply.code:
                 self._ordered = str(request.body.get("name", "")) if request.source == "station" else ""
@@ -175,6 +181,14 @@ class PointingService(Service):
         except BoresightError as error:
             return Reply("SCHEMA", str(error))
 
+    def _end_trial(self, request: Request, loop: GimbalLoop) -> None:
+        """The model that a calibration tries ends with its lease: whoever comes next has the one before."""
+        if self._trial is None or request.control or request.method in FREE or request.lease == self._trial[0]:
+            return
+        (_, before), self._trial = self._trial, None
+        loop.use(before)
+        self._tell("warning", "MODEL", "a calibration did not come to its end: the mount model before it is in use")
+
     def _do(self, method: str, body: dict[str, Any], loop: GimbalLoop) -> Reply:
         match method:
             case "ping":
@@ -183,9 +197,11 @@ class PointingService(Service):
                 loop.follow(None)
                 self._fault, self._silent = "", False
                 return Reply("", "the axes are held")
-            case "pointing.model":
+            case "pointing.model" | "pointing.try":
                 if body:
-                    loop.use(MountModel.from_body(body, "pointing.model", self._frame))
+                    loop.use(MountModel.from_body(body, method, self._frame))
+                if body and method == "pointing.model":
+                    self._trial = None
                 return Reply("", "the mount model is in use", body=dict(loop.model.to_body()))
             case "pointing.track":
                 able = reach(loop)
@@ -228,7 +244,7 @@ class PointingService(Service):
             return Reply("INTERLOCK", f"the station is in {mode.mode}: {mode.reason}", "boresight reset first")
         if self._strikes >= STRIKES:
             return Reply("DEVICE", f"the gimbal does not answer: {self._fault}")
-        target = target_of()
+        target = self._target(target_of)
         if isinstance(target, Trajectory) and target.end_utc_ns <= self.clock.utc_ns():
             return Reply("LIMIT", "that pass is over", "choose a later one: boresight passes")
         hidden, whole = loop.ground.hides(target)
@@ -270,10 +286,17 @@ class PointingService(Service):
             self._tell("info", "POINTING", f"gimbal: {implied}")
         return Reply("", "the gimbal is on its way" + (f"; {implied}" if implied else ""))
 
+    def _target(self, target_of: Callable[[], Target]) -> Target:
+        """What a command asks for. Raises CommandError, and BoresightError where a part of it says what is wrong."""
+        try:
+            return target_of()
+        except (ArithmeticError, ValueError, TypeError, LookupError) as error:
+            raise CommandError("SCHEMA", f"that is no target: {error}", "see docs/protocol.md") from error
+
     def _begin(self) -> None:
         """An operator's word begins a motion: what was before counts no more."""
         self._fault, self._silent = "", False
-        self._accepted_utc_ns = self.clock.utc_ns()
+        self._accepted_ns = self.clock.now_ns()
 
     def _goal(self, loop: GimbalLoop) -> Target | None:
         """What is followed, or is going to be at the end of a way round the Sun."""
@@ -321,12 +344,12 @@ class PointingService(Service):
             return
         mode = self.port.latest(STATION_MODE)
         now_ns = self.clock.now_ns()
-        waited_s = (self.clock.utc_ns() - self._accepted_utc_ns) * 1e-9
+        waited_s = (now_ns - self._accepted_ns) * 1e-9
         if mode is None or mode.age_s(now_ns) > self._mode_stale_s:
             if waited_s > self._mode_stale_s:
                 self._tell("error", "STATION", "the station says nothing: the axes are held; track again")
                 loop.follow(None)
-        elif mode.body.mode in STILL_MODES and mode.sent_utc_ns > self._accepted_utc_ns:
+        elif mode.body.mode in STILL_MODES and mode.received_ns > self._accepted_ns:
             loop.follow(None)
         elif isinstance(goal, Trajectory) and self.clock.utc_ns() > goal.end_utc_ns:
             self._tell("info", "PASS_END", "the path has ended: the axes are held")

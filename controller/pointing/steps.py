@@ -65,10 +65,11 @@ class StepLoop(GimbalLoop):
     @property
     def at_rest(self) -> bool:
         """It was sent nowhere since it was stopped."""
-        return self._told is None
+        return self._told is None and not self._doubtful
 
     def sent(self, azimuth_rad_s: float, elevation_rad_s: float, step_ns: int, begin_ns: int, end_ns: int) -> None:
         """Remember where it was sent: the first two are angles here."""
+        self._doubtful = False
         before = self._told or (azimuth_rad_s, elevation_rad_s)
         self._told = (azimuth_rad_s, elevation_rad_s)
         for axis in (0, 1):

@@ -76,6 +76,7 @@ class Eye:
         if view == self._view:
             return
         if self._view is not None:
+            self._view = None  # whatever fails from here on: it does not look through that any more
             camera.stop()
         camera.configure(self._settings.exposure_s, frame_rate_hz, view[0])
         camera.start()
@@ -86,7 +87,12 @@ class Eye:
         self._given = self.model = model
 
     def read(self) -> Sight | None:
-        """The next frame, or None when none came in the time of two, at most PATIENCE_S."""
+        """The next frame, or None when none came in the time of two, at most PATIENCE_S.
+
+        A camera that has refused its settings, and stands, is given them again first.
+        """
+        if self._view is None:
+            self.look(*self._wanted)
         try:
             frame = self._opened().read(min(2 * self.period_s, PATIENCE_S))
         except WireTimeout:

@@ -302,6 +302,8 @@ class TrackingService(Service):
                 self._eye.look(float(request.body["half_extent_rad"]), float(request.body["frame_rate_hz"]))
         except (KeyError, TypeError, ValueError) as error:
             return Reply("SCHEMA", f"{request.method}: {error}", "see docs/protocol.md")
+        except HalError as error:
+            return Reply("DEVICE", str(error))
         return Reply("", "done")
 
     def _obey(self, request: Request) -> Reply:

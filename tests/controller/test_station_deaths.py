@@ -38,10 +38,13 @@ class Port:
         self.beat_ns = 10**12
         self.called: list[str] = []
         self.reply = Reply("", "")
+        self.told: list[str] = []
 
     def publish(self, topic: Topic, body: Body) -> None:
         if topic is STATION_MODE and isinstance(body, ModeState):
             self.modes.append(body)
+        if isinstance(body, StationEvent) and body.code == "PARK":
+            self.told.append(body.message)
 
     def latest(self, topic: Topic, source: str = "") -> Sample[Any] | None:
         return Sample(topic.name, source, 1, 1, self.beat_ns, True, Heartbeat(1, 1, 0))
@@ -110,6 +113,35 @@ def test_a_parking_that_pointing_died_before_is_not_begun_by_its_restart() -> No
     assert port.called == []
 
 
+def test_a_park_that_is_refused_is_told_and_does_not_move_the_mount_when_nobody_expects_it() -> None:
+    clock, port = HandClock(), Port()
+    station = StationService(clock, port, 20.0, 1e-4)  # type: ignore[arg-type]
+    port.queue = [Request(b"2", "operator", "station.park", {}, False)]
+    port.reply = Reply("DEVICE", "the gimbal does not answer")
+    station.cycle()
+    assert port.told == ["the gimbal is not parked: the gimbal does not answer; send park again"]
+    port.reply = Reply("", "")
+    clock.t_ns = port.beat_ns = 2 * 10**12
+    station.cycle()
+    assert port.called == ["pointing.park"]
+
+
+@pytest.mark.parametrize(("method", "control"), [("stop", True), ("safe", True), ("station.track", False)])
+def test_a_park_that_was_not_heard_yet_is_forgotten_with_the_next_word(method: str, control: bool) -> None:
+    clock, port = HandClock(), Port()
+    station = StationService(clock, port, 20.0, 1e-4)  # type: ignore[arg-type]
+    port.queue = [Request(b"2", "operator", "station.park", {}, False)]
+    port.reply = Reply("TIMEOUT_UNKNOWN", "no answer")
+    station.cycle()
+    port.reply = Reply("", "")
+    port.queue = [Request(b"3", "operator", method, PASS, control)]
+    station.cycle()
+    port.called.clear()
+    clock.t_ns = port.beat_ns = 2 * 10**12
+    station.cycle()
+    assert port.called == []
+
+
 def test_park_parks_again_where_the_station_is_stowed_already() -> None:
     clock, port = HandClock(), Port()
     station = StationService(clock, port, 20.0, 1e-4)  # type: ignore[arg-type]
@@ -133,7 +165,7 @@ def test_a_lost_gimbal_faults_the_pass_and_one_that_was_lost_before_it_does_not(
         def latest(self, topic: Topic, source: str = "") -> Sample[Any] | None:
             if topic is not POINTING_STATE:
                 return super().latest(topic, source)
-            return Sample(topic.name, "pointing", 1, clock.utc_ns() + said_after_ns, self.beat_ns, True, lost)
+            return Sample(topic.name, "pointing", 1, clock.utc_ns(), clock.now_ns() + said_after_ns, True, lost)
 
     port = Faulty()
     station = StationService(clock, port, 20.0, 1e-4)  # type: ignore[arg-type]

@@ -163,6 +163,30 @@ def test_a_station_that_ends_in_safe_at_rest_comes_back_in_safe_with_the_reason(
     assert Run(memory).mode.mode == "STOWED"
 
 
+@pytest.mark.parametrize("mode", ["SAFE", "FAULT"])
+def test_a_stop_is_obeyed_by_everybody_and_leaves_neither_safe_nor_fault(memory: Path, mode: str) -> None:
+    run = Run(memory)
+    run.tell("station.track", PASS)
+    if mode == "SAFE":
+        run.tell("safe")
+    else:
+        run.port.alive = False
+        run.station.cycle()
+        run.port.alive = True
+    assert run.mode.mode == mode
+    assert run.tell("stop").code == ""
+    assert run.mode.mode == mode
+    assert run.tell("station.track", PASS).code == "INTERLOCK"
+    assert memory.exists()
+
+
+@pytest.mark.parametrize("start_utc_ns", [float("inf"), float("nan"), "now", None])
+def test_a_time_that_is_none_is_refused_and_the_station_lives(memory: Path, start_utc_ns: object) -> None:
+    run = Run(memory)
+    assert run.tell("station.track", PASS | {"start_utc_ns": start_utc_ns}).code == "SCHEMA"
+    assert run.tell("station.track", PASS).code == ""
+
+
 def test_a_memory_that_cannot_be_read_is_told_and_forgotten(memory: Path) -> None:
     memory.write_text(json.dumps({"name": "ISS"}))
     assert Run(memory).mode.mode == "STOWED"

@@ -225,6 +225,8 @@ class BeamBoard:
         if mode >= len(self._tables.modes):
             raise ProtocolError(f"{self.name}: reports mode {mode}, which its dictionary lacks; update its firmware.")
         x, y, xx, yy, total, mirror_x, mirror_y = (float(value) for value in floats)
+        if not all(map(math.isfinite, floats)):
+            raise ProtocolError(f"{self.name}: reports a value that is no number; reset it, or update its firmware.")
         flag = {name: bool(bits >> i & 1) for i, name in enumerate(FLAGS)}
         scale = self.quad_scale_rad
         return FineStatus(

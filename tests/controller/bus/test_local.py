@@ -207,14 +207,29 @@ def test_a_stop_is_executed_however_late(bus: LocalBus, clock: Lockstep) -> None
     assert [request.method for request in server.requests()] == ["stop"]
 
 
-def test_control_comes_before_commands_that_were_sent_earlier(bus: LocalBus) -> None:
+@pytest.mark.parametrize("stop", ["stop", "safe", "abort"])
+def test_a_stop_comes_first_and_what_was_sent_before_it_is_not_executed_after_it(bus: LocalBus, stop: str) -> None:
     client, server = bus.port("station"), bus.port("pointing")
-    client.send("pointing", "pointing.slew", {}, 1.0)
+    before = client.send("pointing", "pointing.slew", {}, 1.0)
+    client.send("pointing", "pointing.stop", {}, 1.0)
+    client.send("pointing", stop, {}, 1.0, control=True)
+    client.send("pointing", "pointing.park", {}, 1.0)
+    named = "stop" if stop == "abort" else stop
+    assert [request.method for request in server.requests()] == [named, "pointing.stop", "pointing.park"]
+    refused = client.result(before)
+    assert refused is not None
+    assert (refused.code, refused.message) == (
+        "INTERLOCK",
+        f"pointing.slew was overtaken by {named}, and is not executed",
+    )
+
+
+def test_a_stop_overtakes_no_command_of_later_turns(bus: LocalBus) -> None:
+    client, server = bus.port("station"), bus.port("pointing")
     client.send("pointing", "stop", {}, 1.0, control=True)
-    assert [(request.method, request.control) for request in server.requests()] == [
-        ("stop", True),
-        ("pointing.slew", False),
-    ]
+    assert [request.method for request in server.requests()] == ["stop"]
+    client.send("pointing", "pointing.slew", {}, 1.0)
+    assert [request.method for request in server.requests()] == ["pointing.slew"]
 
 
 def test_only_control_methods_pass_the_control_channel(bus: LocalBus) -> None:

@@ -156,7 +156,7 @@ def change(row, **fields):
         (lambda r: [r, r], "follow each other"),
         (lambda r: [change(r, receive=[[1.0], [1.0]])], "three axes"),
         (lambda r: [change(r, transmit=[[1.0], [], [1.0]])], "three axes"),
-        (lambda r: [change(r, receive=[[1.0], [math.nan], [1.0]])], "not a finite number"),
+        (lambda r: [change(r, receive=[[1.0], [math.nan], [1.0]])], "not finite"),
         (lambda r: [change(r, receive=[["x"], [1.0], [1.0]])], "float"),
         (lambda r: [change(r, receive=[[1.0] * 1200, [1.0], [1.0]])], "more than 64 coefficients"),
     ],
