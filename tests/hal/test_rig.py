@@ -313,6 +313,24 @@ def test_an_emulator_that_is_named_by_its_own_address_locks_a_real_laser(
             assert not at_emulators(alike), "what real ones have, too"
 
 
+@pytest.mark.parametrize("device", OPTIONAL)
+def test_no_device_that_a_rig_may_have_is_emulated_beside_a_real_laser(
+    text: str, write: Callable[[str], Path], device: str
+) -> None:
+    rig = load_rig(write(text + SHUTTER))
+    rig = rig.model_copy(update={device: getattr(rig, device) or rig.shutter})
+    assert emission_lock(rig) == []
+    rig._emulated = frozenset({device})
+    (reason,) = emission_lock(rig)
+    assert reason.startswith(f"{device} is emulated and laser and beam_board are real")
+
+
+def test_a_replayed_shutter_locks_a_real_laser(text: str, write: Callable[[str], Path]) -> None:
+    path = write(text + SHUTTER.replace("serial:///dev/boresight/shutter", "replay:///tmp/shutter.wire.jsonl"))
+    (reason,) = emission_lock(load_rig(path))
+    assert reason.startswith("shutter is emulated and laser and beam_board are real")
+
+
 def test_an_emulated_shutter_locks_a_real_laser(text: str, write: Callable[[str], Path]) -> None:
     path = write(text + SHUTTER.replace("serial:///dev/boresight/shutter", "emulated"))
     (reason,) = emission_lock(load_rig(path, {"shutter": "simhw://shutter"}))

@@ -17,7 +17,7 @@ from controller.safety.limits import Limits
 from controller.safety.opinion import Opinion
 from controller.safety.votes import VOTERS, ballot
 from hal.rig import load_rig
-from hal.traits import LaserStatus
+from hal.traits import LaserStatus, ShutterStatus
 
 DEG = math.pi / 180
 NAN = math.nan
@@ -291,21 +291,33 @@ def test_a_real_laser_outdoors_lacks_clearinghouse_and_aircraft_feed(good: Any, 
     assert vote(name, good.inputs(simulated=False, realtime=True), replace(real, enclosed_bench=True)).ok
 
 
-@pytest.mark.parametrize("source", ["mode", "pointing", "coarse", "fine", "laser", "time"])
-def test_anything_emulated_never_arms_a_real_laser(good: Any, source: str) -> None:
-    real = replace(good.limits, laser_emulated=False)
-    inputs = good.inputs(simulated=False, realtime=True)
-    assert vote("real_or_emulated", inputs, real).ok
-    emulated = replace(inputs, **{source: replace(getattr(inputs, source), simulated=True)})
-    assert not vote("real_or_emulated", emulated, real).ok
+READINGS = ("mode", "pointing", "coarse", "fine", "laser", "shutter", "time", "leases")
+SERVICES = ("station", "pointing", "tracking")
 
 
-def test_neither_an_emulated_service_nor_another_clock_arms_a_real_laser(good: Any) -> None:
-    real = replace(good.limits, laser_emulated=False)
+@pytest.mark.parametrize("alignment", [False, True])
+@pytest.mark.parametrize("source", [*READINGS, *SERVICES, "clock"])
+def test_one_input_that_is_emulated_replayed_or_out_of_real_time_never_arms_a_real_laser(
+    good: Any, source: str, alignment: bool
+) -> None:
+    limits = replace(good.limits, laser_emulated=False, shutter=True, enclosed_bench=True)
     inputs = good.inputs(simulated=False, realtime=True)
-    beats = {name: replace(beat, simulated=True) for name, beat in inputs.heartbeats.items()}
-    assert not vote("real_or_emulated", replace(inputs, heartbeats=beats), real).ok
-    assert not vote("real_or_emulated", replace(inputs, realtime=False), real).ok
+    closed = ShutterStatus(0, "closed", False)
+    inputs = replace(inputs, shutter=Reading(closed, 0.01, False))
+    assert set(inputs.heartbeats) == set(limits.services) == set(SERVICES)
+    if alignment:
+        inputs = spoiled(inputs, "mode", mode="STOWED")
+    assert ballot(inputs, limits, alignment).unanimous
+    if source == "clock":
+        untrue = replace(inputs, realtime=False)
+    elif source in SERVICES:
+        beats = {**inputs.heartbeats, source: replace(inputs.heartbeats[source], simulated=True)}
+        untrue = replace(inputs, heartbeats=beats)
+    else:
+        untrue = replace(inputs, **{source: replace(getattr(inputs, source), simulated=True)})
+    against = ballot(untrue, limits, alignment)
+    assert not against.unanimous
+    assert against.against.startswith("real_or_emulated: a real laser with emulated ")
 
 
 def test_a_ballot_is_orderly_only_when_every_no_is(good: Any) -> None:
