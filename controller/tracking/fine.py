@@ -26,6 +26,8 @@ Steps = Generator[None, None, T]
 AXES = (0, 1)
 RECORD_S = 0.4096  # 4096 ticks: the sweep, and rest before and after it
 SWEEP_S = 0.35
+SWEEP_TRIES = 3
+REST_S = 0.01  # what is known to be rest at the end of a record, of 0.06
 MIRROR_SWEEP_HZ = (30.0, 4700.0)
 MIRROR_SWEEP_RAD = 20e-6  # the first mode makes 200 urad of it
 LOOP_SWEEP_HZ = (30.0, 4500.0)
@@ -53,10 +55,20 @@ def identify_mirrors(board: FineLoop) -> Steps[tuple[MirrorModel, MirrorModel]]:
     """Sweep each axis and fit its modes. Raises DeviceError when an axis is not a mirror that we can work with."""
     models = []
     for axis, letter in zip(AXES, "xy", strict=True):
-        board.start_capture((f"command_{letter}", f"mirror_{letter}"), RECORD_S)
-        board.inject(axis, MIRROR_SWEEP_HZ[0], MIRROR_SWEEP_RAD, SWEEP_S, MIRROR_SWEEP_HZ[1])
-        models.append(identify_mirror((yield from _await_capture(board)), letter))
+        for left in reversed(range(SWEEP_TRIES)):
+            board.start_capture((f"command_{letter}", f"mirror_{letter}"), RECORD_S)
+            board.inject(axis, MIRROR_SWEEP_HZ[0], MIRROR_SWEEP_RAD, SWEEP_S, MIRROR_SWEEP_HZ[1])
+            sweep = yield from _await_capture(board)
+            if not left or _is_whole(sweep):
+                break
+        models.append(identify_mirror(sweep, letter))
     return models[0], models[1]
+
+
+def _is_whole(sweep: Capture) -> bool:
+    """The command rests at the end: this machine did not stand still between capture and sweep, and cut it off."""
+    command = sweep.samples[:, 0]
+    return bool((command[-round(REST_S * sweep.rate_hz) :] == command[0]).all())
 
 
 def poke_mirror(board: FineLoop, optics: QuadOptics) -> Steps[Poke]:

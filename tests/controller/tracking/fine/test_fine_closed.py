@@ -68,6 +68,25 @@ def test_identification_finds_both_modes_of_both_axes(fine_bench: Callable[..., 
         assert damping == pytest.approx(0.02, rel=0.05)
 
 
+@pytest.mark.parametrize("late_s", [0.0, 0.07, 0.2])
+def test_a_sweep_that_a_late_machine_cut_off_is_made_again(fine_bench: Callable[..., Any], late_s: float) -> None:
+    bench = fine_bench(5, seconds=4.0)
+    bench.beat()
+    bench.board.set_mode("setpoint")
+    inject, sweeps = bench.board.inject, []
+
+    def late(*words: Any) -> None:
+        sweeps.append(words)
+        if len(sweeps) == 1:
+            bench.sleep_until(bench.now_ns() + round(late_s * 1e9))
+        inject(*words)
+
+    bench.board.inject = late
+    (x, _), first_hz = finish(identify_mirrors(bench.board), bench.beat), bench.parameters.resonance_hz[0]
+    assert x.modes()[0][0] == pytest.approx(first_hz, rel=1e-3)
+    assert len(sweeps) == (3 if late_s else 2)
+
+
 @pytest.mark.parametrize("seed", [7, 8])
 def test_the_poke_finds_rotation_and_gain(fine_bench: Callable[..., Any], seed: int) -> None:
     bench = fine_bench(seed, seconds=4.0)
