@@ -273,13 +273,13 @@ class RunningStation:
 
     def children(self) -> dict[str, int]:
         """Process ids by service, the supervisor among them."""
-        found = {"supervisor": self.process.pid}
-        for entry in Path("/proc").glob("[0-9]*"):
+        pid = self.process.pid
+        found = {"supervisor": pid}
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split():
             with suppress(OSError):
-                if os.getpgid(int(entry.name)) == self.process.pid:
-                    name = re.search(r'"service":"(\w+)"', (entry / "cmdline").read_text(encoding="utf-8"))
-                    if name is not None:
-                        found[name[1]] = int(entry.name)
+                name = re.search(r'"service":"(\w+)"', Path(f"/proc/{child}/cmdline").read_text(encoding="utf-8"))
+                if name is not None:
+                    found[name[1]] = int(child)
         return found
 
     def close(self) -> int:

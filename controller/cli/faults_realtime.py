@@ -209,7 +209,8 @@ def _break(station: RunningStation, heard: Heard, row: Row) -> Callable[[], None
     """Do what the row says; what comes back undoes it, or ends it."""
     cause = row.cause
     if cause.target == "everything":
-        os.killpg(station.process.pid, signal.SIGKILL)
+        for pid in station.children().values():
+            os.kill(pid, signal.SIGKILL)
     elif cause.kind == "kill":
         os.kill(station.children()[cause.target], signal.SIGKILL)
     elif cause.kind == "suspend":

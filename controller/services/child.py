@@ -83,8 +83,12 @@ def signal_name(number: int) -> str:
 
 
 def start(launch: Launch, log: Path) -> subprocess.Popen[bytes]:
-    """A service's process, its words in the log, whose folder somebody may have tidied away."""
+    """A service's process, its words in the log, whose folder somebody may have tidied away.
+
+    In a session of its own: what a terminal sends (Ctrl-C, Ctrl-Z, its closing) is the supervisor's to deal with, since
+    a mount may be moving.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "controller.services.host", launch.encode()]
     with log.open("ab") as file:
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file)
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True)

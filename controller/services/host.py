@@ -21,6 +21,7 @@ from controller.bus.topics import STATION_EVENT, StationEvent
 from controller.errors import BoresightError
 from controller.services.launch import Launch, LaunchError, decode_launch, named
 from controller.services.libraries import read_libraries
+from controller.services.signals import SUSPENDING
 from hal.errors import HalError
 from hal.wires import wirelog
 
@@ -45,9 +46,10 @@ class StopFlag:
         self._loading = False
 
     def catch_signals(self) -> None:
-        """SIGTERM ends the service in good order; Ctrl-C at the terminal is the supervisor's to handle."""
+        """SIGTERM ends the service in good order; what a terminal sends is the supervisor's to handle."""
         signal.signal(signal.SIGTERM, self._tell)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in (signal.SIGINT, *SUSPENDING):
+            signal.signal(number, signal.SIG_IGN)
 
     def _tell(self, number: int, where: FrameType | None) -> None:
         self._told = True

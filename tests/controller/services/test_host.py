@@ -166,6 +166,16 @@ def launch_of(toys: str, folder: Path, factory: str, base_port: int, **change: A
 
 
 @pytest.fixture
+def handlers() -> Iterator[None]:
+    """Those of this process stay as they are."""
+    caught = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
+    before = {number: signal.getsignal(number) for number in caught}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
 def toys_here(toys: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.syspath_prepend(str(tmp_path))
     yield toys
@@ -229,6 +239,7 @@ def test_a_host_on_taken_ports_refuses(
     assert "in use: a station is running" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("handlers")
 def test_the_host_process_reads_its_launch_and_ends_on_sigterm(
     toys_here: str, tmp_path: Path, base_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,27 +248,18 @@ def test_the_host_process_reads_its_launch_and_ends_on_sigterm(
         os.kill(os.getpid(), signal.SIGTERM)
         return 10 + stop()
 
-    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
     monkeypatch.setattr(host, "host", a_service_in_its_loop)
-    try:
-        assert host.main([launch_of(toys_here, tmp_path, "toy", base_port).encode()]) == 11
-    finally:
-        signal.signal(signal.SIGTERM, before[0])
-        signal.signal(signal.SIGINT, before[1])
+    assert host.main([launch_of(toys_here, tmp_path, "toy", base_port).encode()]) == 11
 
 
+@pytest.mark.usefixtures("handlers")
 def test_a_service_that_is_told_to_end_while_it_loads_ends_at_once(
     toys_here: str, tmp_path: Path, base_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
     monkeypatch.setattr(os, "_exit", sys.exit)
     monkeypatch.setattr(host, "host", lambda *_: os.kill(os.getpid(), signal.SIGTERM) or pytest.fail("it went on"))
-    try:
-        with pytest.raises(SystemExit):
-            host.main([launch_of(toys_here, tmp_path, "toy", base_port).encode()])
-    finally:
-        signal.signal(signal.SIGTERM, before[0])
-        signal.signal(signal.SIGINT, before[1])
+    with pytest.raises(SystemExit):
+        host.main([launch_of(toys_here, tmp_path, "toy", base_port).encode()])
 
 
 def test_an_orphan_is_told_to_stop() -> None:

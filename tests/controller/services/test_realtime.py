@@ -160,9 +160,9 @@ raise SystemExit(
 
 @pytest.fixture
 def whole_station(tmp_path: Path, toys: str, base_port: int) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """A supervisor in a process of its own, in a process group of its own."""
+    """A supervisor in a process of its own, in a process group of its own: a job, as a shell has them."""
     command = [sys.executable, "-c", STATION, str(tmp_path / "run"), str(base_port)]
-    with subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(command, process_group=0, stdout=subprocess.PIPE) as process:
         try:
             yield process, base_port
         finally:
@@ -198,6 +198,23 @@ def test_a_station_ends_in_good_order_when_told(
     with Client(static_table(base_port=base_port, services=SERVICES)) as client:
         assert client.wait_for(LINK_STATE, "first", timeout_s=20.0) is not None
     os.killpg(process.pid, number) if number == signal.SIGINT else process.terminate()
+    assert process.wait(10) == 0
+    assert (tmp_path / "run" / "closed").read_text().split() == ["first"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU])
+def test_what_suspends_other_programs_of_a_terminal_suspends_no_station(
+    whole_station: tuple[subprocess.Popen[bytes], int], tmp_path: Path, number: signal.Signals
+) -> None:
+    process, base_port = whole_station
+    with Client(static_table(base_port=base_port, services=SERVICES)) as client:
+        assert client.wait_for(LINK_STATE, "first", timeout_s=20.0) is not None
+        (child,) = _children(process.pid)
+        assert os.getsid(child) == child, "no terminal signals it"
+        os.killpg(process.pid, number)
+        os.kill(child, number)
+        client.store.drain(LINK_STATE)
+        assert client.call("supervisor", "supervisor.end").code == "", "it goes on"
     assert process.wait(10) == 0
     assert (tmp_path / "run" / "closed").read_text().split() == ["first"]
 
