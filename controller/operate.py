@@ -43,8 +43,10 @@ class Operator:
         self._tell = tell or (lambda what, share: None)
 
     def wait_for_services(self) -> None:
-        """Raises OperationError naming what does not come up."""
+        """Raises OperationError naming what does not come up, and when told to end meanwhile or before."""
+        self._go_on()
         if not self._until(lambda: not self._absent(), START_TIMEOUT_S):
+            self._go_on()
             raise OperationError(f"{', '.join(self._absent())} did not start; the log says why.")
 
     def calibrate(self, calibration: Calibration) -> Calibrated:
@@ -53,10 +55,12 @@ class Operator:
 
     def track(self, plan: Plan, end_utc_ns: int) -> None:
         """Tell the station to follow the pass until `end_utc_ns`."""
+        self._go_on()
         self._ask("station", "station.track", order(plan, end_utc_ns))
 
     def arm(self) -> None:
         """Consent to emission for this pass: arm, then confirm."""
+        self._go_on()
         self._ask("safety", "safety.arm", {})
         self._ask("safety", "safety.confirm", {})
 
@@ -71,6 +75,11 @@ class Operator:
         self._until(lambda: self._mode() in RESTING, left_s)
         state = self._port.latest(STATION_MODE)
         return Ending("", "the station fell silent") if state is None else Ending(state.body.mode, state.body.reason)
+
+    def _go_on(self) -> None:
+        """Begin nothing once the end is wanted."""
+        if self._port.stopped:
+            raise OperationError("told to end: no more was begun.")
 
     def _mode(self) -> str:
         state = self._port.fresh(STATION_MODE)

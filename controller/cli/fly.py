@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,6 +33,7 @@ def fly(
     ephemeris: EphemerisOption = None,
     arc: ArcOption = None,
     preempt: PreemptOption = False,
+    parent: Annotated[int, typer.Option(hidden=True, help="Process id of the station that started this one.")] = 0,
 ) -> None:
     """Fly one pass: calibrate, track, arm and confirm, and stay until the station rests again.
 
@@ -49,7 +52,14 @@ def fly(
     from hal.rig import Terminal
 
     described, clock = resolve_in(rig, run_dir), station_clock(rig, run_dir)
-    with stop_signals() as told, operating(described, clock, told) as port:
+    with ExitStack() as stack:
+        told = stack.enter_context(stop_signals())
+
+        def stopped() -> bool:
+            """Also without the station that this pass is of: whoever outlives it would command the next one."""
+            return told() or parent not in {0, os.getppid()}
+
+        port = stack.enter_context(operating(described, clock, stopped))
         plan = _plan(described, run_dir, target, tle, ephemeris, clock.utc_ns())
         begin_ns, end_ns = plan.target.rise_utc_ns, plan.target.set_utc_ns
         if arc is not None:

@@ -38,6 +38,7 @@ def run(
     from controller.cli.rig import UTC_OFFSET, emulated_devices, read_addresses, resolve_in
     from controller.services.realtime import run_station
     from controller.services.rules import Rules
+    from controller.services.signals import stop_signals
 
     resolved = resolve_in(rig, run_dir)
     found = read_addresses(run_dir) if emulated_devices(rig) else {}
@@ -52,7 +53,8 @@ def run(
         flown = operator.poll() if operator is not None else None
         return flown is not None
 
-    with _operator(["fly", "--rig", str(rig), *options] if fly else None) as operator:
+    # The signals first: SIGTERM must not leave an operator behind that has just been started.
+    with stop_signals(), _operator(["fly", "--rig", str(rig), *options] if fly else None) as operator:
         code = run_station(
             factories(resolved),
             rig,
@@ -84,7 +86,8 @@ def _operator(arguments: list[str] | None) -> Iterator[subprocess.Popen[bytes] |
     if arguments is None:
         yield None
         return
-    process = subprocess.Popen([sys.executable, "-m", "controller.cli", *arguments], stdin=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "controller.cli", *arguments, "--parent", str(os.getpid())]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
     try:
         yield process
     finally:
