@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
@@ -123,7 +124,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _refuse(sentence: str, code: int = 1) -> int:
-    print("\n".join(f"boresight: {line}" for line in sentence.splitlines()), file=sys.stderr)  # noqa: T201
+    with suppress(OSError):  # nobody reads it any more: the exit code says it
+        print("\n".join(f"boresight: {line}" for line in sentence.splitlines()), file=sys.stderr)  # noqa: T201
     return code
 
 

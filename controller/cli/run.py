@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Annotated
 
 import typer
@@ -75,9 +75,13 @@ def run(
 
 
 def _tell(sentence: str) -> None:
-    """To the terminal; to the journal with its level, as sd-daemon(3) has it, so that `journalctl -p` finds it."""
+    """To the terminal; to the journal with its level, as sd-daemon(3) has it, so that `journalctl -p` finds it.
+
+    A terminal that is closed or a log on a full disk ends no station: the bus has the sentence, too.
+    """
     mark = LEVELS.get(sentence.partition(":")[0], "") if "JOURNAL_STREAM" in os.environ else ""
-    typer.echo(mark + sentence, err=True)
+    with suppress(OSError):
+        typer.echo(mark + sentence, err=True)
 
 
 @contextmanager

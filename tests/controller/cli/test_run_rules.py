@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -40,3 +43,20 @@ def test_the_rig_s_rules_priorities_and_processors_are_those_of_the_run(
     assert asked["rules"].restarts_max == 3
     assert asked["priorities"] == {**PRIORITIES, "link": 0}
     assert asked["cpus"] == {"link": [0]}
+
+
+@pytest.mark.parametrize("where", ["a pipe whose reader has gone", "a full disk"])
+def test_a_sentence_that_cannot_be_written_ends_nothing(where: str) -> None:
+    if where == "a full disk":
+        end = os.open("/dev/full", os.O_WRONLY)
+    else:
+        reader, end = os.pipe()
+        os.close(reader)
+    code = (
+        "from controller.cli import main; from controller.cli.run import _tell; _tell('error: first died')\n"
+        "main(['run', '--no-such-option'])"
+    )
+    try:
+        assert subprocess.run([sys.executable, "-c", code], stderr=end, check=False).returncode == 2
+    finally:
+        os.close(end)
