@@ -29,9 +29,11 @@ from hal.traits import LaserStatus, ShutterStatus
 from hal.utc_watch import UtcWatch
 
 BODIES_NS = 10 * NS  # the sky turns 0.04 deg
-TIME_NS = NS
+STEPPED_NS = NS  # for so long it is all that is known of the time
+GLANCE_NS = NS // 125  # how often what sends no message is looked at while it emits
 HEARD = (STATION_MODE, STATION_LEASE, POINTING_STATE, TRACKING_COARSE, TRACKING_FINE)
 LASER_STATUS, SHUTTER_STATUS = "laser status", "shutter status"
+ASKED = ("kernel", "the message", "the feed", "all of them")  # whoever rests on these is told of nothing
 
 Status = TypeVar("Status", LaserStatus, ShutterStatus)
 Bodies = Callable[[int], tuple[Place, Place]]
@@ -63,10 +65,11 @@ class Lookout:
         self._traffic = traffic
         self._failures = failures
         self._seen: dict[str, object] = {}
+        self.glance_ns = 0  # when what sends no message is looked at next
         self._places: tuple[Place, Place] | None = None
         self._places_due_ns = 0
         self._time: tuple[int, TimeQuality] | None = None
-        self._time_due_ns = 0
+        self._stepped_until_ns = 0
         self._utc_watch = UtcWatch(clock)
 
     def inputs(
@@ -111,17 +114,24 @@ class Lookout:
         stepped_ns = self._utc_watch.stepped_ns()
         if stepped_ns:
             now_ns = self._clock.now_ns()
-            self._time_due_ns = now_ns + TIME_NS
+            self._stepped_until_ns = now_ns + STEPPED_NS
             self._time = (now_ns, TimeQuality(False, math.inf, stepped_ns / NS))
             self._places_due_ns = 0  # Sun and Moon are somewhere else
         return stepped_ns != 0
 
     def news(self, laser: LaserStatus | None, shutter: ShutterStatus | None) -> tuple[str, ...]:
-        """What votes rest on and has come since the previous call: topics, `laser status` and `shutter status`."""
+        """What votes rest on and has come since the previous call: topics, `laser status` and `shutter status`.
+
+        What nobody sends is new at every glance.
+        """
         now: dict[str, object] = {topic.name: self._port.latest(topic) for topic in HEARD}
         now |= {LASER_STATUS: laser, SHUTTER_STATUS: shutter}
         before, self._seen = self._seen, now
-        return tuple(name for name, what in now.items() if what is not before.get(name))
+        news = tuple(name for name, what in now.items() if what is not before.get(name))
+        if self._clock.now_ns() < self.glance_ns:
+            return news
+        self.glance_ns = self._clock.now_ns() + GLANCE_NS
+        return news + ASKED
 
     def close(self) -> None:
         """Let go of the aircraft feed."""
@@ -135,8 +145,7 @@ class Lookout:
             self._places = self._failures.of(
                 "the place of Sun and Moon", lambda: self._bodies(self._clock.utc_ns()), lambda _: None
             )
-        if now_ns >= self._time_due_ns:
-            self._time_due_ns = now_ns + TIME_NS
+        if now_ns >= self._stepped_until_ns:
             quality = self._failures.of("the quality of UTC", self._time_source, lambda _: None)
             self._time = None if quality is None else (now_ns, quality)
 

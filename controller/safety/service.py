@@ -1,6 +1,7 @@
 """The safety service owns laser and shutter: it asks the votes and enables emission while all say yes.
 
-All of them fifty times a second; while it emits also those that rest on a message, when the message comes.
+All of them fifty times a second; while it emits also those that rest on a message, when the message comes, and those
+that rest on none every 8 ms.
 """
 
 from __future__ import annotations
@@ -39,7 +40,6 @@ from hal.traits import Identity, Laser, Shutter
 CONSENTED = frozenset({Phase.ARMED, Phase.CONFIRMED, Phase.EMITTING})
 
 STATE_NS = NS // 20
-GLANCE_NS = NS // 125  # how often the clock is looked at, whether or not a message comes
 SOON_NS = NS // 500  # a ballot of which a vote is about to change is not repeated sooner
 SAID = (*HEARD, STATION_EVENT)  # what votes rest on, and what the supervisor says
 
@@ -106,8 +106,11 @@ class SafetyService(Service):
         self._turn(inputs, votes)
         with suppress(HalError):  # it is off; `poll` goes on trying, and tells
             self._emitter.use(self._in_force.current_a)  # after an arm that the laser did not take, too
-        self._emitter.allow(self._latch.phase is Phase.EMITTING)
+        allowed = self._latch.phase is Phase.EMITTING
+        self._emitter.allow(allowed)
         self._emitter.poll()
+        if allowed and self._latch.phase is not Phase.EMITTING:  # laser or shutter was found lost: not a turn later
+            self._emitter.allow(False)
         self._log_trips(votes)
         self._tell(before, votes)
         self._votes = votes
@@ -118,7 +121,7 @@ class SafetyService(Service):
         while self._latch.phase is Phase.EMITTING and self.clock.now_ns() < until_ns:
             if self._objection() or self.clock.now_ns() >= self._holds_until_ns:
                 self.cycle()
-            self.port.listen(SAID, min(until_ns, self._holds_until_ns, self.clock.now_ns() + GLANCE_NS))
+            self.port.listen(SAID, min(until_ns, self._holds_until_ns, self._lookout.glance_ns))
         self.clock.sleep_until(until_ns)
 
     def close(self) -> None:
