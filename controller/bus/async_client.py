@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import chain
 from types import TracebackType
 from typing import Any, Final, Generic, TypeVar
@@ -220,7 +221,11 @@ class AsyncClient(Session):
             raise BusError(CLOSED)
         hearer = self._loop.create_future()
         self._hearers.append(hearer)
-        await hearer
+        try:
+            await hearer
+        finally:
+            with suppress(ValueError):  # whoever does not wait any more is not kept until somebody speaks
+                self._hearers.remove(hearer)
 
     def _stream(self, read: Callable[[Envelope], T], timeout_s: float | None) -> Stream[T]:
         stream = Stream(read)

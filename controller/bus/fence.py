@@ -11,11 +11,12 @@ from typing import Final
 
 from controller.bus.envelope import Lease
 from controller.bus.lease import CONSENT, ENDER, ENDING, FREE, LEASE_KEEPER, SCOPE_OF, busy, covers
-from controller.bus.port import Reply, Request
+from controller.bus.port import Reply, Request, overtaken
 from controller.bus.roles import STATION, STOPS
 from controller.bus.topics import LeaseState
 from hal.clock import NS, Clock
 
+AGAIN: Final = "acquire it again; where that never helps UTC was set back: start this service again"
 CONSENT_ENDS: Final = STOPS | {"safety.disarm"}
 WAIT_NS: Final = NS // 5  # telemetry and commands come on two ways: a lease may be younger than the news of it
 
@@ -59,6 +60,10 @@ class Fence:
             return requests
         if not self._early:
             return self._without_ended([request for request in requests if self._judged(request, self._scope)])
+        if stop := next((r.method for r in requests if r.control and r.method in STOPS), None):
+            early, self._early = self._early, []
+            for _, request in early:
+                self._finish(request, overtaken(request, stop))
         now_ns = self._clock.now_ns()
         waiting, self._early = [*self._early, *((now_ns, request) for request in requests)], []
         allowed = []
@@ -83,8 +88,7 @@ class Fence:
         waiting, self._early = self._early, []
         for since_ns, request in waiting:
             if stopped or request.method in CONSENT:
-                told = f"{request.method} was overtaken by {stopped or endings[0]}, and is not executed"
-                self._finish(request, Reply("INTERLOCK", told, "send it again if it is still wanted"))
+                self._finish(request, overtaken(request, stopped or endings[0]))
             else:
                 self._early.append((since_ns, request))
         return allowed
@@ -112,7 +116,7 @@ class Fence:
                 return None
             return Reply("NO_LEASE", f"{method} needs the lease of the {scope}", "lease.acquire at the station, on ctl")
         if lease.gen < self._highest:
-            return Reply("LEASE_STALE", f"{self._service} has obeyed a newer lease than {lease.id}", "acquire it again")
+            return Reply("LEASE_STALE", f"{self._service} has obeyed a newer lease than {lease.id}", AGAIN)
         state = self._leases()
         if state is None:
             return Reply("NO_LEASE", "the station, which keeps the leases, is silent: nobody may command", "stop works")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final, Protocol
@@ -15,6 +16,8 @@ from controller.bus.topics import Body, Topic
 from hal.clock import NS, Clock
 
 TTL_S: Final = 10.0
+RENEWALS: Final = 4  # in that time: two may be lost
+LOST: Final = frozenset({"LEASE_STALE", "NO_LEASE", "AUTH"})  # what the keeper says of a lease that is
 CALL_TIMEOUT_S: Final = 2.0
 
 
@@ -76,11 +79,16 @@ async def leased_async(
 ) -> AsyncIterator[Lease]:
     """`leased` for an asyncio client; a task that is cancelled gives the lease back. Raises LeaseRefusedError."""
     wish = _wish(scope, reason, ttl_s, preempt)
-    token = _granted(await caller.call(LEASE_KEEPER, "lease.acquire", wish, CALL_TIMEOUT_S, True))
+    asked = asyncio.ensure_future(caller.call(LEASE_KEEPER, "lease.acquire", wish, CALL_TIMEOUT_S, True))
+    token: Lease | None = None
     try:
+        token = _granted(await asyncio.shield(asked))
         yield token
     finally:
-        await caller.call(LEASE_KEEPER, "lease.release", {}, CALL_TIMEOUT_S, True, token)
+        if token is None and not (reply := await asked).code:  # cancelled while it was on its way
+            token = _granted(reply)
+        if token is not None:
+            await caller.call(LEASE_KEEPER, "lease.release", {}, CALL_TIMEOUT_S, True, token)
 
 
 def _wish(scope: str, reason: str, ttl_s: float, preempt: bool) -> dict[str, Any]:
@@ -179,14 +187,15 @@ class HeldPort:
 
     @property
     def _pause_ns(self) -> int:
-        return round(self._ttl_s / 3 * NS)  # two renewals may be lost
+        return round(self._ttl_s / RENEWALS * NS)
 
     def _kept(self) -> Port:
-        """The port, with the lease renewed when a third of its time has gone; never waits for the answer."""
+        """The port, with the lease renewed when a part of its time has gone; never waits for the answer."""
         port = self._port
         if self._renewal is not None and (reply := port.result(self._renewal)) is not None:
             self._renewal = None
-            if reply.code in {"LEASE_STALE", "NO_LEASE", "AUTH"}:
+            self._due_ns = self._clock.now_ns() if reply.code else self._due_ns
+            if reply.code in LOST:
                 raise LeaseRefusedError(f"{reply.message}: somebody took it, or this process was held up for too long")
         if self._renewal is None and self._clock.now_ns() >= self._due_ns:
             self._due_ns = self._clock.now_ns() + self._pause_ns

@@ -25,7 +25,7 @@ from controller.bus.envelope import (
 )
 from controller.bus.lease import CONSENT, FREE, LEASE_KEEPER
 from controller.bus.letterhead import AnswerHead, CommandHead, News
-from controller.bus.port import Reply, Request
+from controller.bus.port import Reply, Request, overtaken
 from controller.bus.roles import EVENTS_SINCE, STATION, STOPS, Principal, Role, forbidden
 from controller.bus.writer import Writer
 from hal.clock import NS
@@ -93,7 +93,8 @@ class Inbox:
         self._minute_ends_ns = writer.clock.now_ns() + CACHE_NS
         self._consents: dict[bytes, None] = {}  # in the order in which they came
         self._swift: tuple[Request, Sender, bytes] | None = None  # went by `again`, not answered yet
-        self._overtaken, self._stop = 0, ""  # how many of the commands a stop has overtaken that came after them
+        self._overtaken, self._stop = 0, ""  # how many of the commands a stop has overtaken, and which
+        self._stopping = False
         self._utc_ns, self._now_ns = writer.clock.utc_ns, writer.clock.now_ns
         keeper = writer.service == LEASE_KEEPER
         self._control_methods = CONTROL_METHODS | LEASE_METHODS if keeper else CONTROL_METHODS
@@ -109,6 +110,15 @@ class Inbox:
     def waiting(self) -> bool:
         """Whether `take` has commands to give."""
         return bool(self._control or self._commands)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether a stop is among what waits: `overtake` once what came beside it is admitted."""
+        return self._stopping
+
+    def overtake(self) -> None:
+        """The stop that waits has overtaken every command that does."""
+        self._overtaken = len(self._commands)
 
     def admit(
         self, envelope: Envelope | Command, control: bool, send: Send, principal: Principal | None = None
@@ -129,7 +139,7 @@ class Inbox:
             return
         method = "stop" if control and envelope.m == "abort" else envelope.m
         name = _name(source, envelope.id, method, control)
-        if name in self._open or name in self._answered or name in self._before or name in self._consents:
+        if name in self._open or name in self._answered or name in self._before or self._had(method, name):
             self._repeat(envelope, method, source, name, send)
         elif (refusal := self._refusal(envelope, control)) is not None:
             self.refuse(envelope, refusal, send, source)
@@ -143,7 +153,7 @@ class Inbox:
                 self._remember_consent(name)
             (self._control if control else self._commands).append(admitted)
             if control and method in STOPS:
-                self._overtaken, self._stop = len(self._commands), method
+                self._overtaken, self._stop, self._stopping = len(self._commands), method, True
 
     def straight(self, envelope: Envelope | Command, send: Send, principal: Principal | None = None) -> Request | None:
         """`admit` and `take` in one, of a command on cmd that nothing speaks against, while no other is under way.
@@ -228,6 +238,10 @@ class Inbox:
         else:
             send(answer)
 
+    def _had(self, method: str, name: bytes) -> bool:
+        """Consent is known by its id for good; for another command that has been forgotten like any."""
+        return method in CONSENT and name in self._consents
+
     def _remember_consent(self, name: bytes) -> None:
         self._consents[name] = None
         if len(self._consents) > CONSENTS_MAX:
@@ -255,6 +269,7 @@ class Inbox:
                 self._acknowledge(item)
         if self._overtaken:
             self._refuse_overtaken()
+        self._stopping = False
         waiting = self._control + self._commands if self._control else self._commands
         if not waiting:
             return taken
@@ -284,8 +299,7 @@ class Inbox:
             if item.request.method in HARMLESS:
                 harmless.append(item)
             else:
-                told = f"{item.request.method} was overtaken by {self._stop}, and is not executed"
-                self.finish(item.request, Reply("INTERLOCK", told, "send it again if it is still wanted"))
+                self.finish(item.request, overtaken(item.request, self._stop))
         self._commands[:0] = harmless
 
     def _acknowledge(self, item: _Open) -> None:

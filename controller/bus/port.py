@@ -29,6 +29,12 @@ class Sample(msgspec.Struct, Generic[B], frozen=True, gc=False):
         return (now_ns - self.received_ns) * 1e-9
 
 
+def overtaken(request: Request, stop: str) -> Reply:
+    """The answer to a command that was sent before a stop and would be executed after it."""
+    told = f"{request.method} was overtaken by {stop}, and is not executed"
+    return Reply("INTERLOCK", told, "send it again if it is still wanted")
+
+
 class Request(msgspec.Struct, frozen=True, gc=False):
     """A command that has passed the checks of envelope, key and lease, and awaits its answer."""
 

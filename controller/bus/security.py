@@ -35,6 +35,8 @@ class AllowList:
         self._files_due_ns = 0
         # By public key (Z85), as of the latest look; always the same dict.
         self.principals = {key.public.decode(): key.principal for key in listed(folder)}
+        self.known = set(self.principals)  # whoever was listed at any time
+        self.removed = 0  # how many were taken off
         self.epoch = object()  # another one whenever a connection may have got another owner, or an owner other rights
 
     def find(self, public: bytes) -> Principal | None:
@@ -56,8 +58,10 @@ class AllowList:
         if changed_ns != self._seen_ns or files != self._files:
             found = self._read()
             self.principals.update(found)
+            self.known |= found.keys()
             for public in set(self.principals) - found.keys():
                 self.principals.pop(public, None)  # the gatekeeper's thread looks, too
+                self.removed += 1
             self._seen_ns, self._files = changed_ns, files
             self.epoch = object()
 

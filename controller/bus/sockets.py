@@ -18,6 +18,7 @@ from controller.bus.transport import Transport
 from controller.bus.watch import Channel, Received
 from controller.bus.writer import Writer
 
+OVERTAKEN_TURNS: Final = 20  # a thousand commands: what libzmq keeps of one connection
 COMMANDS_AT_ONCE: Final = 50  # of a channel in one turn: each costs 0.3 ms, and the beam board waits 250 ms at most
 PEERS_MAX: Final = 1000  # whose kinds of commands are remembered,
 KINDS_MAX: Final = 4  # so many of each
@@ -69,6 +70,7 @@ class Server:
         self._inbox = inbox
         self._senders: dict[bytes, deque[Sender]] = {}  # by connection, of this epoch
         self._again = inbox.again
+        self._overtaken_turns = 0  # in which what is read has been sent before a stop
         self._ctl, self._cmd = transport.channel(zmq.ROUTER), transport.channel(zmq.ROUTER)
         for channel in (self._ctl, self._cmd):
             channel.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
@@ -80,11 +82,20 @@ class Server:
         )
 
     def poll(self) -> None:
-        """Admit what has arrived, control first, at most 50 of each. The door must have been looked at."""
-        ctl, cmd = self._ctl, self._cmd
+        """Admit what has arrived, control first, at most 50 of each. The door must have been looked at.
+
+        A stop has overtaken every command that is there, and those that are not read in this turn.
+        """
+        ctl, cmd, inbox = self._ctl, self._cmd, self._inbox
         if ctl.used or ctl.rung:
             self._drain(ctl, True)
-        if cmd.used or cmd.rung:
+        if inbox.stopping:
+            self._overtaken_turns = OVERTAKEN_TURNS
+        if self._overtaken_turns:
+            empty = self._drain(cmd, False)
+            self._overtaken_turns = 0 if empty else self._overtaken_turns - 1
+            inbox.overtake()
+        elif cmd.used or cmd.rung:
             self._drain(cmd, False)
 
     def wait(self) -> Request | None:
@@ -115,11 +126,13 @@ class Server:
         """Take in who is listed now."""
         self._rights.look()
 
-    def _drain(self, channel: Channel, control: bool) -> None:
-        limit = COMMANDS_AT_ONCE
-        while limit and (received := channel.next()) is not None:
-            limit -= 1
+    def _drain(self, channel: Channel, control: bool) -> bool:
+        """Admit 50 messages; returns whether there are no more."""
+        for _ in range(COMMANDS_AT_ONCE):
+            if (received := channel.next()) is None:
+                return True
             self._admit(channel, received, control, False)
+        return False
 
     def _admit(self, channel: Channel, received: Received, control: bool, straight: bool) -> Request | None:
         principal, frame, inbox = None, received.frame, self._inbox

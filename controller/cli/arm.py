@@ -66,7 +66,7 @@ def arm(
 
 def _stay(client: Client, lease: Lease, told: Callable[[], bool]) -> SafetyState | None:
     """Keep the lease until the consent is over; returns what ended it, None when told to. Raises BoresightError."""
-    from controller.bus.holder import TTL_S
+    from controller.bus.holder import LOST, RENEWALS, TTL_S
     from controller.bus.lease import LEASE_KEEPER
     from controller.bus.topics import SAFETY_STATE
     from controller.errors import BoresightError
@@ -77,9 +77,9 @@ def _stay(client: Client, lease: Lease, told: Callable[[], bool]) -> SafetyState
     armed = False
     while not told():
         if renewal.expired:
-            renewal = Deadline(clock, TTL_S / 3)  # two renewals may be lost
             reply = client.call(LEASE_KEEPER, "lease.renew", {"ttl_s": TTL_S}, TIMEOUT_S, True, lease)
-            if reply.code:
+            renewal = Deadline(clock, TTL_S / RENEWALS if not reply.code else 0.0)
+            if reply.code in LOST:
                 raise BoresightError(f"the lease of the laser is lost, and emission with it: {reply.message}")
         client.pause(POLL_S)
         state: SafetyState | None = client.store.fresh(SAFETY_STATE, "safety", clock.now_ns())

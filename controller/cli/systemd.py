@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 DEFAULT: Final = SupervisorSection()
 PROGRAM, RIG, USER = Path("/opt/boresight/bin/boresight"), Path("/etc/boresight/rig.toml"), "boresight"
-WATCHDOG_S: Final = 30  # longer than a service may hang before the supervisor itself ends it, 10 s
+WATCHDOG_MIN_S: Final = 30
+WATCHDOG_HANGS: Final = 3  # times as long as a service may hang before the supervisor itself ends it
 START_MARGIN_S, STOP_MARGIN_S = 60, 30  # the last: seven processes with 3 s each
 TTY = ("char-ttyUSB", "char-ttyACM", "char-ttyS")  # by kind: a name changes when a cable is plugged in elsewhere
 USB = ("char-usb_device",)
@@ -38,6 +39,7 @@ class Wanted:
     priority_max: int = 55
     start_s: float = DEFAULT.start_timeout_s
     park_s: float = DEFAULT.park_timeout_s
+    hung_s: float = DEFAULT.hung_after_s
 
 
 TEMPLATE: Final = """\
@@ -122,7 +124,7 @@ def unit(wanted: Wanted = Wanted()) -> str:
         program=_quoted(wanted.program),
         rig=_quoted(wanted.rig),
         user=wanted.user,
-        watchdog_s=WATCHDOG_S,
+        watchdog_s=max(WATCHDOG_MIN_S, math.ceil(WATCHDOG_HANGS * wanted.hung_s)),
         start_s=math.ceil(wanted.start_s) + START_MARGIN_S,
         stop_s=math.ceil(wanted.park_s) + STOP_MARGIN_S,
         priority_max=wanted.priority_max,
@@ -145,6 +147,7 @@ def wanted_of(rig: Rig, program: Path, user: str) -> Wanted:
         priority_max=max({**PRIORITIES, **rig.supervisor.priority}.values()),
         start_s=rig.supervisor.start_timeout_s,
         park_s=rig.supervisor.park_timeout_s,
+        hung_s=rig.supervisor.hung_after_s,
     )
 
 

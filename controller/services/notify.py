@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import MutableMapping
-from contextlib import suppress
 from typing import Final, Self
 
 from hal.clock import NS, Clock
@@ -39,10 +38,9 @@ class ServiceManager:
         return cls(clock, address if address[:1] in {"/", "@"} else "", int(watchdog_us) * 1e-6 if meant else 0.0)
 
     def ready(self) -> None:
-        """The station runs; said once."""
+        """The station runs; said until the manager has taken it."""
         if not self._ready:
-            self._ready = True
-            self._send("READY=1")
+            self._ready = self._send("READY=1")
 
     def alive(self) -> None:
         """Everything that should run does, or its end is told; said as often as the watchdog wants it."""
@@ -68,7 +66,10 @@ class ServiceManager:
             self._socket.close()
             self._socket = None
 
-    def _send(self, text: str) -> None:
+    def _send(self, text: str) -> bool:
         if self._socket is not None:
-            with suppress(OSError):  # a manager that is gone or busy is no reason to stop
+            try:
                 self._socket.sendto(text.encode(), self._address)
+            except OSError:  # a manager that is gone or busy is no reason to stop
+                return False
+        return True

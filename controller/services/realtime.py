@@ -10,6 +10,7 @@ from controller.bus.endpoints import DEFAULT_BASE_PORT, DEFAULT_HOST, STATION_SE
 from controller.services.launch import REAL_CLOCK, RIG_LOADER, Launch, LaunchError
 from controller.services.notify import ServiceManager
 from controller.services.rules import DEFAULT_RULES, Rules
+from controller.services.run_lock import run_lock
 from controller.services.signals import stop_signals
 from controller.services.supervisor import SUPERVISOR, Supervisor, Tell
 
@@ -57,7 +58,7 @@ def run_station(
 
     Raises:
         BusError: the ports are taken or not on loopback, a key file is wrong or open to others. LaunchError: a service
-            is not in `services`.
+            is not in `services`. RunDirTakenError: another station runs in `run_dir`.
     """
     for name in factories:
         if name not in services or name == SUPERVISOR:
@@ -87,7 +88,7 @@ def run_station(
     ]
     made = launches[0].make_clock()
     supervisor = Supervisor(launches, made, tell, rules, ServiceManager.of_this_process(made))
-    with stop_signals() as told:
+    with run_lock(run_dir), stop_signals() as told:
         supervisor.run(
             lambda: told() or stop_wanted(),
             (priorities or {}).get(SUPERVISOR, 0),

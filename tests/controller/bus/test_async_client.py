@@ -349,3 +349,48 @@ def test_a_lease_is_held_refused_to_others_and_given_back_by_a_task_that_is_canc
     with toy("station", security=security), toy("pointing", security=security) as served:
         asyncio.run(run())
     assert served.executed == ["pointing.slew"] * 2
+
+
+def test_a_wait_that_ended_leaves_nothing_behind_while_no_station_speaks(table: Table) -> None:
+    async def run() -> int:
+        async with AsyncClient(table, "anna") as anna:
+            for _ in range(20):
+                assert await anna.wait_for(SERVICE_HEARTBEAT, timeout_s=0.002) is None
+            return len(anna._hearers)
+
+    assert asyncio.run(run()) == 0
+
+
+def test_a_lease_that_was_asked_for_by_a_task_that_is_cancelled_is_given_back() -> None:
+    said: list[str] = []
+
+    class Slow:
+        """The keeper's answer comes when it may."""
+
+        def __init__(self) -> None:
+            self.may = asyncio.Event()
+
+        async def call(self, service: str, method: str, *_: Any) -> Reply:
+            said.append(method)
+            if method == "lease.acquire":
+                await self.may.wait()
+            return Reply("", "granted", body={"id": "gimbal-1", "gen": 1, "expires_utc_ns": 0})
+
+    async def run() -> None:
+        caller = Slow()
+
+        async def hold() -> None:
+            async with leased_async(caller, "gimbal", "flies"):  # type: ignore[arg-type]
+                raise AssertionError("it was cancelled before")
+
+        task = asyncio.create_task(hold())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.sleep(0)
+        caller.may.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(run())
+    assert said == ["lease.acquire", "lease.release"]

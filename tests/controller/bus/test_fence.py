@@ -214,6 +214,18 @@ def test_an_arm_that_waits_for_news_of_its_lease_is_not_executed_after_what_ends
     assert fence.passed(both) == both, "said anew they count"
 
 
+def test_a_command_that_waits_for_news_of_its_lease_is_not_executed_with_a_stop_that_comes_with_the_news() -> None:
+    leases = LeaseState(1, 1, [])
+    refused: list[str] = []
+    fence = Fence("pointing", Lockstep(Idle()), lambda: leases, lambda request, reply: refused.append(request.method))
+    slew = Request(b"1", "anna", "pointing.slew", {}, False, Lease("gimbal-2", 2))
+    assert fence.passed([slew]) == []
+    leases = LeaseState(1, 2, [HeldLease("gimbal", "anna", "gimbal-2", 2, 0, "slews")])
+    stop = Request(b"2", "olga", "stop", {}, True)
+    assert fence.passed([stop]) == [stop]
+    assert refused == ["pointing.slew"]
+
+
 def test_nobody_commands_while_the_keeper_of_the_leases_is_silent(station: Station) -> None:
     lease = grant(station.desk, "anna")
     client, pointing = station.client("anna"), station.bus.port("pointing")

@@ -36,7 +36,7 @@ def test_a_sentence_that_says_from_where_stays_before_one_that_cannot() -> None:
 
 
 def test_whoever_is_still_there_is_named_and_a_descriptor_that_has_become_another_is_not() -> None:
-    watched = Watched(NOBODY, NOBODY)
+    watched = Watched(NOBODY, NOBODY, NOBODY)
     with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
         accepted, _ = server.accept()
         with accepted:

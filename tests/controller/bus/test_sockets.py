@@ -292,7 +292,7 @@ def test_a_stop_is_seen_by_a_service_that_blocks_for_commands_of_a_sender_withou
         finally:
             ended.set()
             sender.join()
-    assert codes == {""}
+    assert codes <= {"", "INTERLOCK"}, "done, or overtaken by a stop"
     assert served.executed.count("stop") == 20
     assert served.executed.count("toy.move") > 20, "it has been sending all the time"
 

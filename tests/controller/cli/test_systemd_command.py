@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from controller.cli.factories import PRIORITIES
-from controller.cli.systemd import RIG, STOP_MARGIN_S, TTY, USB, WATCHDOG_S, Wanted, unit
+from controller.cli.systemd import RIG, STOP_MARGIN_S, TTY, USB, WATCHDOG_MIN_S, Wanted, unit
 from controller.services.rules import DEFAULT_RULES
 from controller.services.supervisor import GRACE_S
 from hal.rig_supervisor import SERVICES
@@ -34,7 +34,7 @@ def test_the_committed_unit_is_the_generated_one(pytestconfig: pytest.Config) ->
 def test_the_times_of_the_unit_leave_room_for_those_of_the_station() -> None:
     told = service(unit())
     assert told["Type"] == "notify"
-    assert DEFAULT_RULES.hung_after_s + GRACE_S < WATCHDOG_S, "the supervisor deals with a hung service first"
+    assert DEFAULT_RULES.hung_after_s + GRACE_S < WATCHDOG_MIN_S, "the supervisor deals with a hung service first"
     assert int(told["TimeoutStartSec"]) > DEFAULT_RULES.start_timeout_s
     assert GRACE_S * len(SERVICES) <= STOP_MARGIN_S
     slow = service(unit(Wanted(park_s=400.0)))
@@ -69,3 +69,10 @@ def test_a_rig_in_somebody_s_home_can_be_read() -> None:
 
 def test_a_percent_sign_in_a_path_is_no_specifier() -> None:
     assert "--rig /etc/50%%/rig.toml " in unit(Wanted(rig=Path("/etc/50%/rig.toml")))
+
+
+@pytest.mark.parametrize(("hung_after_s", "watchdog_s"), [(1.0, 30), (10.0, 30), (10.1, 31), (60.0, 180)])
+def test_the_watchdog_waits_longer_than_the_supervisor_does_for_a_hung_service(
+    hung_after_s: float, watchdog_s: int
+) -> None:
+    assert f"WatchdogSec={watchdog_s}\n" in unit(Wanted(hung_s=hung_after_s))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -77,3 +78,18 @@ def test_a_manager_that_is_gone_stops_nobody(tmp_path: Path) -> None:
     told = ServiceManager(HandClock(), str(tmp_path / "nobody"), 9.0)
     for say in (told.ready, told.alive, told.stopping, told.close):
         say()
+
+
+def test_a_manager_that_is_too_busy_to_hear_of_readiness_is_told_again(manager: tuple[socket.socket, str]) -> None:
+    listening, name = manager
+    told = ServiceManager.of_this_process(HandClock(), {"NOTIFY_SOCKET": name})
+    others = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    with others, suppress(BlockingIOError):
+        for _ in range(10_000):
+            others.sendto(b"STATUS=busy", "\0" + name[1:] if name.startswith("@") else name)
+    told.ready()
+    assert "READY=1" not in received(listening)
+    told.ready()
+    told.ready()
+    assert received(listening) == ["READY=1"]
+    told.close()
