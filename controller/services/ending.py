@@ -33,18 +33,18 @@ Phase = Literal["dark", "ask", "asked", "park"]
 
 
 class Ending:
-    """`turn` it until it says that the processes may end."""
+    """`turn` it until it says that the processes may end. A station that has no safety service has no light to end."""
 
-    def __init__(self, clock: Clock, port: Port, park_timeout_s: float) -> None:
+    def __init__(self, clock: Clock, port: Port, park_timeout_s: float, emits: bool = True) -> None:
         self._clock = clock
         self._port = port
         self._timeout_s = park_timeout_s
-        self._phase: Phase = "dark"
+        self._phase: Phase = "dark" if emits else "ask"
         self._phase_ns = clock.now_ns()
         self._begin_utc_ns = clock.utc_ns()
         self._held_since_ns: int | None = None
         self._asked = b""
-        self._stop = port.send("safety", "stop", {}, CALL_S, control=True)
+        self._stop = port.send("safety", "stop", {}, CALL_S, control=True) if emits else b""
 
     def turn(self, urgent: bool = False) -> bool:
         """One look, 50 times a second. True: there is nothing more to wait for; `urgent`: nothing but the light."""

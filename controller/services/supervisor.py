@@ -124,8 +124,9 @@ class Supervisor:
                     self._event("warning", "PRIORITY", f"the supervisor {warning}")
             self._turn_until(lambda: stop_wanted() or self._stop_told)
             self._manager.stopping()
-            if {"safety", "station"} <= self.children.keys() and not self._start_failed:
-                ending = Ending(self._clock, self._port, self._rules.park_timeout_s)
+            if "station" in self.children and not self._start_failed:
+                emits = "safety" in self.children
+                ending = Ending(self._clock, self._port, self._rules.park_timeout_s, emits)
                 self._turn_until(lambda: ending.turn(urgent()))
                 self._hear()
         finally:

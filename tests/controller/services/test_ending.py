@@ -96,9 +96,11 @@ class World:
         return None if body is None else Sample(topic.name, source, 1, self.t_ns, self.t_ns, True, body)
 
 
-def play(world: World, seconds: float, happens: dict[float, Callable[[], None]] | None = None) -> float | None:
+def play(
+    world: World, seconds: float, happens: dict[float, Callable[[], None]] | None = None, emits: bool = True
+) -> float | None:
     """Turn for a while; the seconds after which the processes may end, or None."""
-    ending = Ending(world, world, 60.0)  # type: ignore[arg-type]
+    ending = Ending(world, world, 60.0, emits)  # type: ignore[arg-type]
     waiting = sorted((happens or {}).items())
     for turn in range(round(seconds * 50)):
         while waiting and turn / 50 >= waiting[0][0]:
@@ -115,6 +117,16 @@ def test_emission_goes_off_before_the_gimbal_is_sent_to_park_and_the_end_waits_f
     assert world.sent == [("safety", "stop", True), ("station", "station.park", False)]
     assert over_s is not None
     assert 13.5 <= over_s < 13.6, "at rest at its goal for 1.5 s"
+    assert world.told[-1] == "info: the gimbal is parked"
+
+
+def test_a_station_without_a_laser_is_parked_and_no_light_is_waited_for() -> None:
+    world = World()
+    world.safety_alive = world.laser_tells = False
+    over_s = play(world, 60.0, {12.0: lambda: setattr(world, "activity", "hold")}, emits=False)
+    assert world.sent == [("station", "station.park", False)]
+    assert over_s is not None
+    assert 13.5 <= over_s < 13.6
     assert world.told[-1] == "info: the gimbal is parked"
 
 

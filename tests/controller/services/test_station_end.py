@@ -1,0 +1,154 @@
+"""Whole stations of toys with the names of real services: whatever happens before, a station ends dark and parked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.bus.client import Client
+from controller.bus.endpoints import STATION_SERVICES, static_table
+from controller.bus.topics import POINTING_STATE, STATION_MODE
+from controller.services import host
+from controller.services.realtime import run_station
+from controller.services.rules import Rules
+
+HEARD = (STATION_MODE, POINTING_STATE)
+NAMED = """
+from controller.bus.port import Reply
+from controller.bus.topics import (
+    POINTING_STATE, SAFETY_LASER, SAFETY_STATE, STATION_EVENT, STATION_MODE,
+    LaserState, ModeState, PointingState, SafetyState, StationEvent,
+)
+from controller.services.service import Service
+from hal.errors import DeviceError, ResourceError
+
+
+def rig(path, addresses):
+    return {}
+
+
+class Named(Service):
+    period_s = 0.02
+
+    def __init__(self, clock, port, rig, run_dir):
+        super().__init__(clock, port)
+        self.run_dir = run_dir
+
+    def note(self, what):
+        with open(self.run_dir / "noted", "a") as file:
+            print(self.port.service, what, file=file)
+
+    def cycle(self):
+        for request in self.port.requests():
+            self.note(request.method)
+            self.obey(request.method)
+            self.port.answer(request, Reply("", "done"))
+        self.say()
+
+    def obey(self, method):
+        pass
+
+    def say(self):
+        pass
+
+    def close(self):
+        self.note("closed")
+
+
+class safety(Named):
+    def say(self):
+        t_ns = self.clock.utc_ns()
+        self.port.publish(SAFETY_STATE, SafetyState(t_ns, False, False, False, "", []))
+        self.port.publish(SAFETY_LASER, LaserState(t_ns, False, 1.0, 1.0, True, ""))
+
+
+class station(Named):
+    mode = "POINT"
+
+    def obey(self, method):
+        if method == "station.park":
+            self.mode = "STOWED"
+
+    def say(self):
+        self.port.publish(STATION_MODE, ModeState(self.mode, 0, ""))
+
+
+class pointing(Named):
+    def say(self):
+        mode = self.port.fresh(STATION_MODE)
+        kinds = PointingState.__annotations__
+        zero = {"Pair": (0.0, 0.0), "float": 0.0}
+        rest = {name: zero[kind] for name, kind in kinds.items() if kind in zero}
+        activity = "hold" if mode is not None and mode.mode == "STOWED" else "track"
+        fields = {**rest, "t_utc_ns": self.clock.utc_ns(), "activity": activity, "settled": False}
+        self.port.publish(POINTING_STATE, PointingState(**fields))
+
+
+class plain(Named):
+    pass
+
+
+class crashes(Named):
+    def open(self):
+        raise ZeroDivisionError("at its start")
+"""
+
+
+@pytest.fixture
+def named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (tmp_path / "boresight_named.py").write_text(NAMED)
+    paths = [str(tmp_path), str(Path(host.__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
+    return "boresight_named"
+
+
+class Running:
+    """A station in this process; `happens` is called once it runs, and the station ends when that says so."""
+
+    def __init__(self, folder: Path, module: str, base_port: int, rules: Rules) -> None:
+        self.run_dir, self._module, self._base_port, self._rules = folder / "run", module, base_port, rules
+        self.told: list[str] = []
+        self.client: Any = None
+
+    def run(self, happens: Callable[[], bool], *services: str, **other: Any) -> int:
+        """The exit code; a service is its name, or its name and class: `recorder=crashes`."""
+        parts = (service.partition("=") for service in services)
+        factories = {name: f"{self._module}:{of or name}" for name, _, of in parts}
+        rules = replace(self._rules, **other)
+        with Client(static_table(base_port=self._base_port)) as self.client:
+            self.client.subscribe(*HEARD)
+            return run_station(
+                factories,
+                Path("toy.toml"),
+                {},
+                self.run_dir,
+                loader=f"{self._module}:rig",
+                base_port=self._base_port,
+                services=STATION_SERVICES,
+                rules=rules,
+                tell=self.told.append,
+                stop_wanted=lambda: self._heard() and happens(),
+            )
+
+    def _heard(self) -> bool:
+        self.client.pause(0.001)
+        return None not in (self.client.store.latest(topic) for topic in HEARD)
+
+    def noted(self) -> list[str]:
+        return (self.run_dir / "noted").read_text().splitlines()
+
+
+@pytest.fixture
+def running(tmp_path: Path, named: str, free_base_port: Callable[[int], int], rules: Rules) -> Running:
+    return Running(tmp_path, named, free_base_port(1 + 3 * len(STATION_SERVICES)), rules)
+
+
+def test_a_station_without_a_laser_is_parked_at_its_end(running: Running) -> None:
+    assert running.run(lambda: True, "station", "pointing") == 0
+    assert running.noted() == ["station station.park", "pointing closed", "station closed"]
+    assert running.told[-1] == "info: the gimbal is parked"
