@@ -48,7 +48,7 @@ class StopFlag:
     def catch_signals(self) -> None:
         """SIGTERM ends the service in good order; what a terminal sends is the supervisor's to handle."""
         signal.signal(signal.SIGTERM, self._tell)
-        for number in (signal.SIGINT, *SUSPENDING):
+        for number in (signal.SIGINT, signal.SIGHUP, *SUSPENDING):
             signal.signal(number, signal.SIG_IGN)
 
     def _tell(self, number: int, where: FrameType | None) -> None:

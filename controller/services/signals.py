@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as flags that a loop asks for; Ctrl-Z does not suspend whoever has something to look after."""
+"""Ctrl-C, SIGTERM and a closed terminal as flags that a loop asks for; Ctrl-Z suspends nobody who minds a mount."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from threading import current_thread, main_thread
 from types import FrameType
 from typing import Final
 
-COUNTED: Final = (signal.SIGINT, signal.SIGTERM)
+COUNTED: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SUSPENDING: Final = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)  # from a terminal; SIGSTOP nobody can ignore
 
 
 class StopSignals:
-    """True once a signal has come; `urgent` once a second has: who says it twice does not want to wait."""
+    """True once a signal has come; `urgent` once a second has: who says it twice does not want to wait.
+
+    A closed terminal is never the second: shell and kernel both tell of it, and a gimbal is to be parked all the same.
+    """
 
     def __init__(self) -> None:
         self.count = 0
@@ -29,12 +32,12 @@ class StopSignals:
 
     def tell(self, number: int, where: FrameType | None) -> None:
         """Count one: the handler."""
-        self.count += 1
+        self.count = max(self.count, 1) if number == signal.SIGHUP else self.count + 1
 
 
 @contextmanager
 def stop_signals() -> Iterator[StopSignals]:
-    """Ctrl-C and SIGTERM are counted and Ctrl-Z is ignored, by what is started meanwhile, too.
+    """Ctrl-C, SIGTERM and SIGHUP (unless it is ignored: nohup) are counted; Ctrl-Z is ignored, also by what is started.
 
     Within another one it is the other's count. Elsewhere than in the main thread there are no signals to catch.
     """
@@ -43,7 +46,8 @@ def stop_signals() -> Iterator[StopSignals]:
         yield outer if isinstance(outer, StopSignals) else StopSignals()
         return
     told = StopSignals()
-    before = {number: signal.signal(number, told.tell) for number in COUNTED}
+    counted = [number for number in COUNTED if (number, signal.getsignal(number)) != (signal.SIGHUP, signal.SIG_IGN)]
+    before = {number: signal.signal(number, told.tell) for number in counted}
     before |= {number: signal.signal(number, signal.SIG_IGN) for number in SUSPENDING}
     try:
         yield told

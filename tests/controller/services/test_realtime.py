@@ -190,14 +190,14 @@ def _children(pid: int) -> list[int]:
     return [int(text) for text in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_station_ends_in_good_order_when_told(
     whole_station: tuple[subprocess.Popen[bytes], int], tmp_path: Path, number: signal.Signals
 ) -> None:
     process, base_port = whole_station
     with Client(static_table(base_port=base_port, services=SERVICES)) as client:
         assert client.wait_for(LINK_STATE, "first", timeout_s=20.0) is not None
-    os.killpg(process.pid, number) if number == signal.SIGINT else process.terminate()
+    process.terminate() if number == signal.SIGTERM else os.killpg(process.pid, number)
     assert process.wait(10) == 0
     assert (tmp_path / "run" / "closed").read_text().split() == ["first"]
 
@@ -212,7 +212,8 @@ def test_what_suspends_other_programs_of_a_terminal_suspends_no_station(
         (child,) = _children(process.pid)
         assert os.getsid(child) == child, "no terminal signals it"
         os.killpg(process.pid, number)
-        os.kill(child, number)
+        for ignored in (number, signal.SIGHUP):
+            os.kill(child, ignored)
         client.store.drain(LINK_STATE)
         assert client.call("supervisor", "supervisor.end").code == "", "it goes on"
     assert process.wait(10) == 0

@@ -29,3 +29,23 @@ def test_what_suspends_is_ignored_and_then_as_before(number: signal.Signals) -> 
     with stop_signals():
         assert signal.getsignal(number) is signal.SIG_IGN
     assert signal.getsignal(number) is before
+
+
+def test_a_closed_terminal_ends_and_is_never_urgent_since_shell_and_kernel_both_tell() -> None:
+    with stop_signals() as told:
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert told()
+        assert not told.urgent()
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert told.urgent()
+
+
+def test_under_nohup_a_closed_terminal_ends_nothing() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stop_signals() as told:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not told()
+    finally:
+        signal.signal(signal.SIGHUP, before)
