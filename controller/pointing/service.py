@@ -453,8 +453,10 @@ class PointingService(Service):
             self._tell("error", "GIMBAL", why)
         if self._strikes < STRIKES:
             return
+        self._beat()  # before and after: either question may take nearly as long as a service may be silent
         with suppress(HalError):  # said already; the guardian and the next turn try again
             gimbal.stop()
+        self._beat()
         if self._last is not None:
             self.port.publish(POINTING_STATE, changed(self._last, activity="fault"))
         self.clock.sleep_until(self.clock.now_ns() + RETRY_NS)

@@ -19,7 +19,7 @@ from controller.pointing.passes import find_passes
 from controller.pointing.plan import AxisLimits, plan
 from controller.pointing.prediction import Observer
 from hal.clock import NS
-from hal.traits import AxisPosition, GimbalCapabilities
+from hal.traits import AxisPosition, GimbalCapabilities, Identity
 
 MS = NS // 1000
 EVENING = int(np.datetime64("2025-10-04T21:00:00", "ns").astype(np.int64))
@@ -47,6 +47,7 @@ class SimulatedMount:
         self.angle, self.load, self.rate, self.wanted = list(start), list(start), [0.0, 0.0], [0.0, 0.0]
         self.commands = (deque(), deque())
         self.t_ns = clock.now_ns()
+        self.identity: Identity = {"maker": "Boresight", "model": "simulated mount"}
         self.fail: list[Exception] = []
         self.history: list[tuple[int, float, float]] = []
         self.stops = 0

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from controller.bus.port import Sample
 from controller.bus.topics import (
+    SERVICE_HEARTBEAT,
     STATION_EVENT,
     STATION_MODE,
     TRACKING_CORRECTION,
@@ -24,6 +25,7 @@ from controller.pointing.offsets import OffsetBook
 from controller.pointing.service import MODE_STALE_S, PointingService
 from controller.pointing.targets import Fixed
 from controller.pointing.wrap_memory import WrapMemory
+from controller.services.rules import DEFAULT_RULES
 from hal.clock import NS
 from hal.errors import DeviceError, WireError, WireTimeout
 
@@ -310,6 +312,20 @@ def test_a_mount_that_does_not_answer_is_a_fault_that_only_a_command_ends(tracki
     assert tracking.ask("pointing.slew", {"azimuth_rad": 0.1, "elevation_rad": 0.5}).code == ""
     assert tracking.moving
     assert tracking.states[-1].activity == "slew"
+
+
+def test_a_mount_that_is_long_in_not_answering_does_not_make_its_service_look_hung(tracking):
+    def mute():
+        tracking.clock.t_ns += round(2.4 * NS)  # three probes of 0.8 s
+        raise WireTimeout("gimbal: nothing answers.")
+
+    tracking.mount.position = tracking.mount.stop = mute
+    for _ in range(4):
+        tracking.service.cycle()
+        tracking.service._beat()  # as `run` does
+    beats = [beat.t_utc_ns for beat in tracking.port.bodies(SERVICE_HEARTBEAT)]
+    assert len(beats) > 6
+    assert max(np.diff(beats)) < DEFAULT_RULES.silence_ns("pointing")
 
 
 def test_closing_stops_the_axes_and_tries_again_when_it_must(tracking):
