@@ -7,7 +7,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
 from controller.services.launch import Launch
 from controller.services.resources import Usage, Watch
@@ -83,12 +83,24 @@ def signal_name(number: int) -> str:
 
 
 def start(launch: Launch, log: Path) -> subprocess.Popen[bytes]:
-    """A service's process, its words in the log, whose folder somebody may have tidied away.
-
-    In a session of its own: what a terminal sends (Ctrl-C, Ctrl-Z, its closing) is the supervisor's to deal with, since
-    a mount may be moving.
-    """
+    """A service's process, its words in the log, whose folder somebody may have tidied away. Raises OSError."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "controller.services.host", launch.encode()]
     with log.open("ab") as file:
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True)
+        return _process(launch, file)
+
+
+def start_again(launch: Launch, log: Path) -> tuple[subprocess.Popen[bytes], str]:
+    """As `start`, without a log where it cannot be opened, and why not. Raises OSError when no process can be made."""
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        file = log.open("ab")
+    except OSError as error:
+        return _process(launch, subprocess.DEVNULL), f"{log} cannot be opened: {error.strerror}"
+    with file:
+        return _process(launch, file), ""
+
+
+def _process(launch: Launch, words: IO[bytes] | int) -> subprocess.Popen[bytes]:
+    """In a session of its own: what a terminal sends (Ctrl-C, Ctrl-Z, its closing) is the supervisor's to deal with."""
+    command = [sys.executable, "-m", "controller.services.host", launch.encode()]
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=words, stderr=words, start_new_session=True)

@@ -28,7 +28,7 @@ from controller.bus.topics import (
     ServiceProcess,
     StationEvent,
 )
-from controller.services.child import Child, start
+from controller.services.child import Child, start, start_again
 from controller.services.ending import Ending
 from controller.services.host import EXIT_REFUSED, take_cpus, take_priority
 from controller.services.launch import Launch, LaunchError
@@ -233,14 +233,23 @@ class Supervisor:
             child.process.kill()  # what is suspended takes no other signal
 
     def _restart(self, child: Child) -> None:
-        child.process, child.started_ns = start(child.launch, child.log), self._clock.now_ns()
+        name, now_ns = child.launch.service, self._clock.now_ns()
+        try:
+            child.process, unlogged = start_again(child.launch, child.log)
+        except OSError as error:  # no descriptor, memory or process to be had now: the others run on
+            verdict = child.deaths.refused(now_ns)
+            child.restart_due_ns = verdict.due_ns
+            self._tell_once(child, f"{name} cannot be started again ({error.strerror}) {verdict.sentence}")
+            return
+        if unlogged:
+            self._event("warning", "UNLOGGED", f"{name} runs without a log: {unlogged}; mend that")
+        child.started_ns = now_ns
         child.watch = Watch(self._rules, child.started_ns)
         child.gone, child.heard_ns, child.reason = False, None, ""
         child.kill_due_ns = child.restart_due_ns = None
         child.restarts += 1
         if not child.told:
-            told = f"{child.launch.service} was started again: nothing moves or emits by that"
-            self._event("warning", "RESTARTED", told)
+            self._event("warning", "RESTARTED", f"{name} was started again: nothing moves or emits by that")
 
     def _died(self, child: Child, code: int) -> None:
         name, now_ns = child.launch.service, self._clock.now_ns()
@@ -252,14 +261,16 @@ class Supervisor:
             return
         if refused:
             verdict = child.deaths.refused(now_ns)
-            sentence = f"{name} refused to start again ({child.last_line()}) {verdict.sentence}"
             child.restart_due_ns = verdict.due_ns
-            if sentence != child.told:
-                child.told = sentence
-                self._event("error", "DIED", sentence)
+            self._tell_once(child, f"{name} refused to start again ({child.last_line()}) {verdict.sentence}")
             return
         child.told = ""
         self._follow(child, child.how(code), child.deaths.died(now_ns))
+
+    def _tell_once(self, child: Child, sentence: str) -> None:
+        if sentence != child.told:
+            child.told = sentence
+            self._event("error", "DIED", sentence)
 
     def _follow(self, child: Child, how: str, verdict: Verdict) -> None:
         name = child.launch.service

@@ -16,6 +16,7 @@ import pytest
 from controller.bus.client import Client
 from controller.bus.endpoints import static_table
 from controller.bus.topics import LINK_STATE, SERVICE_PROCESSES, STATION_EVENT, ServiceProcess
+from controller.services import child
 from controller.services.notify import ServiceManager
 from controller.services.resources import Usage
 from controller.services.rules import DEFAULT_RULES
@@ -103,6 +104,40 @@ def test_a_service_that_refuses_to_start_again_is_told_once_and_tried_on(
     (tmp_path / "run" / "unplugged").unlink()
     running.until(lambda: running.supervisor.children["first"].seen)
     assert not running.supervisor.failed
+
+
+def test_a_service_for_which_there_is_no_process_to_be_had_is_told_once_and_tried_on(
+    station: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = station({**QUICK, "restart_delay_max_s": 0.05}, first="toy", second="toy")
+    running.until(lambda: running.alive("first", "second") and running.supervisor.children["first"].seen)
+    made, tries = child._process, []
+
+    def refuse_thrice(*asked: Any) -> Any:
+        tries.append(asked)
+        if len(tries) <= 3:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        return made(*asked)
+
+    monkeypatch.setattr(child, "_process", refuse_thrice)
+    running.kill("first")
+    running.until(lambda: len(tries) == 4 and running.supervisor.children["first"].seen)
+    sentences = [sentence for sentence in running.told if "cannot be started again" in sentence]
+    assert sentences == [
+        "error: first cannot be started again (Resource temporarily unavailable) and is tried again every 0.05 s"
+    ]
+    assert not running.supervisor.failed
+
+
+def test_a_service_whose_log_cannot_be_opened_is_started_again_without_it(station: Callable[..., Any]) -> None:
+    running = station(QUICK, first="toy")
+    running.until(lambda: running.supervisor.children["first"].seen)
+    log = running.supervisor.children["first"].log
+    log.unlink()
+    log.mkdir()
+    running.kill("first")
+    running.until(lambda: running.supervisor.children["first"].restarts and running.supervisor.children["first"].seen)
+    assert told(running, f"warning: first runs without a log: {log} cannot be opened: Is a directory; mend that")
 
 
 def test_what_the_processes_take_is_published_and_too_much_memory_ends_one_in_good_order(
