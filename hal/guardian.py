@@ -31,6 +31,7 @@ DISMISSED = b"D"
 START_TIMEOUT_S = 20.0  # imports on a busy machine
 RETRY_S = 0.02
 GIVE_UP_S = 60.0
+_at_work: list[subprocess.Popen[bytes]] = []  # guardians that wait for a port to come back, and nobody waits for
 
 
 class Guardian:
@@ -46,6 +47,7 @@ class Guardian:
 
         Raises ResourceError when it does not come up: then nothing may move.
         """
+        _at_work[:] = [process for process in _at_work if process.poll() is None]
         arguments = ["--driver", driver, "--resource", resource, "--baud", str(baud), "--name", name]
         process = subprocess.Popen(
             [sys.executable, "-m", "hal.guardian", *arguments],
@@ -88,6 +90,7 @@ class Guardian:
         try:
             return self._process.wait(wait_s) == 0
         except subprocess.TimeoutExpired:
+            _at_work.append(self._process)
             return False
 
     def __enter__(self) -> Self:

@@ -41,6 +41,7 @@ from controller.pointing.mount import MountModel
 from controller.pointing.mount_sky import in_axes, on_sky
 from controller.pointing.offsets import OffsetBook, Offsets
 from controller.pointing.prediction import Observer
+from controller.pointing.reopening import ReopeningGimbal
 from controller.pointing.routes import HERE_RAD, UPRIGHT_RAD, Detour, Routes, reach
 from controller.pointing.targets import Fixed, Target
 from controller.pointing.wrap_memory import WrapMemory
@@ -116,7 +117,7 @@ class PointingService(Service):
 
         Raises HalError, and BoresightError when its turns are not known, or when it may not look where it is parked.
         """
-        self._gimbal = self._open_gimbal()
+        self._gimbal = ReopeningGimbal(self.clock, self._open_gimbal, lambda: self.waits_for("gimbal"))
         self._gimbal.stop()
         self._loop = loop_for(self._gimbal.capabilities, self._model, self._ground)
         self._guard = GroundGuard(self._loop.ground)
@@ -454,7 +455,7 @@ class PointingService(Service):
         if self._strikes < STRIKES:
             return
         self._beat()  # before and after: either question may take nearly as long as a service may be silent
-        with suppress(HalError):  # said already; the guardian and the next turn try again
+        with suppress(HalError):  # said already, and the next turn tries again; a dead port is the guardian's
             gimbal.stop()
         self._beat()
         if self._last is not None:

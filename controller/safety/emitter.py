@@ -157,14 +157,17 @@ class Emitter:
 
     def _lose(self, error: HalError) -> None:
         """A laser that does not obey: emission off by the enable line, and tried again later, never resumed."""
-        if self._ready:
+        first, self._ready = self._ready, False
+        if first:
             self._port.publish(STATION_EVENT, StationEvent("error", "DEVICE", str(error)))
-        self._ready = False
         self.status = None
         self.commanded_ns = None
         self._withdraw()
         self._due_ns = self._clock.now_ns() + LOST_LASER_NS
         self._lost(str(error))
         self._port.publish(SAFETY_ENABLE, EnableState(self._clock.utc_ns(), False))
-        with suppress(HalError):  # one lost answer does not mean that it hears nothing
-            self._laser.output(False)
+        self.gate.allow(False)
+        self.gate.poll()
+        if first:
+            with suppress(HalError):  # one lost answer does not mean that it hears nothing
+                self._laser.output(False)

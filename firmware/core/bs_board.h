@@ -23,6 +23,7 @@
 #define BS_CAPTURE_FLOATS 20480
 #define BS_CAPTURE_CHANNELS 8
 #define BS_PAYLOAD 1040 /* largest payload either way */
+#define BS_READ_MAX ((BS_PAYLOAD - 17) / 4) /* floats: tick and error, then first tick, wanted and filled */
 #define BS_FRAME (BS_PAYLOAD + 9)
 #define BS_TX 4096
 

@@ -309,7 +309,7 @@ uint32_t bs_execute(bs_board_t *board, uint8_t type, const uint8_t *q, uint32_t 
     case BS_COMMAND_READ:
         if (length == 6) {
             const uint32_t count = bs_get16(q + 4);
-            error = count <= (BS_PAYLOAD - 16) / 4 ? BS_ERROR_OK : BS_ERROR_RANGE;
+            error = count <= BS_READ_MAX ? BS_ERROR_OK : BS_ERROR_RANGE;
             r = error ? r : put_capture(&board->capture, bs_get32(q), count, r);
         }
         break;

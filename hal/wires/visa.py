@@ -37,6 +37,7 @@ SCHEME = "visa://"
 USBIP, BAUD = "usbip=", "baud="  # what may follow a question mark
 USB_REQUEST_BYTES = 1 << 16  # longest reply over USBTMC; pyusb fills a buffer of that many zeros for every query
 MARKERS = 2  # attempts to find the place in what a serial line says
+MARKER_KINDS = 9  # asked in turn
 _NETWORK = re.compile(
     r"TCPIP\d*::(?P<host>[^:,]+)(,(?P<vxi11>\d+))?::(hislip\d*,(?P<hislip>\d+)|.*)::INSTR", re.IGNORECASE
 )
@@ -116,6 +117,7 @@ class VisaWire:
         self._in_step = True
         self._open: Any = None
         self._bus: UsbipBackend | None = None
+        self._marker = 0
         if not resource.startswith(SCHEME):
             raise ResourceError(
                 f'{name}: "{resource}" is no VISA resource; write visa://USB0::0x1313::...::INSTR or '
@@ -159,12 +161,13 @@ class VisaWire:
             self._bus.close()
             self._bus = None
 
-    def _connect(self) -> None:
+    def _connect(self, limit_s: float = OPEN_TIMEOUT_S) -> None:
+        """Open it; again in no more time than an answer may take, since somebody waits for that."""
         try:
-            self._check_reachable()
+            self._check_reachable(limit_s)
             with self._on_exporters_bus():
                 self._open = resource_manager().open_resource(
-                    self._address, open_timeout=round(OPEN_TIMEOUT_S * 1000), read_termination="\n"
+                    self._address, open_timeout=round(limit_s * 1000), read_termination="\n"
                 )
             if self._socket:
                 self._check_connected()
@@ -190,10 +193,10 @@ class VisaWire:
         with _as_libusb(self._bus):
             yield
 
-    def _check_reachable(self) -> None:
+    def _check_reachable(self, limit_s: float) -> None:
         """pyvisa-py leaves its socket open when a HiSLIP or VXI-11 server refuses it: so it is not asked to."""
         if (network := _NETWORK.fullmatch(self._address)) and (port := network["hislip"] or network["vxi11"]):
-            socket.create_connection((network["host"], int(port)), OPEN_TIMEOUT_S).close()
+            socket.create_connection((network["host"], int(port)), limit_s).close()
 
     def _check_connected(self) -> None:
         # pyvisa-py takes a refused connection for an open one
@@ -256,10 +259,10 @@ class VisaWire:
         try:
             if self._socket:
                 self.close()
-                self._connect()
+                self._connect(self.timeout_s)
             else:
                 if self._open is None:
-                    self._connect()
+                    self._connect(self.timeout_s)
                 self._clear()
         except Exception:  # still gone: tried again before the next use
             self.close()
@@ -281,12 +284,13 @@ class VisaWire:
         """
         self._open.timeout = round(self.timeout_s * 1000)
         for attempt in range(1, MARKERS + 1):
-            self._open.write_raw(b"*IDN?" + b";*OPC?" * attempt + b"\n")
+            self._marker = self._marker % MARKER_KINDS + 1  # none like those before, whose answers may still come
+            self._open.write_raw(b"*IDN?" + b";*OPC?" * self._marker + b"\n")
             deadline = Deadline(self._clock, attempt * self.timeout_s)
             while not deadline.expired:
                 with suppress(pyvisa_errors()):
                     parts = bytes(self._open.read_raw()).rstrip(b"\r\n").split(b";")
-                    if len(parts) == attempt + 1 and parts[1:] == [b"1"] * attempt:
+                    if len(parts) == self._marker + 1 and parts[1:] == [b"1"] * self._marker:
                         return
         raise OSError(errno.EIO, "no answer to a marker")
 

@@ -9,6 +9,7 @@ from typing import Any
 
 HELLO, DICTIONARY, STATUS, HEARTBEAT, MODE, RESET, SETPOINTS, GET, SET = range(1, 10)
 POINT_AHEAD, INJECT, CAPTURE, READ, SECTION, COMMIT = range(10, 16)
+RANGE, PAYLOAD_MAX = 3, 1040  # firmware/core/bs_dictionary.h, bs_board.h
 # Worked by hand from firmware/core/bs_frame.h: sync, length 0, sequence 1, type hello, and the CRC-16/CCITT-FALSE of
 # the five bytes 00 00 01 00 01 (check value of that CRC: 0x29B1 for "123456789", catalogue of parametrised CRCs).
 HELLO_1 = bytes.fromhex("a55a 0000 0100 01 1d36")
@@ -123,6 +124,14 @@ def test_the_dictionary_reads_the_same_in_any_chunks(bare: Any) -> None:
         texts.add(b"".join(pieces))
     assert len(texts) == 1
     assert json.loads(texts.pop())["protocol"] == 1
+
+
+def test_as_many_floats_are_read_at_once_as_a_payload_holds_and_not_one_more(bare: Any) -> None:
+    assert bare.ask(CAPTURE, struct.pack("<IB", 300, 0))[0] == 0
+    bare.board.tick(400)
+    assert len(bare.do(READ, struct.pack("<IH", 0, 255))) == 12 + 4 * 255
+    assert 5 + 12 + 4 * 255 <= PAYLOAD_MAX < 5 + 12 + 4 * 256
+    assert bare.ask(READ, struct.pack("<IH", 0, 256))[0] == RANGE
 
 
 def test_random_bytes_never_raise_the_enable_line_or_silence_the_board(bare: Any) -> None:

@@ -13,7 +13,7 @@ from hal.clock import NS, Clock
 from hal.devices.beamboard.clockmap import ClockMap
 from hal.devices.beamboard.dictionary import Dictionary
 from hal.devices.beamboard.exchange import Exchange, Executed
-from hal.errors import DeviceError, HalError, ProtocolError
+from hal.errors import DeviceError, HalError, ProtocolError, WireError
 from hal.traits import Capture, FineStatus, Identity
 from hal.wires.opening import open_stream
 
@@ -211,6 +211,11 @@ class BeamBoard:
 
     def _ask(self, command: str, payload: bytes = b"", reply_room: int = 16) -> Executed:
         executed = self._exchange.ask(self._tables.commands[command], payload, reply_room)
+        if jumped_s := self._map.jumped_s(executed):
+            raise WireError(
+                f"{self.name}: the beam board has started again meanwhile (its count jumped by {jumped_s:+.1f} s), and "
+                "knows nothing of what it was told; check its power."
+            )
         self._map.add(executed)
         return executed
 

@@ -40,6 +40,18 @@ class ClockMap:
             self._best.append((second, tick, at_ns, width))
         self._fit()
 
+    def jumped_s(self, executed: Executed) -> float:
+        """By how much the board's count is not what it should be by now; 0 where it may be. It never goes back.
+
+        Half a percent is far beyond any crystal; a count that stands still is another fault, and is told elsewhere.
+        """
+        if not self._best:
+            return 0.0
+        second, newest, *_ = self._best[-1]
+        counted_ns = (self._unwrapped(executed.tick) - newest) * self._nominal_ns
+        passed_ns = 1.005 * (executed.latest_ns - second * NS) + NS
+        return counted_ns / NS if counted_ns < 0 or counted_ns > passed_ns else 0.0
+
     def ns_of(self, tick: int) -> int:
         """Monotonic time of a tick of the counter."""
         return round(self._origin_ns + (self._unwrapped(tick) - self._origin_tick) * self._period_ns)

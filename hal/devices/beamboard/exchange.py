@@ -75,11 +75,11 @@ class Exchange:
         self._sequence = (self._sequence + 1) & 0xFFFF
         frame = encode(self._sequence, kind, payload)
         timeout_s = self.answer_timeout_s + (len(frame) + reply_room + OVERHEAD) * self._byte_s
+        sent_ns = self._clock.now_ns()  # first: an answer to a repeat may be that of what was executed before
         for attempt in range(ATTEMPTS):
             if attempt:
                 self.retries += 1
                 self._wire.drain()
-            sent_ns = self._clock.now_ns()
             self._wire.write(frame)
             try:
                 reply = self._reply_to(self._sequence, kind, Deadline(self._clock, timeout_s))

@@ -300,7 +300,7 @@ def test_one_late_reply_is_passed_over(tracking):
 
 
 def test_a_mount_that_does_not_answer_is_a_fault_that_only_a_command_ends(tracking):
-    tracking.mount.fail = [WireError("gimbal: the port hung up; plug it in again.")] * 8
+    tracking.mount.fail = [WireError("gimbal: the port hung up; plug it in again.")] * 4
     tracking.turn(3)
     assert tracking.states[-1].activity == "fault"
     assert any("hung up" in e.message for e in tracking.events)

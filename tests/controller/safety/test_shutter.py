@@ -103,6 +103,15 @@ def test_what_is_unplugged_after_a_consent_takes_it_back_and_plugged_in_again_em
     station.emit()
 
 
+def test_a_laser_that_is_lost_keeps_neither_enable_line_nor_shutter_waiting(station: Station) -> None:
+    station.emit()
+    station.port.log.clear()
+    station.laser.broken = WireError("laser: it is gone.")
+    station.turn(6)
+    order = said(station, "safety/enable", "blades", "output")
+    assert order[1:4] == [("safety/enable", False), ("blades", False), ("output", False)]
+
+
 def test_a_shutter_that_closes_by_itself_is_a_trip(station: Station) -> None:
     station.emit()
     station.shutter.stuck = True

@@ -335,3 +335,60 @@ def test_the_clock_map_finds_offset_and_drift_from_noisy_exchanges() -> None:
     tick = (wrap + int(at / period_ns)) & 0xFFFFFFFF
     assert abs(clock.ns_of(tick) - at) < 100_000  # within a tick, 2 s ahead
     assert abs(((clock.tick_of(at) - tick + (1 << 31)) & 0xFFFFFFFF) - (1 << 31)) <= 1
+
+
+def test_a_board_that_starts_again_in_the_middle_of_an_exchange_is_a_lost_one(bench: Any, driver: BeamBoard) -> None:
+    for _ in range(100):
+        bench.sleep(0.02)
+        driver.heartbeat(True)
+    receive, heard = bench.board.receive, []
+
+    def restart(data: bytes) -> None:
+        heard.append(data)
+        if len(heard) == 3:  # the first two fall on deaf ears
+            bench.board._board = bench.board._library.bs_host_new(42)
+        if len(heard) > 2:
+            receive(data)
+
+    bench.board.receive = restart
+    with pytest.raises(WireError, match="has started again meanwhile"):
+        driver.heartbeat(True)
+
+
+@pytest.mark.parametrize("pause_s", [0.02, 30.0, 900.0])
+def test_a_count_that_goes_on_is_no_new_start_whatever_pause_there_was(pause_s: float) -> None:
+    clock_map = ClockMap(10_000.0)
+    for step in range(100):
+        t_s = step * pause_s
+        count = round(t_s * 1.0001 * 10_000 + (1 << 32) - 5000) & 0xFFFFFFFF  # 100 ppm fast, and past its wrap
+        executed = Executed(count, round(t_s * 1e9), round(t_s * 1e9) + 1_000_000, b"")
+        assert clock_map.jumped_s(executed) == 0.0
+        clock_map.add(executed)
+    again = Executed(3, round(t_s * 1e9) + 10_000_000, round(t_s * 1e9) + 11_000_000, b"")
+    assert clock_map.jumped_s(again) != 0.0
+
+
+def test_the_answer_to_a_repeat_is_of_some_time_since_the_first_and_moves_no_clock(
+    bench: Any, driver: BeamBoard
+) -> None:
+    for _ in range(100):
+        bench.sleep(0.02)
+        driver.heartbeat(False)
+    receive, lost = bench.board.receive, []
+
+    def lose_one(data: bytes) -> None:
+        if not lost:  # it is executed, and its answer does not come
+            lost.append(data)
+            answer, bench.board._send = bench.board._send, lambda reply: None
+            receive(data)
+            bench.board._send = answer
+        else:
+            receive(data)
+
+    bench.board.receive = lose_one
+    status = driver.heartbeat(False)
+    assert abs(status.t_ns - status.tick * 100_000) <= 100_000
+    for _ in range(50):
+        bench.sleep(0.02)
+        status = driver.heartbeat(False)
+        assert abs(status.t_ns - status.tick * 100_000) <= 100_000
