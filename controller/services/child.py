@@ -7,13 +7,14 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Final, Literal
 
 from controller.services.launch import Launch
 from controller.services.resources import Usage, Watch
 from controller.services.rules import Deaths, Rules
 from hal.clock import NS
 
+STUCK_NS: Final = 5 * NS
 State = Literal["starting", "running", "ending", "restarting", "down"]
 
 
@@ -58,7 +59,11 @@ class Child:
         else:
             limit_ns, since_ns, what = rules.silence_ns(self.launch.service), self.heard_ns, "no heartbeat"
         silent_ns = now_ns - max(since_ns, watching_since_ns)
-        return f"hangs ({what} for {silent_ns / NS:.1f} s) and was killed" if silent_ns > limit_ns else ""
+        return f"hangs ({what} for {silent_ns / NS:.1f} s)" if silent_ns > limit_ns else ""
+
+    def stuck(self, now_ns: int) -> bool:
+        """Whether it has outlived its SIGKILL: a driver in the kernel does not let go of it."""
+        return not self.gone and self.kill_due_ns is not None and now_ns - self.kill_due_ns > STUCK_NS
 
     def how(self, code: int) -> str:
         """The way in which it has ended."""

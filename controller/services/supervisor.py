@@ -9,7 +9,10 @@ the whole group leaves the devices to their own watchdogs.
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal
 
@@ -168,7 +171,7 @@ class Supervisor:
     def end(self) -> None:
         """End the services in the reverse order of starting, by force after 3 s each; close the bus."""
         for child in reversed(list(self.children.values())):
-            if child.process.poll() is None:
+            if not child.gone:
                 child.process.terminate()
                 self._await(child)
         self._registry.close()
@@ -177,15 +180,25 @@ class Supervisor:
 
     def _await(self, child: Child) -> None:
         deadline = Deadline(self._clock, GRACE_S)
-        while child.process.poll() is None and not deadline.expired:
-            self._port.requests()
+        waits = True
+        while waits:  # and once more after its end, for its last words
+            waits = child.process.poll() is None and not deadline.expired
             self._manager.alive()
             self._clock.sleep_until(self._clock.now_ns() + PERIOD_NS)
-        if child.process.poll() is None:
+            self._port.requests()
+            self._hear()  # what it says while it closes: of a mount that does not stop, for instance
+        name, code = child.launch.service, child.process.poll()
+        if code is None:
             child.process.kill()
-            child.process.wait()
+            with suppress(subprocess.TimeoutExpired):  # the others are to end all the same
+                child.process.wait(GRACE_S)
             self.failed = True
-            self._event("error", "KILLED", f"{child.launch.service} did not end within {GRACE_S:g} s and was killed")
+            self._event("error", "KILLED", f"{name} did not end within {GRACE_S:g} s and was killed")
+        elif code not in {0, -signal.SIGTERM} and not child.reason:  # that signal before it could catch it
+            self.failed = True
+            how = f"{name} did not end in good order (it {child.how(code)}): {child.last_line()}"
+            self._event("error", "NOT_IN_ORDER", how)
+        child.gone = True
 
     def _obey(self, method: str) -> Reply:
         if method == "supervisor.end":
@@ -229,7 +242,8 @@ class Supervisor:
             if now_ns >= child.kill_due_ns:
                 child.process.kill()
         elif hangs := child.hung(now_ns, self._watching_since_ns, self._rules):
-            child.reason, child.kill_due_ns = hangs, now_ns
+            child.reason, child.kill_due_ns = f"{hangs} and was killed", now_ns
+            self._event("error", "HANGS", f"{child.launch.service} {hangs} and is being killed")
             child.process.kill()  # what is suspended takes no other signal
 
     def _restart(self, child: Child) -> None:
@@ -310,12 +324,16 @@ class Supervisor:
         )
 
     def _tell_manager(self) -> None:
-        """Alive is said while every service that runs is heard; what is down is told, and no reason to be killed."""
-        states = {name: child.state for name, child in self.children.items()}
+        """Alive is said while every service that runs is heard; what is down is told, and no reason to be killed.
+
+        Nor is it said for one that has outlived its SIGKILL: that is no longer being dealt with.
+        """
+        states, now_ns = {name: child.state for name, child in self.children.items()}, self._clock.now_ns()
         mode = self._port.fresh(STATION_MODE) if "station" in states else None
         if all(state == "running" for state in states.values()):
             self._manager.ready()
-        if all(state != "running" or self._fresh(name) for name, state in states.items()):
+        stuck = any(child.stuck(now_ns) for child in self.children.values())
+        if not stuck and all(state != "running" or self._fresh(name) for name, state in states.items()):
             self._manager.alive()
         apart = ", ".join(f"{name} {state}" for name, state in states.items() if state != "running")
         self._manager.status(f"{mode.mode if mode is not None else 'no mode'}; {apart or 'every service runs'}")

@@ -93,6 +93,13 @@ class plain(Named):
     pass
 
 
+class closes_badly(Named):
+    def close(self):
+        words = "gimbal: does not acknowledge the stop; use the emergency stop."
+        self.port.publish(STATION_EVENT, StationEvent("error", "GIMBAL", words))
+        raise DeviceError("gimbal: the board did not take the rate; check the cables of the mount.")
+
+
 class crashes(Named):
     def open(self):
         raise ZeroDivisionError("at its start")
@@ -152,3 +159,12 @@ def test_a_station_without_a_laser_is_parked_at_its_end(running: Running) -> Non
     assert running.run(lambda: True, "station", "pointing") == 0
     assert running.noted() == ["station station.park", "pointing closed", "station closed"]
     assert running.told[-1] == "info: the gimbal is parked"
+
+
+@pytest.mark.parametrize("last", [True, False])
+def test_what_a_service_says_while_it_closes_is_told_and_its_exit_code_counts(running: Running, last: bool) -> None:
+    services = ["recorder=closes_badly", "station", "pointing"]
+    assert running.run(lambda: True, *(services if last else reversed(services))) == 1
+    said, ended = running.told[-2:]
+    assert said == "error: gimbal: does not acknowledge the stop; use the emergency stop."
+    assert ended.startswith("error: recorder did not end in good order (it died with exit code 3): gimbal: the board")

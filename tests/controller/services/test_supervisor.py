@@ -49,7 +49,8 @@ def test_a_service_that_hangs_is_told_by_name_killed_and_started_again(station: 
     else:
         running.client.send("first", "toy.hang", timeout_s=5.0)
         running.client.call("first", "toy.hang", timeout_s=0.2)
-    running.until(lambda: told(running, "first hangs (no heartbeat for "), 5.0)
+    running.until(lambda: told(running, "s) and is being killed"), 5.0)
+    running.until(lambda: told(running, "s) and was killed and is started again in 0.05 s"), 5.0)
     running.until(lambda: running.client.store.boot_of("first") != boot)
     assert running.pid("first") != pid
     assert running.supervisor.children["second"].restarts == 0
@@ -59,7 +60,7 @@ def test_a_service_that_hangs_is_told_by_name_killed_and_started_again(station: 
 def test_a_service_without_a_heartbeat_after_its_start_is_killed(station: Callable[..., Any]) -> None:
     running = station({"start_timeout_s": 0.01}, first="toy")
     running.until(lambda: told(running, "first hangs (no heartbeat since its start for"), 5.0)
-    assert running.supervisor.failed
+    running.until(lambda: running.supervisor.failed)
 
 
 def test_a_service_that_waits_for_a_device_does_not_hang(station: Callable[..., Any]) -> None:
@@ -212,6 +213,30 @@ def test_the_manager_hears_ready_when_all_run_and_nothing_while_one_is_silent(
     os.kill(running.pid("second"), signal.SIGKILL)
     running.until(lambda: "WATCHDOG=1" in manager.read())
     running.until(lambda: any("second down" in text for text in manager.read()))
+
+
+def test_what_outlives_its_kill_is_told_at_once_and_the_manager_hears_no_more_that_all_is_alive(
+    station: Callable[..., Any], manager: Manager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child, "STUCK_NS", 800_000_000)
+    running = station({"hung_after_s": 0.6}, first="toy", second="toy")
+    running.supervisor._manager = ServiceManager(running.clock, manager.path, 0.3)
+    running.until(lambda: "READY=1" in manager.read())
+    process, real = running.supervisor.children["first"].process, subprocess.Popen.kill
+    monkeypatch.setattr(process, "kill", lambda: None)  # as a process in state D takes it
+    os.kill(process.pid, signal.SIGSTOP)
+    running.until(lambda: told(running, "error: first hangs (no heartbeat for 0.6 s) and is being killed"))
+    manager.read()
+    manager.heard.clear()
+    running.until(lambda: "WATCHDOG=1" in manager.read())
+    running.until(lambda: running.supervisor.children["first"].stuck(running.clock.now_ns()))
+    manager.read()
+    manager.heard.clear()
+    begun_ns = running.clock.now_ns()
+    running.until(lambda: running.clock.now_ns() - begun_ns > 700_000_000)
+    assert "WATCHDOG=1" not in manager.read()
+    real(process)
+    running.until(lambda: "WATCHDOG=1" in manager.read())
 
 
 STATION = """
