@@ -94,6 +94,8 @@ class Supervisor:
         self._turned_ns = self._watching_since_ns = clock.now_ns()
         self._own = Watch(rules, clock.now_ns())
         self._stop_told = False
+        self._start_failed = False
+        self._cpus: set[int] = set()  # before this process took its own: of whoever names none and is started again
         self.children: dict[str, Child] = {}
         self.failed = False
 
@@ -122,6 +124,7 @@ class Supervisor:
         try:
             self.start()
             read_libraries()
+            self._cpus = os.sched_getaffinity(0)
             for warning in (take_cpus(cpus), take_priority(priority)):
                 if warning:
                     self._event("warning", "PRIORITY", f"the supervisor {warning}")
@@ -255,6 +258,9 @@ class Supervisor:
             child.restart_due_ns = verdict.due_ns
             self._tell_once(child, f"{name} cannot be started again ({error.strerror}) {verdict.sentence}")
             return
+        if self._cpus and not child.launch.cpus:
+            with suppress(OSError):  # gone already
+                os.sched_setaffinity(child.process.pid, self._cpus)
         if unlogged:
             self._event("warning", "UNLOGGED", f"{name} runs without a log: {unlogged}; mend that")
         child.started_ns = now_ns
@@ -271,6 +277,8 @@ class Supervisor:
         refused = code == EXIT_REFUSED and not child.seen and not child.reason
         if refused and not child.restarts:
             self.failed = self._stop_told = True
+            station = self.children.get("station")
+            self._start_failed = station is None or not station.seen  # else it may have moved by now
             self._event("error", "REFUSED", f"{name} refused to start: {child.last_line()}")
             return
         if refused:
@@ -340,10 +348,6 @@ class Supervisor:
 
     def _fresh(self, name: str) -> bool:
         return any(self._port.fresh(topic, name) is not None for topic in (SERVICE_HEARTBEAT, SERVICE_WAITING))
-
-    @property
-    def _start_failed(self) -> bool:
-        return any(child.gone and not child.restarts and not child.seen for child in self.children.values())
 
     def _event(self, level: Level, code: str, message: str) -> None:
         self._tell(f"{level}: {message}")

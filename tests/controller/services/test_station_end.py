@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -100,6 +102,19 @@ class closes_badly(Named):
         raise DeviceError("gimbal: the board did not take the rate; check the cables of the mount.")
 
 
+class refuses(Named):
+    def open(self):
+        raise ResourceError("gimbal: /dev/ttyUSB7 does not exist; plug the mount in")
+
+
+class refuses_late(Named):
+    def open(self):
+        while self.port.latest(POINTING_STATE) is None or self.port.latest(STATION_MODE) is None:
+            self.clock.sleep_until(self.clock.now_ns() + 100_000_000)
+        self.clock.sleep_until(self.clock.now_ns() + 500_000_000)
+        raise ResourceError("the disk is not there; mount it")
+
+
 class crashes(Named):
     def open(self):
         raise ZeroDivisionError("at its start")
@@ -121,6 +136,7 @@ class Running:
         self.run_dir, self._module, self._base_port, self._rules = folder / "run", module, base_port, rules
         self.told: list[str] = []
         self.client: Any = None
+        self.cpus: dict[str, list[int]] = {}
 
     def run(self, happens: Callable[[], bool], *services: str, **other: Any) -> int:
         """The exit code; a service is its name, or its name and class: `recorder=crashes`."""
@@ -138,6 +154,7 @@ class Running:
                 base_port=self._base_port,
                 services=STATION_SERVICES,
                 rules=rules,
+                cpus=self.cpus,
                 tell=self.told.append,
                 stop_wanted=lambda: self._heard() and happens(),
             )
@@ -168,3 +185,52 @@ def test_what_a_service_says_while_it_closes_is_told_and_its_exit_code_counts(ru
     said, ended = running.told[-2:]
     assert said == "error: gimbal: does not acknowledge the stop; use the emergency stop."
     assert ended.startswith("error: recorder did not end in good order (it died with exit code 3): gimbal: the board")
+
+
+def test_a_recorder_that_never_came_up_does_not_keep_the_station_from_being_parked(running: Running) -> None:
+    services = ("recorder=crashes", "safety", "station", "pointing")
+    down = "recorder died with exit code 4 and is not started again"
+    assert running.run(lambda: any(down in said for said in running.told), *services, restart=frozenset()) == 1
+    assert running.noted()[-5:-3] == ["safety stop", "station station.park"]
+
+
+def test_a_station_that_runs_is_parked_when_a_late_service_refuses_to_start(running: Running) -> None:
+    assert running.run(lambda: False, "recorder=refuses_late", "safety", "station", "pointing") == 1
+    assert "safety stop" in running.noted()
+    assert "station station.park" in running.noted()
+
+
+def test_a_station_whose_start_is_refused_waits_for_no_darkness(running: Running) -> None:
+    assert running.run(lambda: False, "safety", "station=refuses", "pointing") == 1
+    assert not {"safety stop", "station station.park"} & set(running.noted())
+
+
+def test_a_service_that_names_no_processors_has_all_of_them_again_after_a_restart(running: Running) -> None:
+    all_of_them = os.sched_getaffinity(0)
+    pids: list[int] = []
+
+    def happens() -> bool:
+        pid = service_pid("recorder")
+        if pid and pid not in pids:
+            pids.append(pid)
+            if len(pids) == 1:
+                os.kill(pid, signal.SIGKILL)
+        return len(pids) == 2 and os.sched_getaffinity(pids[1]) == all_of_them
+
+    try:
+        running.cpus = {"supervisor": [min(all_of_them)]}
+        code = running.run(happens, "recorder=plain", "station", "pointing", restart_delay_s=0.05)
+    finally:
+        for thread in os.listdir("/proc/self/task"):
+            os.sched_setaffinity(int(thread), all_of_them)
+    assert code == 0
+    assert len(pids) == 2
+
+
+def service_pid(name: str) -> int:
+    """Of a service that this process has started; 0 while there is none."""
+    for child in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
+        with suppress(OSError):
+            if f'"service":"{name}"' in Path(f"/proc/{child}/cmdline").read_text():
+                return int(child)
+    return 0
