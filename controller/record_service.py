@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from controller.bus.client import Client
 from controller.bus.endpoints import Table
-from controller.bus.envelope import BusError
+from controller.bus.envelope import BusError, Envelope
 from controller.bus.port import Port, Reply
 from controller.bus.security import Security
+from controller.bus.store import Store
 from controller.bus.topics import STATION_EVENT, StationEvent
 from controller.record import Mender, RotatingRecorder, Rotation
 from controller.services.service import Service
@@ -21,6 +22,23 @@ PERIOD_S: Final = 0.05
 FLUSH_NS: Final = round(1.5 * PERIOD_S * NS)
 # What kill -9 may cost: two turns (100 ms), and more than as much again for a machine that is late.
 LOSS_BOUND_NS: Final = 240_000_000
+
+
+class Ear(Protocol):
+    """Hears every topic: a client that has subscribed to all."""
+
+    @property
+    def store(self) -> Store:
+        """It has counted what never came."""
+        ...
+
+    def envelopes(self, timeout_s: float) -> Iterator[Envelope]:
+        """What has come since the previous call."""
+        ...
+
+    def close(self) -> None:
+        """Listen no more."""
+        ...
 
 
 class RecorderService(Service):
@@ -51,7 +69,7 @@ class RecorderService(Service):
         self._attachments = attachments
         self._rotation = rotation
         self._security = security
-        self._client: Client | None = None
+        self._client: Ear | None = None
         self._recorder: RotatingRecorder | None = None
         self._mender: Mender | None = None
         self._refused = ""
@@ -67,8 +85,13 @@ class RecorderService(Service):
         self._recorder = RotatingRecorder(
             path, self.clock.now_ns(), self._metadata, self._attachments, self._rotation, FLUSH_NS
         )
-        self._client = Client(self._table, "recorder", self.clock, self._security)
-        self._client.subscribe_all()
+        self._client = self.listen()
+
+    def listen(self) -> Ear:
+        """What hears everything from now on."""
+        client = Client(self._table, "recorder", self.clock, self._security)
+        client.subscribe_all()
+        return client
 
     def cycle(self) -> None:
         """Write what has come."""
@@ -102,7 +125,7 @@ class RecorderService(Service):
             self._tell("warning", "DISK_ROOM", f"{recorder.path.name} is written again; {lost} messages are missing")
         self._refused = recorder.refused
 
-    def _watch_gaps(self, client: Client) -> None:
+    def _watch_gaps(self, client: Ear) -> None:
         """Tell what never came, once a second: without a word a gap in a recording could be anything."""
         now_ns, missed = self.clock.now_ns(), client.store.gaps
         if now_ns < self._missed_due_ns or missed.total() == self._missed:

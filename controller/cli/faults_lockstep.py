@@ -7,6 +7,7 @@ part of every row.
 from __future__ import annotations
 
 import math
+import random
 import resource
 import tempfile
 from collections.abc import Callable, Iterator
@@ -16,6 +17,9 @@ from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from controller.bus.envelope import Envelope, body_as
 from controller.bus.holder import HeldPort, LeaseRefusedError, acquire
@@ -32,12 +36,12 @@ from controller.bus.topics import (
 from controller.cli.bench import open_bench
 from controller.cli.demo import DEFAULT_RIG, choose_pass
 from controller.cli.faults_guests import GUESTS
+from controller.cli.faults_recorder import TappedRecorder
 from controller.cli.faults_table import Row
-from controller.cli.faults_verdict import Found, problems_of
+from controller.cli.faults_verdict import Found, dead_of, problems_of
 from controller.cli.rig import emulated_devices
 from controller.errors import BoresightError
 from controller.pointing.plan import LEAD_NS, Plan, order
-from controller.record import Recorder
 from hal.clock import NS
 from hal.rig import load_rig
 
@@ -51,6 +55,7 @@ TURN_S, SETTLE_S, RESET_S = 0.1, 0.5, 0.2
 RESERVE_S = 10.0  # a row is not begun later than this before the set
 DEATH_NS = NS // 50  # after which the supervisor says so
 STEP_NS = NS // 50
+TURN_NS = NS // 50  # of safety and tracking: a fault comes at any moment of it
 BACKLASH_RAD = 75e-6  # half the scenario's play, which a calibration finds
 FULL_BYTES = 1  # no file grows beyond that
 SHUTTER = '\n[shutter]\ndriver = "sc10"\nresource = "emulated"\n'  # the built-in rig has none
@@ -102,7 +107,10 @@ class Drill:
         self._port = self._bus.port(OPERATOR)
         self._held: HeldPort | None = None  # with the lease under which emission is armed: its end is a trip
         self._said: list[str] = []
+        self._died: list[str] = []  # whom the supervisor says to be dead, in its words
+        self._wrong: list[str] = []  # answers to a guest
         self._lost_ns: list[int] = []
+        self._turns: list[Callable[[], None]] = []  # of what is no service here
 
     def fly(self) -> None:
         """Until a row ends the flight, or the pass is over. Raises what stopped the operator."""
@@ -127,7 +135,10 @@ class Drill:
 
     def _hear(self, topic: str, envelope: Envelope) -> None:
         if topic == "station/event":
-            self._said.append(body_as(envelope, StationEvent).message)
+            event = body_as(envelope, StationEvent)
+            self._said.append(event.message)
+            if event.code == "DIED":
+                self._died.append(event.message)
         elif topic == "safety/trip":
             lost_utc_ns = body_as(envelope, TripRecord).lost_utc_ns
             if lost_utc_ns is not None:
@@ -153,7 +164,12 @@ class Drill:
         wanted = TRACKING[-1:] if linked else TRACKING
         end_utc_ns = _plan().target.set_utc_ns
         give_up_ns = self._clock.now_ns() + round(LINK_S * NS)
-        while not (self._mode in wanted and self._bench.world.enable_line):
+        settled = False
+        while not settled:
+            if self._mode in wanted and self._lit():
+                self._sleep(SETTLE_S)
+                settled = self._mode in wanted and self._lit()
+                continue
             if self._clock.utc_ns() > end_utc_ns - RESERVE_S * NS:
                 return False
             if self._clock.now_ns() > give_up_ns:
@@ -164,8 +180,12 @@ class Drill:
             if all(self._port.fresh(SERVICE_HEARTBEAT, name) is not None for name in self._services):
                 self._nudge(end_utc_ns)
             self._sleep(TURN_S)
-        self._sleep(SETTLE_S)
         return self._clock.utc_ns() < end_utc_ns - RESERVE_S * NS
+
+    def _lit(self) -> bool:
+        """It emits and moves."""
+        truth = self._bench.world.truth()
+        return bool(truth["emitting"]) and truth["axis_command_rad_s"] != (0.0, 0.0)
 
     def _nudge(self, end_utc_ns: int) -> None:
         """Reset what is latched, track what is in the sky, consent to emission: each when it is its turn."""
@@ -214,52 +234,57 @@ class Drill:
     # One row
 
     def _play(self, row: Row) -> Found:
-        self._said.clear()
-        self._lost_ns.clear()
-        moving_ns = t_ns = self._clock.now_ns()
+        clock = self._clock
+        clock.sleep_until(clock.now_ns() // TURN_NS * TURN_NS + TURN_NS + phase_ns(row))
+        for heard in (self._said, self._died, self._wrong, self._lost_ns):
+            heard.clear()
+        lit, moving_ns, t_ns = self._lit(), clock.now_ns(), clock.now_ns()
         end_ns, cleared_ns = t_ns + round(row.after_s * NS), None
         if row.cause.for_s is not None:
             cleared_ns = t_ns + round(row.cause.for_s * NS)
         with ExitStack() as mending:
-            self._break(row, mending)
-            while self._clock.now_ns() < end_ns:
-                if cleared_ns is not None and self._clock.now_ns() >= cleared_ns:
+            touched = self._break(row, mending)
+            while clock.now_ns() < end_ns:
+                if cleared_ns is not None and clock.now_ns() >= cleared_ns:
                     mending.close()
                     cleared_ns = None
                 self._sleep(STEP_NS / NS)
+                for turn in self._turns:
+                    turn()
                 if self._bench.world.truth()["axis_command_rad_s"] != (0.0, 0.0):
-                    moving_ns = self._clock.now_ns()
-            return self._judge(row, t_ns, moving_ns)
+                    moving_ns = clock.now_ns()
+            return self._judge(row, t_ns, moving_ns, touched(), lit)
 
-    def _judge(self, row: Row, t_ns: int, moving_ns: int) -> Found:
+    def _judge(self, row: Row, t_ns: int, moving_ns: int, touched: int, lit: bool) -> Found:
         now_ns = self._clock.now_ns()
         truth = self._bench.world.log.rows([(t_ns, now_ns)])
-
-        def ended_ms(on: Any) -> float | None:
-            """From the fault to the first moment off; None when it never was."""
-            off = truth.t_ns[~on]
-            return (int(off[0]) - t_ns) / 1e6 if len(off) else None
-
+        moving = now_ns - moving_ns < 2 * STEP_NS
         found = Found(
             name=row.name,
             place="lockstep",
             mode=self._mode,
-            emitting=bool(truth.emitting[-10:].any()),
-            moving=now_ns - moving_ns < 2 * STEP_NS,
-            off_ms=ended_ms(truth.emitting),
-            line_ms=ended_ms(truth.enabled),
-            still_ms=None if now_ns - moving_ns < 2 * STEP_NS else (moving_ns + STEP_NS - t_ns) / 1e6,
+            emitting=bool(truth.emitting[-1:].any()),
+            moving=moving,
+            off_ms=_ended_ms(truth.t_ns, truth.emitting, t_ns),
+            line_ms=_ended_ms(truth.t_ns, truth.enabled, t_ns),
+            still_ms=None if moving else (moving_ns + STEP_NS - t_ns) / 1e6,
             lost_ms=(self._lost_ns[0] - t_ns) / 1e6 if self._lost_ns else None,
+            touched=touched,
+            lit=lit,
+            samples=len(truth.t_ns),
+            came_back=bool((truth.emitting[1:] & ~truth.emitting[:-1]).any()),
+            more=(*self._wrong, *dead_of(row, self._died, self._silent())),
             told=next((said for said in self._said if "latched" in said or "->" in said), next(iter(self._said), "")),
         )
         return replace(found, problems=problems_of(row, found, "\n".join(self._said)))
 
-    def _break(self, row: Row, mending: ExitStack) -> None:
-        """Do what the row says; `mending` undoes it."""
-        clock, cause = self._clock, row.cause
+    def _break(self, row: Row, mending: ExitStack) -> Callable[[], int]:
+        """Do what the row says; `mending` undoes it. What comes back says how much the fault has touched so far."""
+        clock, cause, faults = self._clock, row.cause, self._bench.faults
+        spoiled, withheld = faults.touched, clock.withheld
         if cause.kind == "device":
-            self._bench.faults.start(cause.target, cause.word, parameters=cause.numbers)
-            mending.callback(self._bench.faults.clear)
+            faults.start(cause.target, cause.word, parameters=cause.numbers)
+            mending.callback(faults.clear)
         elif cause.kind == "kill":
             clock.kill(cause.target)
             clock.sleep_until(clock.now_ns() + DEATH_NS)
@@ -271,21 +296,55 @@ class Drill:
             clock.starve(cause.target, cause.numbers["pause_s"])
             mending.callback(clock.starve, cause.target, 0.0)
         elif cause.kind == "utc":
-            clock.step_utc(cause.numbers["step_s"])
-            mending.callback(clock.step_utc, -cause.numbers["step_s"])
+            return self._step_utc(cause.numbers["step_s"], mending)
         elif cause.kind == "disk":
-            recorder = mending.enter_context(Recorder(self._folder / "full.mcap", {}))
+            recorder = TappedRecorder(clock, self._bus, self._folder / "recordings")
+            recorder.open()
             mending.enter_context(_no_room())
-            self._bus.tap(recorder.write)
-            mending.callback(self._bus.untap, recorder.write)
-            self._port.call("station", "safe", {}, 1.0, True)
-            self._port.call("safety", "safe", {}, 1.0, True)
+            mending.callback(recorder.close)  # while there is no room yet
+            self._turns.append(recorder.cycle)
+            mending.callback(self._turns.clear)
+            self._say_safe()
+            return lambda: recorder.lost
         elif cause.kind == "vanish":
-            if self._held is not None:
-                self._held.send(LEASE_KEEPER, "lease.renew", {"ttl_s": cause.numbers["ttl_s"]}, 1.0, True)
-            self._held = None
+            held, self._held = self._held, None
+            if held is not None:
+                held.send(LEASE_KEEPER, "lease.renew", {"ttl_s": cause.numbers["ttl_s"]}, 1.0, True)
+            return lambda: int(held is not None)
         elif cause.kind == "guest":
-            self._said += GUESTS[cause.word](clock, self._bus)
+            visit = GUESTS[cause.word](clock, self._bus)
+            mending.callback(self._bus.leave, "deaf")  # what it keeps would grow
+            self._said += visit.told
+            self._wrong += visit.wrong
+            return lambda: visit.touched
+        if cause.safe:
+            self._say_safe()
+        return lambda: faults.touched - spoiled + clock.withheld - withheld
+
+    def _silent(self) -> list[str]:
+        return [name for name in self._services if self._port.fresh(SERVICE_HEARTBEAT, name) is None]
+
+    def _say_safe(self) -> None:
+        for service in ("station", "safety"):
+            self._port.call(service, "safe", {}, 1.0, True)
+
+    def _step_utc(self, step_s: float, mending: ExitStack) -> Callable[[], int]:
+        clock = self._clock
+        ahead_ns = clock.utc_ns() - clock.now_ns()
+        clock.step_utc(step_s)
+        mending.callback(clock.step_utc, -step_s)
+        return lambda: int(clock.utc_ns() - clock.now_ns() != ahead_ns)
+
+
+def phase_ns(row: Row) -> int:
+    """At which moment of a turn its fault comes: the same whenever it is played, another one for every row."""
+    return random.Random(row.name).randrange(TURN_NS)
+
+
+def _ended_ms(t_ns: NDArray[np.int64], on: NDArray[np.bool_], from_ns: int) -> float | None:
+    """From the fault to the first row after the last that was on; None where that is the last of all, or none is."""
+    last = int(np.flatnonzero(on)[-1]) if on.any() else -1
+    return None if last + 1 >= len(on) else (int(t_ns[last + 1]) - from_ns) / 1e6
 
 
 def _bench(folder: Path) -> Bench:

@@ -65,6 +65,7 @@ class Cause:
     word: str = ""  # of sim_hw/faults, or what a guest of the bus does
     numbers: Mapping[str, float] = field(default_factory=dict)
     for_s: float | None = None  # None: until the row has been judged
+    safe: bool = False  # somebody says safe, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,9 @@ class Row:
     cause: Cause
     ends: tuple[str, ...]
     off: Bound | None = None  # None: emission goes on
-    told: str = ""  # is among what somebody is told
+    told: tuple[str, ...] = ()  # each is among what somebody is told
+    told_in_link: str = ""  # so is this, where it begins in LINK
+    timed: bool = True  # a vote ends emission, and the loss of its input has a moment
     after_s: float = 1.5
     linked: bool = True  # begins in LINK; else as soon as the beacon is seen: emission and motion are the same
     places: tuple[Place, ...] = ("lockstep",)
@@ -108,7 +111,9 @@ def rows(names: Iterable[str] = (), place: Place | None = None) -> list[Row]:
 
 
 LINK, BACK, LOST, SAFE = ("LINK",), ("LINK", "FINE", "COARSE"), ("SAFE", "FAULT"), ("SAFE",)
+DOWN = BACK[1:]
 BOTH: tuple[Place, ...] = ("lockstep", "realtime")
+ONLY: tuple[Place, ...] = ("realtime",)
 PAUSE_S = 0.6  # of a process that is slowed: longer than anybody waits for it (0.5 s)
 LEASE_S = 1.0  # from the last renewal of who vanishes
 _Outcome = tuple[str, tuple[str, ...], Bound | None]  # word, modes, emission off
@@ -146,9 +151,9 @@ _DEVICES: dict[str, tuple[_Outcome, ...]] = {
     ),
     "beam_board": (
         ("power cycle", SAFE, WATCHDOG),
-        ("stuck", BACK, None),
+        ("stuck", DOWN, None),
         ("slow", SAFE, WATCHDOG),
-        ("wrong", BACK, None),
+        ("wrong", DOWN, None),
         ("garbage", SAFE, WATCHDOG),
         ("intermittent", SAFE, Bound(1500, "as soon as enough answers in a row are lost: by chance")),
         ("delayed", LINK, None),
@@ -160,7 +165,7 @@ _DEVICES: dict[str, tuple[_Outcome, ...]] = {
     ),
     "laser": (
         ("power cycle", SAFE, DEAF_LASER),
-        ("stuck", LINK, None),
+        ("stuck", SAFE, SAID),
         ("slow", SAFE, DEAF_LASER),
         ("wrong", SAFE, LASER),
         ("garbage", SAFE, LASER),
@@ -176,21 +181,21 @@ _DEVICES: dict[str, tuple[_Outcome, ...]] = {
     "power_meter": (
         ("power cycle", BACK, None),
         ("stuck", LINK, None),
-        ("slow", BACK, None),
+        ("slow", DOWN, None),
         ("wrong", LINK, None),
-        ("garbage", BACK, None),
+        ("garbage", DOWN, None),
         ("intermittent", BACK, None),
         ("delayed", LINK, None),
         ("late_reply", BACK, None),
         ("split", LINK, None),
         ("duplicated", BACK, None),
-        ("hang_up", BACK, None),
+        ("hang_up", DOWN, None),
         ("replug", BACK, None),
-        ("saturated", BACK, None),
+        ("saturated", DOWN, None),
     ),
     "shutter": (
         ("power cycle", SAFE, SHUTTER),
-        ("stuck", LINK, None),
+        ("stuck", SAFE, SAID),
         ("slow", SAFE, SHUTTER),
         ("wrong", SAFE, SHUTTER),
         ("garbage", SAFE, SHUTTER),
@@ -205,38 +210,71 @@ _DEVICES: dict[str, tuple[_Outcome, ...]] = {
 }  # fmt: skip
 
 
+# Where a loss of LINK is certain: what the station says of it.
+_DIM, _SILENT, _DOWN = "received power below the threshold", "link is lost", "LINK -> FINE"
+_TOLD_IN_LINK = {
+    "beam_board stuck": _DIM,
+    "beam_board wrong": _DIM,
+    "power_meter power cycle": _SILENT,
+    "power_meter slow": _SILENT,
+    "power_meter garbage": _DOWN,
+    "power_meter intermittent": _DOWN,
+    "power_meter late_reply": _SILENT,
+    "power_meter hang_up": _DOWN,
+    "power_meter replug": "power_meter: ",
+    "power_meter saturated": _DIM,
+}
+_VOTED = ("wrong", "over_temperature", "stuck")  # of laser and shutter; else it is an answer that fails to come
+
+
 def _device(device: str, outcome: _Outcome) -> Row:
     word, ends, off = outcome
-    cycled = word == "power cycle"
-    cause = Cause("device", device, "off" if cycled else word, for_s=1.0 if cycled else None)
+    name = f"{device} {word}"
+    cycled, disobeys = word == "power cycle", word == "stuck" and device in {"laser", "shutter"}
+    cause = Cause("device", device, "off" if cycled else word, for_s=1.0 if cycled else None, safe=disobeys)
     done = f"{device} without power for a second" if cycled else f"{device}: `{word}` of docs/faults.md"
+    if disobeys:  # nothing shows it before it is told to do something
+        done += "; somebody says safe"
     watched_s = max(1.5, (off.ms / 1000 if off is not None else 0.0) + 0.8)
     if device == "gimbal":
         watched_s = max(watched_s, 2.0)  # a mount without power for a second is watched as it comes back
     linked = off is None or device in {"camera", "beam_board"}
-    return Row(f"{device} {word}", done, cause, ends, off, after_s=watched_s, linked=linked)
+    return Row(
+        name,
+        done,
+        cause,
+        ends,
+        off,
+        told=("operator",) if disobeys else (),
+        told_in_link=_TOLD_IN_LINK.get(name, ""),
+        timed=device not in {"laser", "shutter"} or word in _VOTED,
+        after_s=watched_s,
+        linked=linked,
+    )
 
 
-def _process(kind: Kind, service: str, done: str, ends: tuple[str, ...], off: Bound | None, told: str = "") -> Row:
+def _process(kind: Kind, service: str, done: str, ends: tuple[str, ...], off: Bound | None, *told: str) -> Row:
     numbers = {"pause_s": PAUSE_S} if kind == "starve" else {}
     cause = Cause(kind, service, numbers=numbers, for_s=None if kind == "kill" else 1.0)
     name = {"kill": "killed", "suspend": "suspended", "starve": "slowed"}[kind]
     after_s = 2.6 if kind == "starve" and service == "pointing" else 1.5
-    return Row(f"{service} {name}", done, cause, ends, off, told, after_s, off is None, BOTH)
+    linked, timed = off is None, kind != "kill"
+    in_link = "link is lost" if service == "link" else ""
+    return Row(f"{service} {name}", done, cause, ends, off, told, in_link, timed, after_s, linked, BOTH)
 
 
 def _utc(name: str, done: str, step_s: float) -> Row:
-    told, cause = f"UTC was stepped by {step_s:+.3f} s", Cause("utc", "", numbers={"step_s": step_s})
+    told, cause = (f"UTC was stepped by {step_s:+.3f} s",), Cause("utc", "", numbers={"step_s": step_s})
     return Row(name, done, cause, SAFE, AT_ONCE, told=told, linked=False)
 
 
-def _guest(name: str, done: str, who: str, told: str = "") -> Row:
+def _guest(name: str, done: str, who: str, *told: str) -> Row:
     return Row(name, done, Cause("guest", "", who), LINK, told=told, places=BOTH)
 
 
 def _end_of_all(target: str, done: str, off: Bound) -> Row:
     """Who keeps the others in lockstep is the test itself: these are rows of processes only."""
-    return Row(f"{target} killed", done, Cause("kill", target), ("",), off, linked=False, places=("realtime",))
+    return Row(f"{target} killed", done, Cause("kill", target), ("",), off, linked=False, places=ONLY)
 
 
 _KILLED, _STOPPED = "the process is ended by SIGKILL", "the process has no turn for a second (SIGSTOP)"
@@ -248,7 +286,7 @@ TABLE: tuple[Row, ...] = (
     _process("kill", "pointing", _KILLED, LOST, DEATH, "pointing was killed"),
     _process("kill", "tracking", _KILLED, LOST, WATCHDOG, "tracking was killed"),
     _process("kill", "link", _KILLED, BACK, None, "link was killed"),
-    Row("recorder killed", _KILLED, Cause("kill", "recorder"), BACK, told="recorder was killed", places=("realtime",)),
+    Row("recorder killed", _KILLED, Cause("kill", "recorder"), BACK, None, ("recorder was killed",), places=ONLY),
     _end_of_all("supervisor", _KILLED, DEATH),
     _end_of_all("everything", "all processes of the station are ended by SIGKILL at the same moment", WATCHDOG),
     _process("suspend", "safety", _STOPPED, SAFE, SILENT),
@@ -268,10 +306,11 @@ TABLE: tuple[Row, ...] = (
     Row(
         "disk full",
         "no file grows; somebody says safe",
-        Cause("disk", ""),
+        Cause("disk", "", safe=True),
         SAFE,
         SAID,
-        "operator",  # said safe: station and safety hear it each for itself, and one of them says it first
+        # Station and safety hear it each for itself, and one of them says first that somebody said safe.
+        ("operator", "nothing is recorded until there is room"),
         places=BOTH,
     ),
     Row(
@@ -284,7 +323,7 @@ TABLE: tuple[Row, ...] = (
             "the station takes the last renewal at a turn (50 ms), and sees it run out at another (50 ms), safety "
             "hears it 20 ms later, and waking it up has taken up to 25 ms",
         ),
-        told="that armed is over",
+        told=("that armed is over",),
         after_s=LEASE_S + 1.0,
         places=BOTH,
     ),

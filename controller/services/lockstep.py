@@ -81,6 +81,7 @@ class Lockstep:
         self._steps = 0
         self._broken: LockstepError | None = None
         self.failures: dict[str, BaseException] = {}
+        self.withheld = 0  # turns that were given later than they were due, or, after a kill, never
 
     # Clock
 
@@ -117,6 +118,7 @@ class Lockstep:
         turn = self._named(name)
         self._turns.remove(turn)
         self._killed.append(turn)
+        self.withheld += 1
 
     def suspend(self, name: str, for_s: float) -> None:
         """A service has no turn for a while, as a process after SIGSTOP. Raises KeyError."""
@@ -235,14 +237,16 @@ class Lockstep:
     def _next_due(self) -> _Turn | None:
         """Let time pass until a service is due; of those due at a time, the first by name."""
         while self._turns:
-            best, best_ns = None, None
+            best, best_ns, best_late = None, None, False
             for turn in self._turns:  # in the order of names
                 due_ns = turn.deadline_ns if turn.ready is None else turn.due_ns()
-                if due_ns is not None and due_ns < turn.not_before_ns:
+                late = due_ns is not None and due_ns < turn.not_before_ns
+                if late:
                     due_ns = turn.not_before_ns
                 if due_ns is not None and (best_ns is None or due_ns < best_ns):
-                    best, best_ns = turn, due_ns
+                    best, best_ns, best_late = turn, due_ns, late
             if self._reached(best_ns):
+                self.withheld += best_late
                 if best is not None and best.pause_ns:
                     best.not_before_ns = self.now_ns() + best.pause_ns
                 return best

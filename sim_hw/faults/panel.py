@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sim_hw.faults.table import FaultError, word_named
-from sim_hw.faults.wires import Carrier, spoiler
+from sim_hw.faults.wires import Carrier, counted, spoiler
 from sim_hw.timeline import Timeline
 from sim_hw.wires.contract import Condition
 
@@ -36,6 +36,7 @@ class Faults:
         self._active: dict[str, str] = {}
         self._heard = dict.fromkeys(reach, 0)
         self._waiting: dict[str, list[tuple[int, Callable[[], None]]]] = {device: [] for device in reach}
+        self._touched = 0
         for device in reach:
             reach[device].carrier.heard = self._counter(device)
 
@@ -43,6 +44,11 @@ class Faults:
     def active(self) -> dict[str, str]:
         """Device -> word of what is wrong now."""
         return dict(self._active)
+
+    @property
+    def touched(self) -> int:
+        """What faults have done so far: replies spoiled, commands not heard, conditions entered, cables pulled."""
+        return self._touched
 
     def start(
         self,
@@ -108,14 +114,16 @@ class Faults:
         self._active[device] = word
         if word in reach.conditions:
             reach.conditions[word](settings)
+            self._touch()
         elif word in _CABLE:
             reach.unplug()
+            self._touch()
             if word == "replug":
                 self.clear(device)
         else:
             if word == "slow" and device == "camera":
                 settings["bytes_s"] *= CAMERA_TIMES
-            reach.carrier.fault = spoiler(word, settings, self._timeline, self._rng)
+            reach.carrier.fault = counted(spoiler(word, settings, self._timeline, self._rng), self._touch)
             reach.carrier.deaf = word == "off"
         if for_s is not None:
             self._timeline.after(for_s, lambda: self._end(device, word))
@@ -126,9 +134,14 @@ class Faults:
         if self._active.get(device) == word:
             self.clear(device)
 
+    def _touch(self) -> None:
+        self._touched += 1
+
     def _counter(self, device: str) -> Callable[[], None]:
         def heard() -> None:
             self._heard[device] += 1
+            if self._reach[device].carrier.deaf:
+                self._touch()
             due = [wait for wait in self._waiting[device] if wait[0] <= self._heard[device]]
             for wait in due:
                 self._waiting[device].remove(wait)

@@ -80,6 +80,23 @@ def spoiler(word: str, settings: dict[str, float], timeline: Timeline, rng: np.r
     }[word]
 
 
+def counted(spoil: Spoil, touched: Callable[[], None]) -> Spoil:
+    """The same, and `touched` is called for each reply that did not arrive at once, whole, once and as it was."""
+
+    def spoil_and_tell(data: bytes, put: Put) -> None:
+        arrived: list[bytes] = []
+
+        def note(piece: bytes) -> None:
+            arrived.append(piece)
+            put(piece)
+
+        spoil(data, note)
+        if arrived != [data]:
+            touched()
+
+    return spoil_and_tell
+
+
 class FaultyUsb:
     """A UsbDevice with its transfers to the host through a spoiler; without a fault it is the device itself."""
 

@@ -90,6 +90,34 @@ def test_a_seed_gives_the_same_losses() -> None:
 
 
 @pytest.mark.parametrize(
+    "word", ["off", "garbage", "delayed", "split", "duplicated", "slow", "late_reply", "intermittent"]
+)
+def test_a_fault_of_the_wire_has_touched_what_it_spoiled_and_nothing_before_a_reply(word: str) -> None:
+    desk = Desk()
+    desk.faults.start("gimbal", word, parameters={"probability": 1.0} if word == "intermittent" else {})
+    assert desk.faults.touched == 0
+    desk.ask(b"hello, who is there")
+    assert desk.faults.touched == 1
+    desk.faults.clear()
+    desk.ask()
+    assert desk.faults.touched == 1
+
+
+def test_a_reply_that_is_not_lost_is_not_touched() -> None:
+    desk = Desk()
+    desk.faults.start("gimbal", "intermittent", parameters={"probability": 0.5})
+    lost = [desk.ask() for _ in range(50)].count(b"")
+    assert desk.faults.touched == lost > 0
+
+
+@pytest.mark.parametrize("word", ["hang_up", "replug"])
+def test_a_cable_that_was_pulled_is_touched(word: str) -> None:
+    desk = Desk()
+    desk.faults.start("gimbal", word)
+    assert desk.faults.touched == 1
+
+
+@pytest.mark.parametrize(
     ("device", "word", "parameters", "told"),
     [
         ("gimbl", "off", {}, "did you mean gimbal"),

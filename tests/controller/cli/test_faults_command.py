@@ -6,14 +6,16 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from controller.cli import faults_lockstep, main
 from controller.cli.faults_table import Row, rows
-from controller.cli.faults_verdict import Found, problems_of
+from controller.cli.faults_verdict import Found, dead_of, excusable, problems_of
 
-GOOD = Found("laser wrong", "lockstep", "SAFE", False, False, 64.0, 65.0, 180.0, 60.0, told="read_back: 2 A")
+SEEN: dict[str, Any] = {"touched": 1, "lit": True, "samples": 1500}
+GOOD = Found("laser wrong", "lockstep", "SAFE", False, False, 64.0, 65.0, 180.0, 60.0, told="read_back: 2 A", **SEEN)
 
 
 def test_what_is_not_as_the_table_says_is_told_in_a_sentence() -> None:
@@ -23,7 +25,12 @@ def test_what_is_not_as_the_table_says_is_told_in_a_sentence() -> None:
         ({"mode": "LINK"}, "ended in LINK"),
         ({"off_ms": 131.0, "lost_ms": 130.0}, "not within 130 ms"),
         ({"off_ms": None}, "it emits on"),
-        ({"emitting": True}, "came back"),
+        ({"came_back": True}, "came back"),
+        ({"touched": 0}, "touched nothing"),
+        ({"lit": False}, "did not emit and move when the fault came"),
+        ({"samples": 0}, "nothing was seen"),
+        ({"lost_ms": None}, "no lost vote has a time"),
+        ({"more": ("link died with exit code 1",)}, "link died"),
         ({"still_ms": 700.0}, "rest after 700 ms"),
         ({"lost_ms": 53.0}, "11.0 ms after the vote was lost"),
     ):
@@ -33,7 +40,7 @@ def test_what_is_not_as_the_table_says_is_told_in_a_sentence() -> None:
 
 def test_a_machine_that_stood_still_is_given_that_time_and_no_more_and_no_other_end() -> None:
     (row,) = rows(["laser wrong"])
-    late = replace(GOOD, off_ms=150.0, lost_ms=None)
+    late = replace(GOOD, off_ms=150.0, lost_ms=150.0)
     assert problems_of(row, replace(late, slack_ms=30.0), "") == ()
     assert problems_of(row, replace(late, slack_ms=10.0), "") == ("emission ended after 150 ms, not within 130 ms",)
     assert "it emits on" in problems_of(row, replace(late, off_ms=None, slack_ms=1e6), "")
@@ -41,12 +48,72 @@ def test_a_machine_that_stood_still_is_given_that_time_and_no_more_and_no_other_
 
 def test_emission_that_should_go_on_and_a_word_that_nobody_said_are_problems() -> None:
     (row,) = rows(["two operators"])
-    on = Found("two operators", "lockstep", "LINK", True, True, None, None, None)
+    on = Found("two operators", "lockstep", "LINK", True, True, None, None, None, **SEEN)
     assert problems_of(row, on, "NO_LEASE: ask") == ()
-    unsaid, ended = problems_of(row, replace(on, off_ms=3.0), "flood")
+    ended, unsaid = problems_of(row, replace(on, off_ms=3.0), "flood")
     assert unsaid.startswith("nobody said 'NO_LEASE'")
     assert "flood" in unsaid
     assert ended == "emission ended"
+    assert problems_of(row, replace(on, came_back=True), "NO_LEASE: ask") == ("emission ended for a moment",)
+
+
+def test_no_row_passes_whose_fault_touched_nothing() -> None:
+    for row in rows():
+        found = Found(
+            row.name, row.places[0], row.ends[0], row.off is None, True, None, None, None, lit=True, samples=1
+        )
+        told = "\n".join((*row.told, row.told_in_link))
+        assert "the fault touched nothing" in problems_of(row, found, told)
+
+
+def test_where_link_is_lost_for_certain_a_station_that_keeps_it_has_failed() -> None:
+    for name in ("beam_board stuck", "power_meter garbage", "power_meter saturated"):
+        (row,) = rows([name])
+        kept = Found(name, "lockstep", "LINK", True, True, None, None, None, **SEEN)
+        assert any(problem.startswith("ended in LINK") for problem in problems_of(row, kept, row.told_in_link))
+    (row,) = rows(["link suspended"])
+    kept = Found(row.name, "lockstep", "LINK", True, True, None, None, None, **SEEN)
+    (unsaid,) = problems_of(row, kept, "")
+    assert unsaid.startswith("nobody said 'link is lost'")
+
+
+def test_a_machine_that_stood_still_excuses_what_is_late_and_nothing_that_goes_on_or_comes_back() -> None:
+    (row,) = rows(["station suspended"])
+    good = Found(row.name, "realtime", "SAFE", False, False, 500.0, 500.0, 700.0, **SEEN)
+    for change, excused in (
+        ({"off_ms": 650.0}, True),
+        ({"off_ms": 650.0, "still_ms": 1300.0}, True),
+        ({"off_ms": None, "still_ms": None}, False),
+        ({"came_back": True, "off_ms": 650.0}, False),
+        ({"mode": "LINK"}, False),
+        ({"touched": 0}, False),
+    ):
+        found = replace(good, **change)
+        found = replace(found, problems=problems_of(row, found, ""))
+        assert found.problems
+        assert excusable(row, found) is excused
+
+
+def test_a_machine_that_stood_still_excuses_a_station_that_gave_up_emission_by_itself() -> None:
+    (row,) = rows(["flood"])
+    gave_up = Found(row.name, "realtime", "SAFE", False, False, 40.0, 40.0, 90.0, **SEEN)
+    for found, excused in (
+        (gave_up, True),
+        (replace(gave_up, emitting=True), False),
+        (replace(gave_up, mode=""), False),
+    ):
+        found = replace(found, problems=problems_of(row, found, ""))
+        assert excusable(row, found) is excused
+
+
+def test_who_dies_or_falls_silent_and_was_not_meant_to_is_a_problem() -> None:
+    (kill,) = rows(["link killed"])
+    (guest,) = rows(["malformed frame"])
+    assert dead_of(kill, ["link was killed by SIGKILL"], ["link"]) == ()
+    assert dead_of(guest, ["link died with exit code 1"], ["tracking"]) == (
+        "link died with exit code 1",
+        "tracking is silent",
+    )
 
 
 @pytest.fixture

@@ -246,6 +246,20 @@ def test_a_starved_service_waits_after_each_of_its_turns(bench: Bench) -> None:
     assert steps(bench, lambda lockstep: lockstep.starve("victim", 0.025)) == [10, 20, 30, 55, 55, 80, 80]
 
 
+@pytest.mark.parametrize(("pause_s", "withheld"), [(0.004, 0), (0.020, 1)])
+def test_a_turn_that_is_withheld_is_counted_and_a_pause_in_which_none_is_due_is_not(
+    bench: Bench, pause_s: float, withheld: int
+) -> None:
+    held: list[Lockstep] = []
+
+    def harm(lockstep: Lockstep) -> None:
+        lockstep.suspend("victim", pause_s)
+        held.append(lockstep)
+
+    steps(bench, harm)
+    assert held[0].withheld == withheld
+
+
 def test_a_set_clock_moves_utc_and_leaves_monotonic_time_alone(bench: Bench) -> None:
     seen: list[tuple[int, int]] = []
 
