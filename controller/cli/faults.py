@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from controller.cli.faults_table import Place, Row
     from controller.cli.faults_verdict import Found
 
@@ -39,6 +41,7 @@ def run(
     realtime: Annotated[
         bool, typer.Option("--realtime/--lockstep", help="Processes in real time, or simulated time.")
     ] = False,
+    everywhere: Annotated[bool, typer.Option("--all", help="Both, one after the other.")] = False,
     page: Annotated[Path | None, typer.Option(help="Also write the dated page of results here.")] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
@@ -46,37 +49,51 @@ def run(
     from rich.console import Console
 
     from controller.cli.faults_page import commit, write
-    from controller.cli.faults_table import rows
+    from controller.cli.faults_table import elsewhere, rows
 
+    if row and page is not None:
+        raise typer.BadParameter("a page is of the whole table: leave out --row", param_hint="--page")
     tree = commit()  # as it is loaded
-    place: Place = "realtime" if realtime else "lockstep"
-    wanted = rows(row or (), place)
+    places: list[Place] = ["lockstep", "realtime"] if everywhere else ["realtime" if realtime else "lockstep"]
+    # With --all a row is played wherever it is at home; else it is a mistake to name one of elsewhere.
+    homes = {one.name: one.places for one in rows(row or ())}
+    wanted = {place: [n for n in homes if place in homes[n] or not everywhere] for place in places}
     console = Console(stderr=True, quiet=json_output)
 
     def tell(row: Row, found: Found) -> None:
         mark = "ok  " if found.passed else "FAIL"
         console.print(f"{mark} {line(row, found)}", highlight=False, soft_wrap=True)
-        for problem in found.problems:
+        for problem in (*found.problems, *(f"in a play before: {problem}" for problem in found.earlier)):
             console.print(f"       {problem}", highlight=False, soft_wrap=True)
 
-    if realtime:
-        from controller.cli.faults_realtime import play
-    else:
-        from controller.cli.faults_lockstep import play
-    results = list(play(wanted, tell))
-    failed = [found.name for _, found in results if not found.passed]
-    if page is not None:
-        write(page, results, place, tree)
+    chosen = {place: rows(names if row else (), place) for place, names in wanted.items() if names}
+    results = {place: list(_player(place)(these, tell)) for place, these in chosen.items()}
+    for place, played in results.items():
+        if page is not None:
+            write(page, played, place, tree)
+    found = [(row, found) for played in results.values() for row, found in played]
+    failed = [found.name for _, found in found if not found.passed]
     if json_output:
         summary: dict[str, Any] = {
-            "place": place,
-            "rows": [found.as_json(row) for row, found in results],
+            "place": "all" if everywhere else places[0],
+            "rows": [found.as_json(row) for row, found in found],
             "failed": failed,
+            "played": {place: elsewhere(place, (row.name for row, _ in played)) for place, played in results.items()},
         }
         typer.echo(json.dumps(summary, indent=2))
     else:
-        typer.echo(f"{len(results)} rows, {len(failed)} of them failed{': ' + ', '.join(failed) if failed else ''}")
+        for place, played in results.items():
+            typer.echo(elsewhere(place, (row.name for row, _ in played)))
+        typer.echo(f"{len(found)} rows, {len(failed)} of them failed{': ' + ', '.join(failed) if failed else ''}")
     raise typer.Exit(1 if failed else 0)
+
+
+def _player(place: Place) -> Callable[[list[Row], Callable[[Row, Found], None]], Iterator[tuple[Row, Found]]]:
+    if place == "realtime":
+        from controller.cli.faults_realtime import play
+    else:
+        from controller.cli.faults_lockstep import play
+    return play
 
 
 def line(row: Row, found: Found) -> str:

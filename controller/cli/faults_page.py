@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from controller.cli.faults_table import HUNG, MOTION, Bound, Place, Row
+from controller.cli.faults_table import HUNG, MOTION, Bound, Place, Row, elsewhere
 from controller.cli.faults_verdict import Found
 from hal.clock import RealClock
 
@@ -16,20 +16,24 @@ HEADS = {"lockstep": "## In lockstep", "realtime": "## In real time"}
 PREFACE = """# Fault campaign
 
 Everything that can go wrong, each on an emulated station that emits and moves: how it ended. `boresight faults list`
-shows what is done and how it must end, `boresight faults run --page docs/fault-campaign.md` plays it and writes this
-page. Every row is in controller/cli/faults_table.py with the reason of its bound; rows of which the wish is that the
-link holds, and those of camera and beam board, begin in LINK, the others as soon as the beacon is seen.
+shows what is done and how it must end, `boresight faults run --all --page docs/fault-campaign.md` plays it, in
+simulated time and then in real time, and writes this page. Every row is in controller/cli/faults_table.py with the
+reason of its bound; rows of which the wish is that the link holds, and those of camera and beam board, begin in LINK,
+the others as soon as the beacon is seen. Each fault comes at a moment of its own in the services' turn of 20 ms, the
+same each time.
 
-- *off*: emission off after the fault. *bound*: what it may take.
+- *off*: from the fault to the moment after the last at which it emitted. *bound*: what it may take.
 - *vote to off*: from the moment at which the safety process could know that a vote is lost (a message came, or the last
   one grew too old) to emission off; 10 ms at most in simulated time. 0 where the beam board had switched off before.
 - *(again)*, real time only: the machine under the emulated bench stood still for over 5 ms, which no device does; the
-  row failed, and was played again. *(+60 ms)*: it stood still in three plays of three, and that much was added to its
-  bounds.
+  row failed in nothing but that something came late, or that a station gave up emission by itself, and was played
+  again. *(+60 ms)*: it stood still in three plays of three, and that much was added to its bounds.
 - A dash: it did not happen, or there was no such vote.
 
-Below each table stands why its bounds are what they are. Where the wish is that the link holds, a row fails when
-emission ends for a moment.
+A row fails, too, when its fault has touched nothing (no reply was spoiled, no turn withheld, no guest answered), when
+the station did not emit and move as it came, when emission comes back, when somebody dies who was not meant to, and
+when a guest is told anything but the right error. Where the wish is that the link holds, a row fails when emission ends
+for a moment. Below each table stands why its bounds are what they are.
 """
 
 
@@ -59,7 +63,7 @@ def _part(results: list[tuple[Row, Found]], place: Place, tree: str) -> str:
     kind = "Simulated time, every wire in memory." if place == "lockstep" else "Real time, a process a service."
     lines = [
         f"{now()} UTC, commit {tree}, under a load of {os.getloadavg()[0]:.1f}. {kind}",
-        f"{len(results)} rows, {failed} of them failed.",
+        f"{elsewhere(place, (row.name for row, _ in results))}. {failed} of them failed.",
         "",
         "| fault | ends in | emission | off | bound | vote to off | axes at rest | bound | told |",
         "|---|---|---|---|---|---|---|---|---|",

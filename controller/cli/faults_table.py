@@ -99,7 +99,7 @@ class NoSuchRowError(BoresightError):
 
 
 def rows(names: Iterable[str] = (), place: Place | None = None) -> list[Row]:
-    """The rows of these names (none: all) that are played there. Raises NoSuchRowError."""
+    """The rows of these names (none: all that are played there). Raises NoSuchRowError, for a row of elsewhere, too."""
     known = {row.name: row for row in TABLE}
     wanted = list(names)
     for name in wanted:
@@ -107,7 +107,19 @@ def rows(names: Iterable[str] = (), place: Place | None = None) -> list[Row]:
             near = get_close_matches(name, known, 1)
             meant = f" (did you mean {near[0]}?)" if near else ""
             raise NoSuchRowError(f"there is no row {name!r}{meant}; `boresight faults list` shows them.")
+        if place is not None and place not in known[name].places:
+            raise NoSuchRowError(
+                f"the row {name!r} is not played in {place}, but in {' and '.join(known[name].places)}."
+            )
     return [known[name] for name in wanted or known if place is None or place in known[name].places]
+
+
+def elsewhere(place: Place, played: Iterable[str]) -> str:
+    """How many of all rows these are, and which are left, as the end of a summary."""
+    names = set(played)
+    left = [row.name for row in TABLE if row.name not in names]
+    told = f"{len(names)} of {len(TABLE)} rows"
+    return f"{told}, not played in {place}: {', '.join(left)}" if left else told
 
 
 LINK, BACK, LOST, SAFE = ("LINK",), ("LINK", "FINE", "COARSE"), ("SAFE", "FAULT"), ("SAFE",)

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from controller.cli import faults_lockstep, main
-from controller.cli.faults_table import Row, rows
+from controller.cli import faults_lockstep, faults_realtime, main
+from controller.cli.faults_table import TABLE, Row, rows
 from controller.cli.faults_verdict import Found, dead_of, excusable, problems_of
 
 SEEN: dict[str, Any] = {"touched": 1, "lit": True, "samples": 1500}
@@ -118,13 +118,14 @@ def test_who_dies_or_falls_silent_and_was_not_meant_to_is_a_problem() -> None:
 
 @pytest.fixture
 def played(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first row is as it should be, the second is not."""
+    """Every row is as it should be but `laser slow`."""
 
     def play(wanted: list[Row], tell: Callable[[Row, Found], None]) -> Iterator[tuple[Row, Found]]:
-        for row, problems in zip(wanted, ((), ("it emits on",)), strict=False):
-            yield row, replace(GOOD, name=row.name, problems=problems)
+        for row in wanted:
+            yield row, replace(GOOD, name=row.name, problems=("it emits on",) if row.name == "laser slow" else ())
 
     monkeypatch.setattr(faults_lockstep, "play", play)
+    monkeypatch.setattr(faults_realtime, "play", play)
 
 
 @pytest.mark.usefixtures("played")
@@ -134,12 +135,14 @@ def test_a_failed_row_is_in_the_object_on_the_page_and_in_the_exit_code(
     page = tmp_path / "page.md"
     page.write_text("# Old\n\n## In real time\n\nkept\n")
     with pytest.raises(SystemExit) as ended:
-        main(["faults", "run", "--json", "--row", "laser wrong", "--row", "laser slow", "--page", str(page)])
+        main(["faults", "run", "--json", "--page", str(page)])
     assert ended.value.code == 1
     told = json.loads(capsys.readouterr().out)
     assert told["failed"] == ["laser slow"]
-    assert [row["expected"]["off_within_ms"] for row in told["rows"]] == [130, 330]
+    bounds = {row["name"]: row["expected"]["off_within_ms"] for row in told["rows"]}
+    assert (bounds["laser wrong"], bounds["laser slow"]) == (130, 330)
     text = page.read_text()
+    assert f"{len(rows((), 'lockstep'))} of {len(TABLE)} rows, not played in lockstep: recorder killed, " in text
     assert "| laser slow **failed** | SAFE |" in text
     assert text.endswith("## In real time\n\nkept\n")
 
@@ -148,6 +151,37 @@ def test_a_failed_row_is_in_the_object_on_the_page_and_in_the_exit_code(
 def test_the_exit_code_is_0_when_every_row_is_as_it_must_be(capsys: pytest.CaptureFixture[str]) -> None:
     main(["faults", "run", "--row", "laser wrong"])
     assert "1 rows, 0 of them failed" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("played")
+def test_all_plays_both_places_and_a_row_where_it_is_at_home(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["faults", "run", "--all", "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert len(told["rows"]) == sum(len(row.places) for row in TABLE)
+    main(["faults", "run", "--all", "--json", "--row", "camera stuck", "--row", "recorder killed", "--row", "flood"])
+    told = json.loads(capsys.readouterr().out)
+    assert [row["name"] for row in told["rows"]] == ["camera stuck", "flood", "recorder killed", "flood"]
+
+
+@pytest.mark.usefixtures("played")
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--realtime", "--row", "camera stuck"], "not played in realtime, but in lockstep"),
+        (["--row", "recorder killed"], "not played in lockstep, but in realtime"),
+        (["--row", "laser wrong", "--page", "page.md"], "leave out --row"),
+    ],
+)
+def test_a_row_of_elsewhere_and_a_page_of_a_selection_are_refused(
+    words: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        main(["faults", "run", *words])
+    assert ended.value.code != 0
+    assert told in " ".join(capsys.readouterr().err.split())
+    assert not Path("page.md").exists()
 
 
 def test_the_list_says_how_each_row_must_end(capsys: pytest.CaptureFixture[str]) -> None:
