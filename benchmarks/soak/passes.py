@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from controller.cli.faults_table import LOST, TABLE
+
 NS = 1_000_000_000
 RUNGS = ("SLEW", "POINT", "ACQUIRE", "COARSE", "FINE", "LINK")
 DOWN = frozenset({"SAFE", "FAULT", "HOLD"})
@@ -18,6 +20,9 @@ MISS = 0.005  # of first sweeps, as predicted and as found (docs/campaign.md)
 RARE = 1e-3  # a day with more missed sweeps than one in a thousand such days has is no chance
 
 
+ROWS = {row.name: row for row in TABLE}
+
+
 @dataclass(frozen=True, slots=True)
 class Cause:
     """Something that was done to the station, UTC nanoseconds."""
@@ -28,6 +33,20 @@ class Cause:
 
     def explains(self, t_ns: int, after_ns: int = AFTER_NS) -> bool:
         return self.start_ns <= t_ns <= self.end_ns + after_ns
+
+    def may_lead_to(self, mode: str, reason: str) -> bool:
+        """Whether the fault table lets it: what must leave LINK alone explains nothing, and not every loss is a trip.
+
+        Whoever stops the station, and a machine that stands still, may lead anywhere.
+        """
+        words = self.what.removeprefix("death of ").split(" for ")[0].split()
+        word = "killed" if self.what.startswith("death of ") else " ".join(words[1:])
+        row = ROWS.get(f"{words[0]} {'power cycle' if word == 'off' else word}")
+        if row is None or (word == "killed" and reason.startswith(RESTARTED)):
+            return True
+        if mode in DOWN:
+            return bool({*LOST, ""} & set(row.ends))
+        return row.ends != ("LINK",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +92,8 @@ def judge(
 ) -> Verdict:
     """The verdict on the pass from `begin_ns` (the operator tracks) to `end_ns`; `mode` is the one it began in.
 
-    Every step down, into SAFE, FAULT or HOLD, and an end outside of LINK needs a cause that was at work at the time.
+    Every step down, into SAFE, FAULT or HOLD, and an end outside of LINK needs a cause that was at work at the time,
+    and that may lead there by the fault table.
     A short fade is counted, and so is a sweep that missed, which is chance as long as it is rare (`missed_allowed`).
     """
     verdict = Verdict(target, begin_ns, end_ns)
@@ -88,7 +108,8 @@ def judge(
             continue
         told = f"{change.before} -> {change.after} ({change.reason})"
         late_ns = RECOVERY_NS if change.reason.startswith(RESTARTED) else AFTER_NS
-        if (cause := cause_of(injected, change.t_ns, late_ns)) is not None:
+        able = [cause for cause in injected if cause.may_lead_to(change.after, change.reason)]
+        if (cause := cause_of(able, change.t_ns, late_ns)) is not None:
             verdict.causes.append(f"{cause.what}: {told}")
         elif _is_fade(change, within[number + 1 :], end_ns):
             verdict.fades += 1
@@ -99,7 +120,7 @@ def judge(
     verdict.held = mode == "LINK"
     if verdict.held:
         verdict.link_s += (end_ns - since_ns) / NS
-    elif (cause := cause_of(injected, end_ns, RECOVERY_NS)) is not None:
+    elif (cause := cause_of([c for c in injected if c.may_lead_to(mode, "")], end_ns, RECOVERY_NS)) is not None:
         verdict.causes.append(f"{cause.what}: in {mode} at the end")
     else:
         verdict.unexplained.append(f"in {mode} at the end")

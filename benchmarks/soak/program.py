@@ -16,6 +16,7 @@ from benchmarks.soak.watch import Watch
 from controller.pointing.plan import Plan
 
 NS = 1_000_000_000
+UNSEEN_S = 5.0  # at the ends, and where the first of a second's truths comes in the next one
 RSS_LIMIT_KB_H = 1024.0  # of soak time, each process
 
 
@@ -81,6 +82,8 @@ class Outcome:
         watch = self.watch
         found = [f"unsafe second {t}: {why}" for t, why in sorted(watch.unsafe.items())]
         found += watch.problems + self.problems
+        if watch.seconds < self.simulated_s - UNSEEN_S - len(watch.blind):
+            found.append(f"{watch.seconds} seconds of {self.simulated_s:.0f} were looked at")
         for number, verdict in enumerate(self.verdicts, 1):
             found += [f"pass {number} ({verdict.target}): unexplained: {what}" for what in verdict.unexplained]
         missed, allowed = self.missed, missed_allowed(max(1, len(self.verdicts)))  # a sweep a pass at least

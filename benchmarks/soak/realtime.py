@@ -28,7 +28,7 @@ from benchmarks.soak.human import Human
 from benchmarks.soak.memory import Use
 from benchmarks.soak.passes import Cause
 from benchmarks.soak.program import Flight, Outcome, Program
-from benchmarks.soak.recordings import examine
+from benchmarks.soak.recordings import look_at
 from benchmarks.soak.sky import bounds, rig_of
 from benchmarks.soak.watch import STALL, Watch
 from controller.bus.client import Client
@@ -306,11 +306,14 @@ class Desk:
             process = self._bench.fault(happening)
             self._starting.append((process, happening, now_ns, len(self._watch.causes) - 1))
             return
-        self._watch.cause(happening.what, now_ns, now_ns)
         if happening.kill:
-            if (pid := self._bench.children().get(happening.kill)) is not None:
-                os.kill(pid, signal.SIGKILL)
+            if (pid := self._bench.children().get(happening.kill)) is None:
+                self._tell(f"  {happening.kill} was not there to be killed")  # and so it is no death
+                return
+            self._watch.cause(happening.what, now_ns, now_ns)
+            os.kill(pid, signal.SIGKILL)
             return
+        self._watch.cause(happening.what, now_ns, now_ns)
         for service in ("station", "pointing", "safety"):
             self.call(service, "stop", {}, 1.0, control=True)
 
@@ -366,12 +369,8 @@ def soak(
     judged = {name for (name, _), use in desk.use.items() if _long(use)}
     outcome.problems += [f"no {name} lived long enough to judge its memory" for name in MORTALS if name not in judged]
     tell("looking at the recordings")
-    for path in sorted(bench.run_dir.glob("*.mcap")):
-        outcome.recordings.append(part := examine(path))
-        if not part["finished"]:
-            outcome.problems.append(f"{path.name} has no index")
-        if sum(part["missing"].values()) > part["told"]:
-            outcome.problems.append(f"{path.name} lacks {part['missing']}, {part['told']} were counted")
+    outcome.recordings, problems = look_at(bench.run_dir)
+    outcome.problems += problems
     return outcome
 
 

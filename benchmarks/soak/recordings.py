@@ -11,7 +11,7 @@ from typing import Any
 
 from mcap.records import Channel, Message
 
-from controller.record import finished
+from controller.record import finished, parts_of
 from controller.record.frames import whole_records
 
 
@@ -57,6 +57,23 @@ def between(parts: Iterable[dict[str, Any]]) -> Counter[str]:
                 missing[key.split("|")[0]] += first - last[key] - 1
         last.update(part["last"])
     return missing
+
+
+def look_at(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
+    """Every recording of a folder, and what is wrong with them: in a file, and between those of one recorder's life."""
+    parts, problems, seen = [], [], set[Path]()
+    for first in sorted(folder.glob("*.mcap"), key=lambda path: path.stem):  # a first file before those that follow
+        if first in seen:
+            continue
+        paths = parts_of(first)
+        seen.update(paths)
+        run = [examine(path) for path in paths]
+        parts += run
+        problems += [f"{part['file']} has no index" for part in run if not part["finished"]]
+        missing, told = between(run), sum(part["told"] for part in run)
+        if missing.total() > told:
+            problems.append(f"{first.name} and what follows lack {dict(missing)}, {told} were counted")
+    return parts, problems
 
 
 if __name__ == "__main__":

@@ -20,6 +20,10 @@ SILENT_NS = 3 * NS // 10  # emission after the safety service's last word: the b
 STILL_NS = 11 * NS // 20  # motion after a stop: the bound of 0.5 s and a sample of the truth
 MODE_SILENT_NS = NS  # motion after the station's last word: pointing waits 0.35 s, then 0.5 s to come to rest
 UNREACHED_NS = 3 * NS  # after its cable is back a mount may need so long to be told to stop
+CUT = ("gimbal off ", "gimbal hang_up ", "gimbal replug ")  # no stop reaches it; other words spoil what it answers:
+SPOILT_NS = 3 * NS // 2  # and who waits for such an answer says stop late, by so much
+RUNAWAY_NS = 25 * NS  # the longest fault, and the time to be reached again: no cut wire excuses motion for longer
+DARK_NS = NS  # without any truth nothing is known
 RATE_MARGIN, RATE_TOLERANCE_RAD_S = 1.02, 1e-3
 CONE_TOLERANCE_RAD = math.radians(0.7)  # an encoder that is wrong by 0.01 rad is not seen to be
 STALL = "the bench's machine stood still"  # real time: it hears late what it was told in time, as no device does
@@ -145,6 +149,9 @@ class Watch:
 
     def _truth(self, of: Callable[[str], Any]) -> None:
         t_ns: int = of("t_utc_ns")
+        if self._truth_ns and t_ns - self._truth_ns > DARK_NS:
+            silent_s = (t_ns - self._truth_ns) / NS
+            self._late(t_ns, f"nothing was seen of what truly happened for {silent_s:.1f} s")
         passed_s = min((t_ns - self._truth_ns) / NS, 1.0) if self._truth_ns else 0.0
         self._truth_ns = t_ns
         self.seconds += t_ns // NS != self._second
@@ -161,9 +168,9 @@ class Watch:
 
     def _emits(self, t_ns: int) -> None:
         if self._no_since_ns is not None and t_ns - self._no_since_ns > OFF_NS:
-            self._unsafe(t_ns, f"it emits {(t_ns - self._no_since_ns) / NS:.2f} s after a no: {self._why_not}")
+            self._late(t_ns, f"it emits {(t_ns - self._no_since_ns) / NS:.2f} s after a no: {self._why_not}")
         if t_ns - self._safety_ns > SILENT_NS:
-            self._unsafe(t_ns, f"it emits {(t_ns - self._safety_ns) / NS:.2f} s after safety's last word")
+            self._late(t_ns, f"it emits {(t_ns - self._safety_ns) / NS:.2f} s after safety's last word")
         if self._consent_ns is None and t_ns - self._no_consent_ns > OFF_NS:
             self._unsafe(t_ns, "it emits, and nobody has armed and confirmed")
         if self._sun_rad < self.bounds.sun_cone_rad - CONE_TOLERANCE_RAD:
@@ -175,19 +182,33 @@ class Watch:
         sunward = self._nearing and self._sun_rad < self.bounds.sun_cone_rad - CONE_TOLERANCE_RAD
         if not (still or silent or sunward):
             return
-        if any(c.what.startswith("gimbal ") and c.explains(t_ns, UNREACHED_NS) for c in self.causes[-20:]):
+        if self._excused(t_ns, still, silent):
             self.runaway_s += passed_s
             return
         if still:
-            self._unsafe(t_ns, f"it moves {(t_ns - self._mode_ns) / NS:.2f} s after {self.mode}")
+            self._late(t_ns, f"it moves {(t_ns - self._mode_ns) / NS:.2f} s after {self.mode}")
         if silent:
-            self._unsafe(t_ns, f"it moves {(t_ns - self._mode_said_ns) / NS:.2f} s after the station's last word")
+            self._late(t_ns, f"it moves {(t_ns - self._mode_said_ns) / NS:.2f} s after the station's last word")
         if sunward:
             self._unsafe(t_ns, f"it moves towards the Sun, {math.degrees(self._sun_rad):.1f} deg away")
 
-    def _unsafe(self, t_ns: int, sentence: str) -> None:
+    def _excused(self, t_ns: int, still: bool, silent: bool) -> bool:
+        """No stop can have reached the mount, or, for a moment, none that waited for its spoilt answer."""
+        at_work = [c for c in self.causes[-20:] if c.what.startswith("gimbal ") and c.explains(t_ns, UNREACHED_NS)]
+        if any(c.what.startswith(CUT) and t_ns - c.start_ns <= RUNAWAY_NS for c in at_work):
+            return True
+        overdue_ns = max(
+            still * (t_ns - self._mode_ns - STILL_NS), silent * (t_ns - self._mode_said_ns - MODE_SILENT_NS)
+        )
+        return bool(at_work) and (still or silent) and overdue_ns <= SPOILT_NS
+
+    def _late(self, t_ns: int, sentence: str) -> None:
+        """A matter of time, of which a bench that stood still says nothing."""
         stalled = any(c.what.startswith(STALL) and c.explains(t_ns, STALLED_NS) for c in self.causes[-20:])
         (self.blind if stalled else self.unsafe).setdefault(t_ns // NS, sentence)
+
+    def _unsafe(self, t_ns: int, sentence: str) -> None:
+        self.unsafe.setdefault(t_ns // NS, sentence)
 
 
 def _fields(body: Any) -> Callable[[str], Any]:

@@ -6,21 +6,29 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from benchmarks.soak.chance import MORTALS, Happening, Odds, draw
+from benchmarks.soak.human import Human
 from benchmarks.soak.lockstep import Soak
 from benchmarks.soak.memory import PERIOD_S, Use
 from benchmarks.soak.page import lines
 from benchmarks.soak.passes import Cause, Change, judge, missed_allowed
 from benchmarks.soak.program import Flight, Outcome, Program
-from benchmarks.soak.recordings import examine
+from benchmarks.soak.realtime import Desk
+from benchmarks.soak.recordings import examine, look_at
 from benchmarks.soak.sky import passes, rig_of
-from benchmarks.soak.watch import Bounds, Watch
+from benchmarks.soak.watch import STALL, Bounds, Watch
+from controller.bus.envelope import Envelope
+from controller.bus.local import LocalBus
+from controller.bus.topics import SERVICE_HEARTBEAT, Heartbeat
 from controller.record import Recorded, Recorder, read_run
+from controller.record.rotate import PLACE
+from hal.clock import RealClock
 from hal.rig import DEVICES
 from sim_hw.faults.table import TABLE
 
@@ -196,6 +204,95 @@ def test_a_mount_whose_wire_is_broken_is_counted_and_no_excuse_for_another_devic
             _tell_truth(watch, step * NS // 10, axis_command_rad_s=(0.01, 0.0))
         assert bool(watch.unsafe) is unsafe
         assert (watch.runaway_s > 0) is not unsafe
+
+
+def test_a_cable_that_was_cut_excuses_motion_for_no_longer_than_a_fault_lasts_and_another_word_for_a_moment() -> None:
+    for what, after_s, unsafe in (
+        ("gimbal off for 20.0 s", 10.0, False),
+        ("gimbal off for 90.0 s", 40.0, True),
+        ("gimbal delayed for 20.0 s", 10.0, True),
+        ("gimbal slow for 20.0 s", 1.5, False),
+    ):
+        watch = Watch(SUN_SOUTH)
+        watch.cause(what, NS, NS + round(float(what.split()[-2]) * NS))
+        watch.hear("station/mode", "station", b"", 1, NS, {"mode": "SAFE", "reason": ""})
+        for tenth in range(11, 11 + round(10 * after_s)):
+            at_ns = tenth * NS // 10
+            watch.hear("station/mode", "station", b"", tenth, at_ns, {"mode": "SAFE", "reason": ""})
+            _tell_truth(watch, at_ns, axis_command_rad_s=(0.01, 0.0))
+        assert bool(watch.unsafe) is unsafe, what
+        assert watch.runaway_s > 0
+
+
+def test_truth_that_is_missing_for_over_a_second_is_an_unsafe_second_and_hours_of_it_are_a_failure() -> None:
+    watch = Watch(SUN_SOUTH)
+    for at_ns in (NS, 2 * NS, 3602 * NS):
+        _tell_truth(watch, at_ns)
+    assert list(watch.unsafe.values()) == ["nothing was seen of what truly happened for 3600.0 s"]
+    blank = Watch(SUN_SOUTH)
+    outcome = Outcome(Program([], [], 0, 86400 * NS, 0.0), blank, Human(None, blank.consent))  # type: ignore[arg-type]
+    outcome.simulated_s = 86400.0
+    assert outcome.failures() == ["0 seconds of 86400 were looked at"]
+
+
+def test_a_bench_that_stood_still_excuses_what_is_late_and_no_emission_without_a_consent() -> None:
+    for allowed, unsafe in ((False, False), (True, True)):
+        watch = Watch(SUN_SOUTH)
+        watch.cause(f"{STALL} for 0.11 s", 10 * NS, 10 * NS + NS // 9)
+        if not allowed:
+            watch.consent(NS)
+        state = {"votes": [], "latched": False, "emission_allowed": allowed, "locked_reason": "key"}
+        watch.hear("safety/state", "safety", b"", 1, 103 * NS // 10, state)
+        _tell_truth(watch, 105 * NS // 10, emitting=True)
+        assert (bool(watch.unsafe), bool(watch.blind)) == (unsafe, not unsafe)
+
+
+@pytest.mark.parametrize(
+    ("what", "step", "explained"),
+    [
+        ("power_meter delayed for 0.5 s", Change(60 * NS, "LINK", "SAFE", "safety tripped: sun"), False),
+        ("laser split for 0.5 s", Change(60 * NS, "LINK", "FINE", "below"), False),
+        ("power_meter hang_up for 0.5 s", Change(60 * NS, "LINK", "SAFE", "safety tripped: sun"), False),
+        ("power_meter hang_up for 0.5 s", Change(60 * NS, "LINK", "FINE", "below"), True),
+        ("camera off for 2.0 s", Change(60 * NS, "LINK", "SAFE", "safety tripped: frames"), True),
+        ("death of link", Change(60 * NS, "LINK", "SAFE", "safety tripped: sun"), False),
+        ("death of tracking", Change(60 * NS, "LINK", "SAFE", "tracking is lost"), True),
+        ("the operator says stop", Change(60 * NS, "LINK", "HOLD", "stop"), True),
+    ],
+)
+def test_a_fault_explains_a_loss_that_the_table_lets_it_have_and_no_other(
+    what: str, step: Change, explained: bool
+) -> None:
+    changes = [Change(NS, "STOWED", "LINK", ""), step, Change(75 * NS, step.after, "LINK", "")]
+    verdict = judge("", 0, 200 * NS, changes, [Cause(what, 55 * NS, 56 * NS)])
+    assert (verdict.unexplained == []) is explained
+
+
+def test_messages_that_are_lost_between_two_files_of_one_recorder_are_missing(tmp_path: Path) -> None:
+    bus = LocalBus(RealClock())
+    heard: list[tuple[str, Envelope]] = []
+    bus.tap(lambda topic, envelope: heard.append((topic, envelope)))
+    port = bus.port("station")
+    for number in range(300):
+        port.publish(SERVICE_HEARTBEAT, Heartbeat(number, number, 0))
+    for name, part, messages in (("1.mcap", 1, heard[:100]), ("1-0002.mcap", 2, heard[200:])):
+        with Recorder(tmp_path / name, {PLACE: {"run": "1", "part": str(part)}}) as recorder:
+            for topic, envelope in messages:
+                recorder.write(topic, envelope)
+    parts, problems = look_at(tmp_path)
+    assert len(parts) == 2
+    assert problems == ["1.mcap and what follows lack {'service/heartbeat': 100}, 0 were counted"]
+    (tmp_path / "1-0002.mcap").unlink()
+    assert look_at(tmp_path)[1] == []
+
+
+def test_a_kill_that_finds_nobody_is_no_death(tmp_path: Path) -> None:
+    watch, said = Watch(SUN_SOUTH), list[str]()
+    bench = SimpleNamespace(children=dict)
+    desk = Desk(bench, Program([], [], 0, NS, 0.0), watch, said.append)  # type: ignore[arg-type]
+    desk._do(Happening(NS, kill="link"), NS)
+    assert watch.causes == []
+    assert said[-1] == "  link was not there to be killed"
 
 
 def test_a_pass_that_never_reaches_link_is_unexplained_and_with_a_late_fault_is_not() -> None:
