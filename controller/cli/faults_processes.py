@@ -101,6 +101,18 @@ def _free_ports(count: int) -> int:
     raise ProcessError("no free ports on 127.0.0.1; end what holds them.")
 
 
+def state_of(pid: int) -> str:
+    """The kernel's letter for what a process does: T where it is stopped; empty where there is none."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(") ")[2][:1]
+    return ""
+
+
+def gone(pid: int) -> bool:
+    """It has ended; whoever started it may not have asked for it yet."""
+    return state_of(pid) in {"", "Z", "X"}
+
+
 def pass_plan() -> Plan:
     """The pass that is flown: over the north, so that the mount need not unwind first."""
     rig = load_rig(DEFAULT_RIG, dict.fromkeys(emulated_devices(DEFAULT_RIG), ""))
@@ -214,8 +226,12 @@ class RunningStation:
 
     def alive(self) -> bool:
         """Every service has sent a heartbeat a moment ago."""
+        return not self.silent()
+
+    def silent(self) -> list[str]:
+        """Services that have not."""
         now_ns = self.clock.now_ns()
-        return all(self.client.store.fresh(SERVICE_HEARTBEAT, name, now_ns) is not None for name in REALTIME)
+        return [name for name in REALTIME if self.client.store.fresh(SERVICE_HEARTBEAT, name, now_ns) is None]
 
     @property
     def mode(self) -> str:
@@ -245,11 +261,12 @@ class RunningStation:
                 return f"{method}: {reply.message}"
         return ""
 
-    def vanish(self, ttl_s: float) -> None:
-        """Keep the lease for so long, and never again."""
-        if self._lease is not None:
-            self._renew(self._lease, ttl_s)
-        self._lease = None
+    def vanish(self, ttl_s: float) -> bool:
+        """Keep the lease for so long, and never again; False when none was held."""
+        held, self._lease = self._lease, None
+        if held is not None:
+            self._renew(held, ttl_s)
+        return held is not None
 
     def _renew(self, lease: Lease, ttl_s: float) -> None:
         """Ask for it, and wait for no answer: a lease that was lost is told by the next command."""

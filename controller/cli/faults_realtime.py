@@ -3,8 +3,10 @@
 Times are those of CLOCK_MONOTONIC, which bench and station share. One station plays row after row; it is run again only
 after the death of a process that nobody starts again.
 
-A machine that stands still takes the emulated devices with it, which no device does: what happened then says little. A
-row that fails so is played again; if that is so every time, the time that it stood still is added to its bounds.
+A machine that stands still takes the emulated devices with it, which no device does: what came late then says little,
+nor does a station that gave up emission by itself. A row that fails so, and in nothing else, is played again; if that
+is so every time, the time that it stood still is added to its bounds. Emission that goes on or comes back, another end
+and an untouched station are no matter of time, and are a failure at once. What was wrong in every play is told.
 """
 
 from __future__ import annotations
@@ -15,16 +17,27 @@ import signal
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from controller.bus.port import Sample
 from controller.bus.topics import SAFETY_TRIP, SIM_TRUTH, STATION_EVENT, Truth
-from controller.cli.faults_processes import START_TIMEOUT_S, ProcessError, RunningBench, RunningStation, pass_plan
+from controller.cli.faults_guests import Visit
+from controller.cli.faults_processes import (
+    START_TIMEOUT_S,
+    ProcessError,
+    RunningBench,
+    RunningStation,
+    gone,
+    pass_plan,
+    state_of,
+)
 from controller.cli.faults_sockets import GUESTS
 from controller.cli.faults_table import LOST, Row
-from controller.cli.faults_verdict import Found, problems_of
+from controller.cli.faults_verdict import Found, dead_of, excusable, problems_of
 from controller.pointing.plan import Plan
 from hal.clock import NS, Deadline
 
@@ -34,6 +47,8 @@ SETTLE_S = 1.0
 NAP_NS = NS // 50
 STANDSTILL_S = 0.005  # seen at twenty samples a second: what stood still for longer is mostly over when one is taken
 PLAYS_MAX = 3
+FRESH_NS = NS // 5  # of the truth before a fault
+DARK_MS = 5.0  # from the line's edge to a diode without current
 FULL_BYTES = 1  # no file grows beyond that
 EMITTING = ("ACQUIRE", "COARSE", "FINE", "LINK")
 FINAL = ("safety", "supervisor", "everything")  # nobody starts them again
@@ -46,11 +61,12 @@ class Heard:
     truths: list[Truth] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     lost_utc_ns: list[int] = field(default_factory=list)
+    died: list[str] = field(default_factory=list)
     bench_late_s: float = 0.0  # the machine under the bench stood still for so long, which no device does
 
     def clear(self) -> None:
         """Forget what came before the fault."""
-        for what in (self.truths, self.said, self.lost_utc_ns):
+        for what in (self.truths, self.said, self.lost_utc_ns, self.died):
             what.clear()
         self.bench_late_s = 0.0
 
@@ -61,6 +77,8 @@ class Heard:
             self.bench_late_s = max(self.bench_late_s, (sample.sent_utc_ns - sample.body.t_utc_ns) / NS)
         elif sample.topic == STATION_EVENT.name:
             self.said.append(str(sample.body.message))
+            if sample.body.code == "DIED":
+                self.died.append(str(sample.body.message))
         elif sample.topic == SAFETY_TRIP.name and sample.body.lost_utc_ns is not None:
             self.lost_utc_ns.append(sample.body.lost_utc_ns)
 
@@ -96,6 +114,7 @@ def _not_begun(row: Row, why: str) -> Found:
 def _on_bench(bench: RunningBench, plan: Plan, rows: list[Row], plays: Counter[str]) -> Iterator[tuple[Row, Found]]:
     """Rows until the pass is over. `plays` counts how often each has been."""
     heard, station, left = Heard(), None, list(rows)
+    earlier: list[str] = []  # what was wrong with the row before
     try:
         while left:
             row = left[0]
@@ -105,11 +124,12 @@ def _on_bench(bench: RunningBench, plan: Plan, rows: list[Row], plays: Counter[s
                 return
             found = _play(station, heard, _climbing(row))
             plays[row.name] += 1
-            if row.cause.kind == "kill" and row.cause.target in FINAL:
+            if (row.cause.kind == "kill" and row.cause.target in FINAL) or station.process.poll() is not None:
                 station.close()
                 station = None
-            if not found.passed and heard.bench_late_s > STANDSTILL_S:
+            if not found.passed and heard.bench_late_s > STANDSTILL_S and excusable(_climbing(row), found):
                 if plays[row.name] < PLAYS_MAX:
+                    earlier += found.problems
                     continue
                 found = replace(found, slack_ms=1000 * (heard.bench_late_s + 1 / SIM_TRUTH.rate_hz))
                 found = replace(found, problems=problems_of(_climbing(row), found, "\n".join(heard.said)))
@@ -117,7 +137,8 @@ def _on_bench(bench: RunningBench, plan: Plan, rows: list[Row], plays: Counter[s
                 station = station or RunningStation(bench, heard)
                 found = replace(found, problems=(*found.problems, *_back(station, heard)))
             left.pop(0)
-            yield row, replace(found, plays=plays[row.name])
+            yield row, replace(found, plays=plays[row.name], earlier=tuple(earlier))
+            earlier.clear()
     finally:
         if station is not None:
             station.close()
@@ -171,32 +192,36 @@ def _up(station: RunningStation, heard: Heard, plan: Plan) -> bool:
 
 def _play(station: RunningStation, heard: Heard, row: Row) -> Found:
     clock = station.clock
-    before = heard.truths[-1].enable_changed_utc_ns
+    first = heard.truths[-1]
     heard.clear()
     t_ns = clock.utc_ns()
-    end = _break(station, heard, row)
+    done = _break(station, row)
     station.until(lambda: bool(heard.truths) and heard.truths[-1].t_utc_ns > t_ns + row.after_s * NS, row.after_s + 5.0)
-    end()
+    done.end()
     after = [truth for truth in heard.truths if truth.t_utc_ns > t_ns]
     if not after:
         raise ProcessError(f"the bench fell silent in {row.name}: {station.bench.log.read_text()[-300:]}")
-    changed_ns = next((x.enable_changed_utc_ns for x in after if not x.enable_line and x.enable_changed_utc_ns), None)
-    line_ms = (changed_ns - t_ns) / 1e6 if changed_ns is not None and changed_ns != before else None
-    off_ms = _ended_ms(after, t_ns, lambda truth: truth.emitting)
-    moving = any(after[-1].axis_command_rad_s)
+    moving, line_ms = any(after[-1].axis_command_rad_s), _line_ms(after, t_ns, first.enable_changed_utc_ns)
+    said = [*done.visit.told, *heard.said]
     found = Found(
         name=row.name,
         place="realtime",
         mode=station.mode,
         emitting=after[-1].emitting,
         moving=moving,
-        off_ms=min((ms for ms in (off_ms, line_ms) if ms is not None), default=None),
+        off_ms=_off_ms(after, t_ns, line_ms),
         line_ms=line_ms,
         still_ms=None if moving else _ended_ms(after, t_ns, lambda truth: any(truth.axis_command_rad_s)),
         lost_ms=(heard.lost_utc_ns[0] - t_ns) / 1e6 if heard.lost_utc_ns else None,
-        told=next((said for said in heard.said if "latched" in said or "->" in said), next(iter(heard.said), "")),
+        touched=done.touched() if done.touched is not None else done.visit.touched,
+        lit=first.emitting and any(first.axis_command_rad_s) and t_ns - first.t_utc_ns < FRESH_NS,
+        samples=len(after),
+        came_back=any(truth.emitting and not before.emitting for before, truth in pairwise(after)),
+        more=(*done.visit.wrong, *dead_of(row, heard.died, station.silent())),
+        told=next((told for told in said if "latched" in told or "->" in told), next(iter(said), "")),
     )
-    return replace(found, problems=problems_of(row, found, "\n".join(heard.said)))
+    heard.said = said
+    return replace(found, problems=problems_of(row, found, "\n".join(said)))
 
 
 def _ended_ms(after: list[Truth], t_ns: int, on: Callable[[Truth], bool]) -> float | None:
@@ -205,48 +230,84 @@ def _ended_ms(after: list[Truth], t_ns: int, on: Callable[[Truth], bool]) -> flo
     return None if last + 1 == len(after) else (after[last + 1].t_utc_ns - t_ns) / 1e6
 
 
-def _break(station: RunningStation, heard: Heard, row: Row) -> Callable[[], None]:
-    """Do what the row says; what comes back undoes it, or ends it."""
+def _line_ms(after: list[Truth], t_ns: int, before_ns: int | None) -> float | None:
+    """When the enable line fell first."""
+    changed_ns = next((x.enable_changed_utc_ns for x in after if not x.enable_line and x.enable_changed_utc_ns), None)
+    return None if changed_ns is None or changed_ns == before_ns else (changed_ns - t_ns) / 1e6
+
+
+def _off_ms(after: list[Truth], t_ns: int, line_ms: float | None) -> float | None:
+    """The line's edge is finer than samples of the truth, and the end of emission if none that is later shows light."""
+    off_ms = _ended_ms(after, t_ns, lambda truth: truth.emitting)
+    if off_ms is None or line_ms is None or line_ms > off_ms:
+        return off_ms
+    lit_later = any(truth.emitting and (truth.t_utc_ns - t_ns) / 1e6 > line_ms + DARK_MS for truth in after)
+    return off_ms if lit_later else line_ms
+
+
+@dataclass(frozen=True)
+class Done:
+    """What was done: how to end it, whether it has touched anything, and what a guest was told."""
+
+    end: Callable[[], None] = lambda: None
+    touched: Callable[[], int] | None = None
+    visit: Visit = field(default_factory=lambda: Visit(0))
+
+
+def _break(station: RunningStation, row: Row) -> Done:
+    """Do what the row says."""
     cause = row.cause
     if cause.target == "everything":
-        for pid in station.children().values():
+        pids = list(station.children().values())
+        for pid in pids:
             os.kill(pid, signal.SIGKILL)
-    elif cause.kind == "kill":
-        os.kill(station.children()[cause.target], signal.SIGKILL)
-    elif cause.kind == "suspend":
+        return Done(touched=lambda: sum(map(gone, pids)))
+    if cause.kind == "kill":
+        pid = station.children()[cause.target]
+        os.kill(pid, signal.SIGKILL)
+        return Done(touched=lambda: int(gone(pid)))
+    if cause.kind == "suspend":
         pid = station.children()[cause.target]
         os.kill(pid, signal.SIGSTOP)
         station.listen(cause.for_s or 0.0)
+        stood = int(state_of(pid) == "T")
         os.kill(pid, signal.SIGCONT)
-    elif cause.kind == "starve":
-        _starve(station, station.children()[cause.target], cause.for_s or 0.0, cause.numbers["pause_s"])
-    elif cause.kind == "vanish":
-        station.vanish(cause.numbers["ttl_s"])
-    elif cause.kind == "disk":
-        return _fill(station, station.children()["recorder"])
-    else:
-        heard.said += GUESTS[cause.word](station)
-    return lambda: None
+        return Done(touched=lambda: stood)
+    if cause.kind == "starve":
+        pauses = _starve(station, station.children()[cause.target], cause.for_s or 0.0, cause.numbers["pause_s"])
+        return Done(touched=lambda: pauses)
+    if cause.kind == "vanish":
+        held = station.vanish(cause.numbers["ttl_s"])
+        return Done(touched=lambda: int(held))
+    if cause.kind == "disk":
+        return _fill(station)
+    return Done(visit=GUESTS[cause.word](station))
 
 
-def _fill(station: RunningStation, recorder: int) -> Callable[[], None]:
-    """No file of the recorder grows any more: it is refused what a full disk refuses. Then somebody says safe."""
-    before = resource.prlimit(recorder, resource.RLIMIT_FSIZE)
-    resource.prlimit(recorder, resource.RLIMIT_FSIZE, (FULL_BYTES, before[1]))
+def _fill(station: RunningStation) -> Done:
+    """No file of the station grows any more: it is refused what a full disk refuses. Then somebody says safe."""
+    before = {pid: resource.prlimit(pid, resource.RLIMIT_FSIZE) for pid in station.children().values()}
+    for pid, (_, hard) in before.items():
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (FULL_BYTES, hard))
+    full = sum(resource.prlimit(pid, resource.RLIMIT_FSIZE)[0] == FULL_BYTES for pid in before)
     for service in ("station", "safety"):
         station.client.send(service, "safe", {}, 2.0, True)  # what comes meanwhile is for `heard`
 
     def room() -> None:
-        resource.prlimit(recorder, resource.RLIMIT_FSIZE, before)
+        for pid, limits in before.items():
+            with suppress(ProcessLookupError):
+                resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
 
-    return room
+    return Done(room, lambda: full)
 
 
-def _starve(station: RunningStation, pid: int, seconds: float, pause_s: float) -> None:
-    """A process that gets a fiftieth of a second at a time, and then nothing for a while."""
-    end_ns = station.clock.now_ns() + round(seconds * NS)
+def _starve(station: RunningStation, pid: int, seconds: float, pause_s: float) -> int:
+    """A process that gets a fiftieth of a second at a time, and then nothing for a while; how often it stood."""
+    end_ns, stood = station.clock.now_ns() + round(seconds * NS), 0
     while station.clock.now_ns() < end_ns:
         os.kill(pid, signal.SIGSTOP)
         station.listen(pause_s)
+        stood += state_of(pid) == "T"
         os.kill(pid, signal.SIGCONT)
         station.clock.sleep_until(station.clock.now_ns() + NAP_NS)
+    return stood

@@ -11,6 +11,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence, Set
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -145,7 +146,8 @@ def host(
     except (HalError, BoresightError) as error:
         return _ended(port, launch.service, "REFUSED", str(error), EXIT_REFUSED)
     except Exception as error:
-        traceback.print_exc()
+        with suppress(OSError):
+            traceback.print_exc()
         sentence = f"{launch.service} has a fault of its own ({type(error).__name__}: {error}); see its log"
         return _ended(port, launch.service, "CRASHED", sentence, EXIT_CRASHED)
     finally:
@@ -172,7 +174,8 @@ def _begin(port: Port, launch: Launch, unbound: str, opened: Callable[[], None])
 
 
 def _ended(port: SocketPort | None, service: str, code: str, sentence: str, exit_code: int) -> int:
-    print(sentence, file=sys.stderr, flush=True)  # noqa: T201  (its stderr is its log)
+    with suppress(OSError):  # a log on a full disk; it is said over the bus, too
+        print(sentence, file=sys.stderr, flush=True)  # noqa: T201  (its stderr is its log)
     if port is not None:
         port.publish(STATION_EVENT, StationEvent("error", code, f"{service}: {sentence}"))
     return exit_code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 from typing import Any
 
@@ -85,3 +86,12 @@ def test_the_journal_gets_the_level_of_a_sentence_and_a_terminal_does_not(
     monkeypatch.delenv("JOURNAL_STREAM")
     _tell(sentence)
     assert capsys.readouterr().err.splitlines() == [line, sentence]
+
+
+def test_words_that_find_no_room_on_the_disk_end_no_station(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("sys.stderr", Full())
+    _tell("error: the recording cannot grow")

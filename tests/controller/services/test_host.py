@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import signal
 import socket
@@ -206,6 +208,18 @@ def test_a_host_says_why_its_service_did_not_run(
 ) -> None:
     assert host.host(launch_of(toys_here, tmp_path, factory, base_port), AfterTurns(3)) == code
     assert words in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_host_whose_log_is_on_a_full_disk_ends_with_its_code_all_the_same(
+    toys_here: str, tmp_path: Path, base_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("sys.stderr", Full())
+    assert host.host(launch_of(toys_here, tmp_path, "rig", base_port), AfterTurns(3)) == host.EXIT_CRASHED
+    assert host.host(launch_of(toys_here, tmp_path, "refuses", base_port), AfterTurns(3)) == host.EXIT_REFUSED
 
 
 def test_a_host_without_real_time_priority_runs_and_tells(
