@@ -49,7 +49,7 @@ def run(
     from rich.console import Console
 
     from controller.cli.faults_page import commit, write
-    from controller.cli.faults_table import elsewhere, rows
+    from controller.cli.faults_table import rows
 
     if row and page is not None:
         raise typer.BadParameter("a page is of the whole table: leave out --row", param_hint="--page")
@@ -78,14 +78,23 @@ def run(
             "place": "all" if everywhere else places[0],
             "rows": [found.as_json(row) for row, found in found],
             "failed": failed,
-            "played": {place: elsewhere(place, (row.name for row, _ in played)) for place, played in results.items()},
+            "played": {place: _played(place, played, bool(row)) for place, played in results.items()},
         }
         typer.echo(json.dumps(summary, indent=2))
     else:
         for place, played in results.items():
-            typer.echo(elsewhere(place, (row.name for row, _ in played)))
+            typer.echo(_played(place, played, bool(row)))
         typer.echo(f"{len(found)} rows, {len(failed)} of them failed{': ' + ', '.join(failed) if failed else ''}")
     raise typer.Exit(1 if failed else 0)
+
+
+def _played(place: Place, played: list[tuple[Row, Found]], chosen: bool) -> str:
+    """How many of all rows, and, where nobody has chosen some, which are left."""
+    from controller.cli.faults_table import TABLE, elsewhere
+
+    return (
+        f"{len(played)} of {len(TABLE)} rows, chosen" if chosen else elsewhere(place, (row.name for row, _ in played))
+    )
 
 
 def _player(place: Place) -> Callable[[list[Row], Callable[[Row, Found], None]], Iterator[tuple[Row, Found]]]:

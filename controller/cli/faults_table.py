@@ -51,7 +51,6 @@ MOTION: dict[str, Bound | str] = {
     "pointing slowed": Bound(
         1900, "who commands the mount has a turn every 0.6 s; two may go by in giving a rate before it sees a stop"
     ),
-    "gimbal power cycle": Bound(1500, "for 1 s the mount hears no stop (a real one would stand without power)"),
     "gimbal hang_up": "no wire leads to the mount any more: what cuts its motion then is stated in the rig",
 }
 

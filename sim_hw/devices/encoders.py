@@ -23,12 +23,17 @@ class Mount(Protocol):
 
 
 class Encoders:
-    """A Mount around a Mount, with the faults `stuck` (it takes rates and stands still) and `wrong` (an offset)."""
+    """A Mount around a Mount, with its faults.
+
+    `stuck`: it takes rates and stands still; `wrong`: an offset; `off`: its motors have no power, and it begins at rest
+    when they have.
+    """
 
     def __init__(self, mount: Mount) -> None:
         self._mount = mount
         self._stuck_rad: tuple[float, float] | None = None
         self._offset_rad = 0.0
+        self._powered = True
 
     def encoder_rad(self) -> tuple[float, float]:
         """What the electronics believe."""
@@ -36,19 +41,26 @@ class Encoders:
         return azimuth_rad + self._offset_rad, elevation_rad + self._offset_rad
 
     def set_rate(self, axis: int, rate_rad_s: float) -> None:
-        """Pass it on, unless the axes are stuck."""
-        if self._stuck_rad is None:
+        """Pass it on, unless the axes are stuck or without power."""
+        if self._stuck_rad is None and self._powered:
             self._mount.set_rate(axis, rate_rad_s)
 
     def conditions(self) -> dict[str, Condition]:
         """The faults (sim_hw.faults)."""
 
-        def stuck(settings: Mapping[str, float] | None) -> None:
-            self._stuck_rad = None if settings is None else self._mount.encoder_rad()
+        def rest() -> None:
             for axis in AXES:
                 self._mount.set_rate(axis, 0.0)
+
+        def stuck(settings: Mapping[str, float] | None) -> None:
+            self._stuck_rad = None if settings is None else self._mount.encoder_rad()
+            rest()
 
         def wrong(settings: Mapping[str, float] | None) -> None:
             self._offset_rad = 0.0 if settings is None else settings["offset_rad"]
 
-        return {"stuck": stuck, "wrong": wrong}
+        def off(settings: Mapping[str, float] | None) -> None:
+            self._powered = settings is None
+            rest()
+
+        return {"stuck": stuck, "wrong": wrong, "off": off}

@@ -147,7 +147,11 @@ class Itc4000:
         def wrong(settings: Mapping[str, float] | None) -> None:
             self._reads_factor = 1.0 if settings is None else settings["factor"]
 
-        return {"over_temperature": over_temperature, "stuck": stuck, "wrong": wrong}
+        def off(settings: Mapping[str, float] | None) -> None:
+            """Mains: its output is off without, and everything as after *RST when it is back."""
+            self._reset()
+
+        return {"over_temperature": over_temperature, "stuck": stuck, "wrong": wrong, "off": off}
 
     def _output(self, on: bool) -> None:
         if self._disobeys:

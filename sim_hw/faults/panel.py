@@ -71,10 +71,9 @@ class Faults:
             reach = self._reach[name]
             if word in reach.conditions:
                 reach.conditions[word](None)
-            elif word in _CABLE:
+            if word in _CABLE:
                 reach.plug()
-            else:
-                reach.carrier.fault, reach.carrier.deaf = None, False
+            reach.carrier.fault, reach.carrier.deaf = None, False
 
     def at(
         self,
@@ -115,12 +114,12 @@ class Faults:
         if word in reach.conditions:
             reach.conditions[word](settings)
             self._touch()
-        elif word in _CABLE:
+        if word in _CABLE:
             reach.unplug()
             self._touch()
             if word == "replug":
                 self.clear(device)
-        else:
+        elif word == "off" or word not in reach.conditions:  # without power it is mute, whatever else it is
             if word == "slow" and device == "camera":
                 settings["bytes_s"] *= CAMERA_TIMES
             reach.carrier.fault = counted(spoiler(word, settings, self._timeline, self._rng), self._touch)

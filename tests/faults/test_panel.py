@@ -110,6 +110,16 @@ def test_a_reply_that_is_not_lost_is_not_touched() -> None:
     assert desk.faults.touched == lost > 0
 
 
+def test_without_power_a_device_that_knows_what_that_is_is_mute_as_well() -> None:
+    desk, told = Desk(), []
+    desk.faults._reach["gimbal"].conditions = {"off": told.append}
+    desk.faults.start("gimbal", "off")
+    assert desk.ask() == b""
+    desk.faults.clear()
+    assert told == [{}, None]
+    assert desk.ask() == b"hello"
+
+
 @pytest.mark.parametrize("word", ["hang_up", "replug"])
 def test_a_cable_that_was_pulled_is_touched(word: str) -> None:
     desk = Desk()

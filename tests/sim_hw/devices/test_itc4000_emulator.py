@@ -112,3 +112,11 @@ def test_the_mount_goes_to_its_set_point_with_the_cooler_and_warms_up_without() 
     itc.scpi.execute("OUTP2 OFF")
     timeline.advance(120 * 10**9)
     assert temperature_c() == pytest.approx(22.0 + 12.0, abs=0.01)
+
+
+def test_without_power_it_is_dark_and_with_it_again_as_after_its_start(itc: Itc4000, plant: Plant) -> None:
+    emitting(itc)
+    itc.conditions()["off"]({})
+    assert plant.current_a == 0.0
+    itc.conditions()["off"](None)
+    assert itc.scpi.execute("OUTP?;:SOUR:CURR?") == "0;0.00000000E+00"

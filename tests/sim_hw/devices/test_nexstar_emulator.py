@@ -164,6 +164,19 @@ def test_a_silent_host_leaves_the_last_rate_for_ever() -> None:
     assert desk.axes.rate[0] == pytest.approx(150 * ARCSEC)
 
 
+def test_a_mount_without_power_stands_and_begins_at_rest_when_it_has_it_again() -> None:
+    desk = Desk()
+    desk.ask(RATES[0][0])
+    assert desk.axes.rate[0] != 0.0
+    desk.mount.conditions()["off"]({})
+    assert desk.axes.rate == [0.0, 0.0]
+    desk.axes.log.clear()
+    desk.ask(RATES[0][0])
+    assert desk.axes.log == []
+    desk.mount.conditions()["off"](None)
+    assert desk.axes.rate == [0.0, 0.0]
+
+
 def test_garbage_gets_no_reply_and_does_not_hide_the_next_command() -> None:
     desk = Desk()
 
