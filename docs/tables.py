@@ -233,7 +233,7 @@ def _command(name: str, command: Any) -> str:
     words = " ".join(p.name.upper() if p.required else f"[{p.name.upper()}]" for p in arguments)
     rows = [(f"`{p.name.upper()}`", "", p.help or "") for p in arguments]
     for p in command.params:
-        if p.param_type_name == "option" and p.name != "help":
+        if p.param_type_name == "option" and p.name != "help" and not p.hidden:
             rows.append((f"`{', '.join([*p.opts, *p.secondary_opts])}`", _default(p), p.help or ""))
     head = f"### `boresight {name}{' ' + words if words else ''}`\n\n{' '.join((command.help or '').split())}"
     return head + ("\n\n" + _table(("option", "default", "meaning"), rows) if rows else "")

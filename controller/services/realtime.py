@@ -87,8 +87,8 @@ def run_station(
         for name, factory in factories.items()
     ]
     made = launches[0].make_clock()
-    supervisor = Supervisor(launches, made, tell, rules, ServiceManager.of_this_process(made))
     with run_lock(run_dir), stop_signals() as told:
+        supervisor = Supervisor(launches, made, tell, rules, ServiceManager.of_this_process(made))
         supervisor.run(
             lambda: told() or stop_wanted(),
             (priorities or {}).get(SUPERVISOR, 0),
