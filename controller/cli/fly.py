@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -74,16 +74,22 @@ def fly(
             operator.track(plan, end_ns)
             if isinstance(described, Terminal):
                 operator.arm()
-                typer.echo(f"tracking {name}; emission is armed and confirmed", err=True)
+                _say(f"tracking {name}; emission is armed and confirmed")
             else:
-                typer.echo(f"tracking {name}, open loop", err=True)
+                _say(f"tracking {name}, open loop")
             ending = operator.watch(end_ns + round(AFTER_S * NS))
             if told() and isinstance(described, Terminal):  # Ctrl-C: emission ends with its operator, and in good order
                 operator.disarm()
     sentence = f"the pass of {name} ended in {ending.mode or 'silence'}: {ending.reason}"
     if ending.mode != Mode.STOWED:
         raise BoresightError(sentence)
-    typer.echo(sentence, err=True)
+    _say(sentence)
+
+
+def _say(sentence: str) -> None:
+    """To the terminal, if there is one still: consent does not end because nobody reads."""
+    with suppress(OSError):
+        typer.echo(sentence, err=True)
 
 
 def _plan(rig: Rig, run_dir: Path, target: str, tle: Path | None, ephemeris: str | None, now_utc_ns: int) -> Plan:

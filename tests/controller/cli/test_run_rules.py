@@ -53,7 +53,8 @@ def test_a_sentence_that_cannot_be_written_ends_nothing(where: str) -> None:
         reader, end = os.pipe()
         os.close(reader)
     code = (
-        "from controller.cli import main; from controller.cli.run import _tell; _tell('error: first died')\n"
+        "from controller.cli import main; from controller.cli.run import _tell; from controller.cli.fly import _say\n"
+        "_tell('error: first died'); _say('tracking')\n"
         "main(['run', '--no-such-option'])"
     )
     try:
