@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections import Counter, deque
-from threading import Lock
 from typing import Any
 
 import msgspec
 from fuzz_target import Feed, Target, renewed
 
 from controller.bus.envelope import BusError, Ids, answer_of, decode, decode_command, encode
-from controller.bus.gatekeeper import VERSION, Gatekeeper
+from controller.bus.gatekeeper import VERSION, Gatekeeper, Tally
 from controller.bus.inbox import LEASE_METHODS, Inbox
 from controller.bus.lease import LEASE_KEEPER, Acquire, Renew
 from controller.bus.lease_desk import LeaseDesk
@@ -85,6 +83,8 @@ class _Zap:
 
 
 class _Nobody:
+    known = frozenset({"A"})
+
     def find(self, public: bytes) -> Principal | None:
         return None if public[:1] != b"A" else Principal("anna", "operator")
 
@@ -95,7 +95,7 @@ class _Nobody:
 def gatekeeper() -> Feed:
     gate = Gatekeeper.__new__(Gatekeeper)
     gate._zap, gate._allowed = _Zap(), _Nobody()  # type: ignore[assignment]
-    gate._lock, gate._refused, gate._latest = Lock(), Counter(), deque(maxlen=1)
+    gate._tally = Tally()
     return lambda data: gate._answer(data.split(MARK))
 
 
