@@ -14,7 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -106,6 +106,13 @@ def state_of(pid: int) -> str:
     with suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(") ")[2][:1]
     return ""
+
+
+def _children_of(pid: int) -> Iterator[tuple[int, str]]:
+    """What a process's main thread has started, and with which words."""
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split():
+        with suppress(OSError):
+            yield int(child), Path(f"/proc/{child}/cmdline").read_text(encoding="utf-8")
 
 
 def gone(pid: int) -> bool:
@@ -289,14 +296,14 @@ class RunningStation:
         self.listen(0.1)
 
     def children(self) -> dict[str, int]:
-        """Process ids by service, the supervisor among them."""
-        pid = self.process.pid
-        found = {"supervisor": pid}
-        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split():
-            with suppress(OSError):
-                name = re.search(r'"service":"(\w+)"', Path(f"/proc/{child}/cmdline").read_text(encoding="utf-8"))
-                if name is not None:
-                    found[name[1]] = int(child)
+        """Process ids by service, the supervisor among them, and the mount's guardian."""
+        found = {"supervisor": self.process.pid}
+        for pid, words in _children_of(self.process.pid):
+            if (name := re.search(r'"service":"(\w+)"', words)) is not None:
+                found[name[1]] = pid
+        for pid, words in _children_of(found["pointing"]) if "pointing" in found else ():
+            if "hal.guardian" in words:  # in a session of its own
+                found["guardian"] = pid
         return found
 
     def close(self) -> int:

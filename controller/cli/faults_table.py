@@ -38,6 +38,9 @@ SILENT = Bound(
 WATCHDOG = Bound(330, "the beam board's watchdog: 250 ms from its last heartbeat, which came up to 80 ms before")
 STALE = Bound(600, "pointing, frames, modes and heartbeats may be 0.5 s old, and come every 0.1 s at the slowest")
 DEAF_LASER = Bound(330, "the laser's answer is waited for 0.25 s, meanwhile the enable word is stale after 80 ms")
+GUARD = Bound(
+    600, "pointing stops at its next turn, and takes three of them (0.15 s, and 0.05 s for the stop) for a fault"
+)
 CONE = Bound(2000, "the beam leaves the cone of 5 mrad as fast as the target moves")
 TRICKLE = Bound(750, "angles come seven times a second, 0.1 s later where answers trickle, and may be 0.5 s old")
 
@@ -264,14 +267,22 @@ def _device(device: str, outcome: _Outcome) -> Row:
     )
 
 
-def _process(kind: Kind, service: str, done: str, ends: tuple[str, ...], off: Bound | None, *told: str) -> Row:
+def _process(
+    kind: Kind,
+    service: str,
+    done: str,
+    ends: tuple[str, ...],
+    off: Bound | None,
+    *told: str,
+    places: tuple[Place, ...] = BOTH,
+) -> Row:
     numbers = {"pause_s": PAUSE_S} if kind == "starve" else {}
     cause = Cause(kind, service, numbers=numbers, for_s=None if kind == "kill" else 1.0)
     name = {"kill": "killed", "suspend": "suspended", "starve": "slowed"}[kind]
     after_s = 2.6 if kind == "starve" and service == "pointing" else 1.5
     linked, timed = off is None, kind != "kill"
     in_link = "link is lost" if service == "link" else ""
-    return Row(f"{service} {name}", done, cause, ends, off, told, in_link, timed, after_s, linked, BOTH)
+    return Row(f"{service} {name}", done, cause, ends, off, told, in_link, timed, after_s, linked, places)
 
 
 def _utc(name: str, done: str, step_s: float) -> Row:
@@ -298,6 +309,16 @@ TABLE: tuple[Row, ...] = (
     _process("kill", "tracking", _KILLED, LOST, WATCHDOG, "tracking was killed"),
     _process("kill", "link", _KILLED, BACK, None, "link was killed"),
     Row("recorder killed", _KILLED, Cause("kill", "recorder"), BACK, None, ("recorder was killed",), places=ONLY),
+    Row(
+        "guardian killed",
+        "the process that stops the mount when pointing is gone is ended by SIGKILL",
+        Cause("kill", "guardian"),
+        LOST,
+        GUARD,
+        ("guardian",),
+        linked=False,
+        places=ONLY,
+    ),
     _end_of_all("supervisor", _KILLED, DEATH),
     _end_of_all("everything", "all processes of the station are ended by SIGKILL at the same moment", WATCHDOG),
     _process("suspend", "safety", _STOPPED, SAFE, SILENT),
@@ -310,6 +331,11 @@ TABLE: tuple[Row, ...] = (
     _process("starve", "pointing", _STARVED, LOST, STALE),
     _process("starve", "tracking", _STARVED, LOST, WATCHDOG),
     _process("starve", "link", _STARVED, BACK, None),
+    # In lockstep the drill is the supervisor, and a recorder has no turn of its own.
+    _process("suspend", "supervisor", _STOPPED, BACK, None, places=ONLY),
+    _process("suspend", "recorder", _STOPPED, BACK, None, places=ONLY),
+    _process("starve", "supervisor", _STARVED, BACK, None, places=ONLY),
+    _process("starve", "recorder", _STARVED, BACK, None, places=ONLY),
     *(_device(device, outcome) for device, outcomes in _DEVICES.items() for outcome in outcomes),
     _utc("clock set forward", "UTC is set 2 s ahead", 2.0),
     _utc("clock set back", "UTC is set 2 s back", -2.0),
