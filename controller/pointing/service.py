@@ -454,12 +454,12 @@ class PointingService(Service):
             self._tell("error", "GIMBAL", why)
         if self._strikes < STRIKES:
             return
+        if self._last is not None:  # before the stop, whose answers take a tenth of a second: emission waits for none
+            self.port.publish(POINTING_STATE, changed(self._last, activity="fault"))
         self._beat()  # before and after: either question may take nearly as long as a service may be silent
         with suppress(HalError):  # said already, and the next turn tries again; a dead port is the guardian's
             gimbal.stop()
         self._beat()
-        if self._last is not None:
-            self.port.publish(POINTING_STATE, changed(self._last, activity="fault"))
         self.clock.sleep_until(self.clock.now_ns() + RETRY_NS)
 
     def _tell(self, level: Any, code: str, message: str) -> None:
