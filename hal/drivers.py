@@ -56,12 +56,12 @@ ARRIVES = StoppedBy(_THERE, _THERE, _THERE)
 STOPPED_ON_ITS_WAY = StoppedBy("the guardian process takes its port and sends stop, 0.5 s", _THERE, _THERE)
 KEEPS_ITS_RATE = StoppedBy(
     process="the guardian process takes its port and sends stop, 0.5 s",
-    cable=f"nothing: it keeps its last rate; {CUT_OFF}",
+    cable=f"the guardian process, once the port is back: until then it keeps its last rate; {CUT_OFF}",
     host=f"nothing: it keeps its last rate; {CUT_OFF}",
 )
 GOES_ON = StoppedBy(
     process="the guardian process takes its port and sends stop, 0.5 s",
-    cable=f"nothing: it goes to where it was sent and stops there; {CUT_OFF} before",
+    cable=f"the guardian process, once the port is back; it stops where it was sent; {CUT_OFF} before",
     host=f"nothing: it goes to where it was sent and stops there; {CUT_OFF} before",
 )
 _THERE_OR_ON = f"nothing: it goes to where it was sent and stops there, or follows the stars; {CUT_OFF}"

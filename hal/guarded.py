@@ -95,6 +95,11 @@ class GuardedGimbal:
             self._gimbal.stop()
             raise DeviceError("gimbal: its guardian process is gone, so it was stopped; start its service again.")
 
+    def abandon(self) -> None:
+        """Leave it to the guardian, and wait for nothing: its port has hung up, and no stop of ours would reach it."""
+        self._gimbal.close()
+        self._guardian.release(0.0)
+
     def close(self) -> None:
         """Stop and close. A gimbal that does not acknowledge the stop is left to the guardian."""
         try:

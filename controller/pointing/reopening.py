@@ -12,6 +12,7 @@ from typing import Final, TypeVar, cast
 
 from hal.clock import NS, Clock
 from hal.errors import HalError, WireError, WireTimeout
+from hal.guarded import GuardedGimbal
 from hal.traits import AxisPosition, Gimbal, PositionGimbal, RateGimbal
 
 T = TypeVar("T")
@@ -83,7 +84,10 @@ class ReopeningGimbal:
         return gimbal
 
     def _let_go(self, why: str) -> None:
-        self._waits()
-        with suppress(HalError):  # the guardian has it now, as long as it takes
-            self.close()
+        gimbal, self._gimbal = self._gimbal, None
+        with suppress(HalError):
+            if isinstance(gimbal, GuardedGimbal):
+                gimbal.abandon()  # emission waits for our next word
+            elif gimbal is not None:
+                gimbal.close()
         self._lost, self._due_ns = why, self._clock.now_ns() + REOPEN_NS
