@@ -348,6 +348,7 @@ TABLE: tuple[Row, ...] = (
         SAID,
         # Station and safety hear it each for itself, and one of them says first that somebody said safe.
         ("operator", "nothing is recorded until there is room"),
+        timed=False,  # where safety is the first it is obeyed, and no vote is lost
         places=BOTH,
     ),
     Row(
