@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,8 +31,9 @@ class AllowList:
         self._folder = folder
         self._path = str(folder)
         self._now_ns = (clock or RealClock()).now_ns
+        self._looking = threading.Lock()  # the gatekeeper's thread looks, too
         self._seen_ns = 0  # before anything may have changed
-        self._files: list[tuple[str, int]] = []
+        self._files: list[tuple[str, int, int]] = []
         self._files_due_ns = 0
         # By public key (Z85), as of the latest look; always the same dict.
         self.principals = {key.public.decode(): key.principal for key in listed(folder)}
@@ -40,9 +42,17 @@ class AllowList:
         self.epoch = object()  # another one whenever a connection may have got another owner, or an owner other rights
 
     def find(self, public: bytes) -> Principal | None:
-        """The owner of a public key (Z85), or None for somebody who is not listed."""
+        """The owner of a public key (Z85), or None for somebody who is not listed.
+
+        Nobody is turned away by what was known a quarter of a second ago, as libzmq does not knock again: a file that
+        was being written, or came in the same tick of the folder's clock as the one before it, is looked at once more.
+        """
         self.look()
-        return self.principals.get(public.decode())
+        if (found := self.principals.get(public.decode())) is None:
+            self._files_due_ns = 0
+            self.look()
+            found = self.principals.get(public.decode())
+        return found
 
     def look(self) -> None:
         """Take in what has changed in the folder."""
@@ -53,6 +63,10 @@ class AllowList:
         now_ns = self._now_ns()
         if changed_ns == self._seen_ns and now_ns < self._files_due_ns:
             return
+        with self._looking:
+            self._take_in(changed_ns, now_ns)
+
+    def _take_in(self, changed_ns: int, now_ns: int) -> None:
         self._files_due_ns = now_ns + FILES_NS
         files = self._stamps()  # before they are read: what changes meanwhile is read again
         if changed_ns != self._seen_ns or files != self._files:
@@ -60,7 +74,7 @@ class AllowList:
             self.principals.update(found)
             self.known |= found.keys()
             for public in set(self.principals) - found.keys():
-                self.principals.pop(public, None)  # the gatekeeper's thread looks, too
+                self.principals.pop(public, None)
                 self.removed += 1
             self._seen_ns, self._files = changed_ns, files
             self.epoch = object()
@@ -69,10 +83,14 @@ class AllowList:
         """Somebody is let in, and may take the connection id of one who has gone."""
         self.epoch = object()
 
-    def _stamps(self) -> list[tuple[str, int]]:
-        """When the public files were changed: what they hold, or who may open them."""
+    def _stamps(self) -> list[tuple[str, int, int]]:
+        """When the public files were changed (what they hold, or who may open them), and how long they are.
+
+        A file is made and filled within one tick of the kernel's clock: of when alone, an empty one stayed empty.
+        """
         with suppress(OSError):
-            return sorted((path.name, path.stat().st_ctime_ns) for path in self._folder.glob(f"*{PUBLIC}"))
+            stats = ((path.name, path.stat()) for path in self._folder.glob(f"*{PUBLIC}"))
+            return sorted((name, stat.st_ctime_ns, stat.st_size) for name, stat in stats)
         return []
 
     def _read(self) -> dict[str, Principal]:

@@ -187,3 +187,17 @@ def test_the_command_makes_lists_and_checks_keys(tmp_path: Path) -> None:
     report = json.loads(told)
     assert (code, report["ok"], len(report["problems"])) == (1, False, 2)
     assert boresight_keys("list", "--folder", str(folder / "none"))[0] == 1
+
+
+def test_a_key_that_is_made_while_somebody_looks_is_let_in_at_once(tmp_path: Path) -> None:
+    """As libzmq does not knock again. Its file is empty for a moment, and filled in the same tick of the clock."""
+    source, folder = tmp_path / "source", tmp_path / "keys"
+    make_station_key(folder)
+    allowed = AllowList(folder)
+    for number in range(50):
+        key = make_key(source, f"guest{number}", "operator")
+        path = folder / f"guest{number}.public"
+        path.touch(mode=0o600)
+        allowed.look()
+        path.write_bytes((source / path.name).read_bytes())
+        assert allowed.find(key.public) == key.principal
