@@ -99,6 +99,14 @@ SERVICES = ("supervisor", "first", "second", "recorder")
 SERVICES = ("supervisor", "first", "second", "recorder")
 
 
+@pytest.fixture(autouse=True)
+def terminal() -> Iterator[None]:
+    """A closed terminal is told to whoever is tested, also where nohup keeps it from the tests."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.fixture
 def toys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The toys' module, importable in this process and its children."""
