@@ -36,7 +36,7 @@ from hal.clock import NS, Clock
 
 CALL_TIMEOUT_S = 0.4  # shorter than station/mode's stale-after: nobody loses the mode while a call is under way
 REASK_S = 1.0
-UNHEARD = frozenset({"TIMEOUT_UNKNOWN", "DEADLINE", "BUSY", "TRANSPORT", "INTERLOCK"})  # or the mode not, as yet
+UNHEARD = frozenset({"TIMEOUT_UNKNOWN", "DEADLINE", "BUSY", "TRANSPORT"})  # not one that a stop has overtaken
 ORDER_NS = round(NS / STATION_PASS.rate_hz)
 
 

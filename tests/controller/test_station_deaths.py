@@ -113,13 +113,19 @@ def test_a_parking_that_pointing_died_before_is_not_begun_by_its_restart() -> No
     assert port.called == []
 
 
-def test_a_park_that_is_refused_is_told_and_does_not_move_the_mount_when_nobody_expects_it() -> None:
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [("DEVICE", "the gimbal does not answer"), ("INTERLOCK", "pointing.park was overtaken by stop")],
+)
+def test_a_park_that_is_refused_is_told_and_does_not_move_the_mount_when_nobody_expects_it(
+    code: str, message: str
+) -> None:
     clock, port = HandClock(), Port()
     station = StationService(clock, port, 20.0, 1e-4)  # type: ignore[arg-type]
     port.queue = [Request(b"2", "operator", "station.park", {}, False)]
-    port.reply = Reply("DEVICE", "the gimbal does not answer")
+    port.reply = Reply(code, message)  # type: ignore[arg-type]
     station.cycle()
-    assert port.told == ["the gimbal is not parked: the gimbal does not answer; send park again"]
+    assert port.told == [f"the gimbal is not parked: {message}; send park again"]
     port.reply = Reply("", "")
     clock.t_ns = port.beat_ns = 2 * 10**12
     station.cycle()
