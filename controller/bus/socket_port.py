@@ -274,7 +274,7 @@ class SocketPort:
         subscribers and changes of the key folder are seen within 2 ms. Telemetry is taken in, too: a service that asks
         for none would let it pile up in its socket.
         """
-        if within_s:
+        if within_s and not self._server.overtaking:
             straight = self._server.wait() if self._now_ns() < self._look_ns else None
             if straight is not None or (straight := self._waited(within_s)) is not None:
                 return [straight] if self._fence.as_before(straight) else self._fence.passed([straight])

@@ -98,6 +98,11 @@ class Server:
         elif cmd.used or cmd.rung:
             self._drain(cmd, False)
 
+    @property
+    def overtaking(self) -> bool:
+        """Whether a stop has overtaken commands that are not read yet: `poll`, which refuses them, comes first."""
+        return self._overtaken_turns > 0
+
     def wait(self) -> Request | None:
         """Block for a command, at most 2 ms; returns it if it needs no more thought (`Inbox.straight`).
 
