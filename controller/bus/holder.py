@@ -17,6 +17,7 @@ from hal.clock import NS, Clock
 
 TTL_S: Final = 10.0
 RENEWALS: Final = 4  # in that time: two may be lost
+AGAIN_NS: Final = NS // 4  # a renewal that was not obeyed is asked for again so soon
 LOST: Final = frozenset({"LEASE_STALE", "NO_LEASE", "AUTH"})  # what the keeper says of a lease that is
 CALL_TIMEOUT_S: Final = 2.0
 
@@ -194,7 +195,7 @@ class HeldPort:
         port = self._port
         if self._renewal is not None and (reply := port.result(self._renewal)) is not None:
             self._renewal = None
-            self._due_ns = self._clock.now_ns() if reply.code else self._due_ns
+            self._due_ns = self._clock.now_ns() + AGAIN_NS if reply.code else self._due_ns
             if reply.code in LOST:
                 raise LeaseRefusedError(f"{reply.message}: somebody took it, or this process was held up for too long")
         if self._renewal is None and self._clock.now_ns() >= self._due_ns:

@@ -361,6 +361,31 @@ def test_who_stops_working_stops_holding_and_learns_it(station: Station) -> None
     live(station, work)
 
 
+def test_a_renewal_that_is_refused_for_the_moment_is_asked_for_again_four_times_a_second() -> None:
+    asked: list[int] = []
+    clock = Lockstep(Idle(), UTC0_NS)
+
+    class Busy:
+        service = "anna"
+
+        def send(self, service: str, method: str, *_: Any) -> bytes:
+            asked.append(clock.now_ns())
+            return b"1"
+
+        def result(self, request_id: bytes) -> Reply:
+            return Reply("BUSY", "too many")
+
+        def fresh(self, *_: Any) -> None:
+            """Nothing is told."""
+
+    held = HeldPort(clock, Busy(), Lease("gimbal-1", 1))  # type: ignore[arg-type]
+    for _ in range(500):
+        clock.sleep_until(clock.now_ns() + NS // 100)
+        held.fresh(STATION_LEASE)
+    assert asked[0] == pytest.approx(2.5 * NS, abs=NS // 50)
+    assert 9 <= len(asked) <= 11, "in the half of a lease that is left"
+
+
 def test_whoever_comes_second_is_told_who_was_first(station: Station) -> None:
     anna, bob = station.client("anna"), station.client("bob")
 
