@@ -174,7 +174,7 @@ def find(resource: str, name: str, clock: Clock) -> Any:
     except ValueError as error:
         raise ResourceError(f"{name}: {resource} is not understood; {error}") from error
     if not found:
-        raise ResourceError(f"{name}: no device at {resource}; plug it in, or name its resource in the rig file")
+        raise ResourceError(f"{name}: no device at {resource}; plug it in or correct the rig file, [{name}] resource")
     if len(found) > 1:
         raise ResourceError(f"{name}: {len(found)} devices match {resource}; add the serial number to the resource")
     return found[0]
@@ -232,7 +232,12 @@ def _translated(error: OSError, name: str, resource: str) -> Exception:
     if number == errno.EBUSY:
         return ResourceError(f"{name}: {resource} is busy; close the other program that uses it")
     if number in (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH):
-        return ResourceError(f"{name}: nobody answers at {resource}; start what exports the device")
+        return ResourceError(
+            f"{name}: nobody answers at {resource}; start what exports the device "
+            f"or correct the rig file, [{name}] resource"
+        )
     if number == errno.ENOENT:
-        return ResourceError(f"{name}: no device at {resource}; {error.strerror}")
+        return ResourceError(
+            f"{name}: no device at {resource}; {error.strerror}, or correct the rig file, [{name}] resource"
+        )
     return WireError(f"{name}: {resource} is gone or failed ({error.strerror or error}); plug the device in again")

@@ -212,7 +212,9 @@ def test_a_busy_device_says_what_to_do(exporter: Exporter) -> None:
 
 def test_a_device_that_is_not_exported_is_not_there(exporter: Exporter) -> None:
     exporter.greeting = bytes.fromhex("0111 0003 00000004")
-    assert "no device at usbip://" in opening(f"usbip://127.0.0.1:{exporter.port}/9-9")
+    told = opening(f"usbip://127.0.0.1:{exporter.port}/9-9")
+    assert "no device at usbip://" in told
+    assert "the rig file, [camera] resource" in told
 
 
 def test_a_peer_that_speaks_something_else_is_told_apart(exporter: Exporter) -> None:
@@ -229,7 +231,9 @@ def test_a_silent_peer_is_nobody(exporter: Exporter, monkeypatch: pytest.MonkeyP
 def test_a_port_where_nobody_listens_says_so() -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
-    assert "nobody answers at usbip://127.0.0.1" in opening(f"usbip://127.0.0.1:{port}/3-2")
+    told = opening(f"usbip://127.0.0.1:{port}/3-2")
+    assert "nobody answers at usbip://127.0.0.1" in told
+    assert "the rig file, [camera] resource" in told
 
 
 @pytest.mark.parametrize(
