@@ -25,6 +25,7 @@ from being_kept import StandstillMeter
 
 GRACE_S = 2.0
 PLAYS_MAX = 3
+WORKERS = 8  # more of pytest-xdist than that share their ports
 PLAYED_AGAIN = "played again"
 METER = pytest.StashKey[StandstillMeter]()
 LONGEST = (
@@ -160,11 +161,16 @@ def nothing_leaks() -> Iterator[None]:
 
 @pytest.fixture
 def free_base_port() -> Callable[[int], int]:
-    """Finds a base port with `count` free TCP ports from it, below the range that the kernel draws from."""
+    """Finds a base port with `count` free TCP ports from it, below the range that the kernel draws from.
+
+    Each worker has a part of that range: between the look and the station's start no other test takes one.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % WORKERS
+    first, width = 10000, 20000 // WORKERS
 
     def find(count: int) -> int:
         while True:
-            base = random.randrange(10000, 30000)
+            base = first + worker * width + random.randrange(width - count)
             with ExitStack() as held:
                 try:
                     for port in range(base, base + count):
