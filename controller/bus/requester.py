@@ -62,6 +62,9 @@ class Where(msgspec.Struct, gc=False):
     until_ns: int  # monotonic; 0 once there is other telemetry
 
 
+NOWHERE: Final = Where(b"", 0, 0)
+
+
 class _Way(msgspec.Struct, gc=False):
     """How the next command like one before goes out, and how long it is waited for."""
 
@@ -240,15 +243,11 @@ class Requester:
                 self._finish(call, self._given_up(call))
 
     def _try(self, call: _Call, utc_ns: int, now_ns: int) -> None:
-        where = self._whereabouts(call.service, now_ns)
-        boot = where.boot
-        if call.control and call.method in ANY_START:
-            boot = b""
-        elif not boot:
+        anywhere = call.control and call.method in ANY_START  # and however late
+        where = NOWHERE if anywhere else self._whereabouts(call.service, now_ns)
+        if call.channel is None or not (where.boot or anywhere):
             return
-        if call.channel is None:
-            return
-        like = (call.service, call.method, boot, call.lease)
+        like = (call.service, call.method, where.boot, call.lease)
         head = self._heads.get(like) or self._head(like)
         message = head.write(utc_ns, call.request_id, call.deadline_utc_ns - where.utc_apart_ns, call.body)
         if len(message) > COMMAND_BYTES_MAX:

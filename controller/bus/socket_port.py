@@ -34,6 +34,7 @@ from controller.bus.topics import (
     Topic,
 )
 from controller.bus.transport import Transport
+from controller.bus.watch import BATCH
 from controller.bus.writer import Writer
 from hal.clock import NS, Clock
 
@@ -41,6 +42,7 @@ REPORT_NS: Final = NS
 LEASES: Final = (STATION_LEASE.name, LEASE_KEEPER)
 LEASE_STALE_NS: Final = STATION_LEASE.stale_after_s * NS
 MS_NS: Final = NS // 1000
+TURNS_MAX: Final = 20  # two of them empty what libzmq keeps of one service
 LOOK_NS: Final = NS // 100  # whoever sends many commands looks at telemetry this often for a new start of a service
 NONE: Final[list[Envelope]] = []
 
@@ -63,6 +65,8 @@ class Listener:
         self.channel = self._subscriber.channel
         self.store = Store()
         self._ages = Ages(clock)
+        self._now_ns = clock.now_ns
+        self._left = False  # whether the latest turn left anything
         self._whereabouts: dict[str, Where] = {}  # since the latest telemetry of anybody
         self.unreadable = 0
         self.subscribe(SERVICE_HEARTBEAT)
@@ -80,10 +84,14 @@ class Listener:
 
     def turn(self) -> list[Envelope]:
         """Take what has come into the store; returns what was new, in order."""
+        began_ns = self._now_ns()
+        self._left = False
         if not self._subscriber.stirred():
+            self._ages.emptied(began_ns)
             return NONE
         new: list[Envelope] = []
-        for data in self._subscriber.frames():
+        count = 0
+        for count, data in enumerate(self._subscriber.frames(), 1):  # noqa: B007
             try:
                 envelope = unframe(data)
             except BusError:
@@ -92,6 +100,9 @@ class Listener:
             if self.accept(envelope):
                 new.append(envelope)
                 self._heard(envelope)
+        self._left = count == BATCH
+        if not self._left:
+            self._ages.emptied(began_ns)
         return new
 
     def accept(self, envelope: Envelope) -> bool:
@@ -104,14 +115,17 @@ class Listener:
     def whereabouts(self, service: str, now_ns: int) -> Where:
         """The present boot id of a service, and our UTC minus its where these are two clocks.
 
-        As its telemetry of 10 ms ago told, or tells; empty and 0 while none has come.
+        As its telemetry of 10 ms ago told, or tells; empty and 0 while none has come, or none but what has waited here
+        since our last look and cannot tell its clock.
         """
         known = self._whereabouts.get(service)
         if known is not None and now_ns < known.until_ns:
             return known
-        self.turn()
-        boot = self.store.boot_of(service)
-        found = Where(boot, self._ages.apart_ns(service), now_ns + LOOK_NS if boot else 0)
+        self._catch_up()
+        boot, apart_ns = self.store.boot_of(service), self._ages.apart_ns(service)
+        if apart_ns and not self._ages.sure(service):
+            boot, apart_ns = b"", 0
+        found = Where(boot, apart_ns, now_ns + LOOK_NS if boot else 0)
         if boot:
             self._whereabouts[service] = found
         return found
@@ -119,6 +133,13 @@ class Listener:
     def close(self) -> None:
         """Close."""
         self._subscriber.close()
+
+    def _catch_up(self) -> None:
+        """Who has not looked for a minute finds more than one turn takes, the oldest first."""
+        for _ in range(TURNS_MAX):
+            self.turn()
+            if not self._left:
+                return
 
 
 class SocketPort:

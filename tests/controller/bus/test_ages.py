@@ -82,3 +82,31 @@ def test_a_slewed_clock_is_not_a_step(sender: Sender) -> None:
         sender.clock.utc_offset_ns -= MS_NS // 4000  # 250 parts in a million
         sender.age_ms(1)
     assert sender.age_ms(500) > 400
+
+
+def test_what_has_waited_since_nobody_looked_tells_no_other_clock(sender: Sender) -> None:
+    assert [sender.age_ms(60_000), sender.age_ms(12_000)] == [60_000, 12_000]
+    assert sender.ages.apart_ns("safety") == 0
+    sender.ages.emptied(sender.clock.t_ns)
+    assert [sender.age_ms(), sender.age_ms(20)] == [1, 20]
+    assert sender.ages.sure("safety")
+
+
+def test_a_clock_that_is_a_little_behind_is_told_by_the_first_message_that_has_not_waited(sender: Sender) -> None:
+    sender.ahead_ns = -12 * NS
+    sender.clock.t_ns += 30 * NS
+    sender.age_ms(30_000)
+    assert sender.ages.apart_ns("safety") == 0
+    assert not sender.ages.sure("safety")
+    sender.ages.emptied(sender.clock.t_ns)
+    assert [sender.age_ms(), sender.age_ms(500)] == [0, 499]
+    assert sender.ages.apart_ns("safety") == 12 * NS + MS_NS
+    assert sender.ages.sure("safety")
+
+
+def test_what_is_known_of_a_clock_outlives_a_minute_in_which_nobody_looks(sender: Sender) -> None:
+    sender.ahead_ns = -365 * 86_400 * NS
+    sender.age_ms()
+    assert sender.age_ms(60_000) == 59_999
+    assert sender.ages.sure("safety")
+    assert sender.ages.apart_ns("safety") == -sender.ahead_ns + MS_NS

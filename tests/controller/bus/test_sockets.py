@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 import zmq
+from hand_clock import HandClock
 
 from controller.bus.client import Client
 from controller.bus.endpoints import Table
@@ -483,6 +484,35 @@ def test_a_mark_for_emulated_devices_is_on_every_message(port: MakePort, table: 
         client.subscribe(LINK_STATE)
         sample = eventually(lambda: server.requests() or client.wait_for(LINK_STATE, timeout_s=0.01))
         assert sample.simulated
+
+
+@pytest.mark.parametrize("apart_s", [0, -12, 365 * 86_400])
+@pytest.mark.parametrize("waiting", [1500, 6000])  # more than one look takes; and more than libzmq keeps
+def test_a_client_that_has_not_looked_for_a_minute_is_executed_at_its_first_try(
+    table: Table, apart_s: int, waiting: int
+) -> None:
+    here = HandClock(utc_offset_ns=1_790_000_000 * NS)
+    there = HandClock(utc_offset_ns=here.utc_offset_ns + apart_s * NS)
+    server, replies = SocketPort("link", there, table), []
+    with Client(table, clock=here) as client:
+
+        def live() -> None:
+            server.publish(SERVICE_HEARTBEAT, Heartbeat(there.utc_ns(), 1, 0))
+            for request in server.requests():
+                server.answer(request, Reply("", "done"))
+
+        try:
+            eventually(lambda: live() or client._listener.channel.socket.poll(1))  # connected, and never looked
+            for _ in range(waiting):
+                here.t_ns = there.t_ns = here.t_ns + 60 * NS // waiting
+                server.publish(SERVICE_HEARTBEAT, Heartbeat(there.utc_ns(), 1, 0))
+            caller = threading.Thread(target=lambda: replies.append(client.call("link", "toy.echo")))
+            caller.start()
+            eventually(lambda: live() or replies)
+            caller.join()
+        finally:
+            server.close()
+    assert [reply.code for reply in replies] == [""]
 
 
 @pytest.mark.parametrize("years", [-1, 1])
