@@ -86,7 +86,7 @@ def power(inputs: Inputs, limits: Limits) -> Opinion:
     settled = inputs.commanded_s is not None and not inputs.commanded_s - reading.age_s <= limits.settle_s
     if settled and power_w < limits.power_floor_w:
         told = f"{power_w:.3f} W while the laser is on, at least {limits.power_floor_w:.3f} W are expected"
-        return no(reading, f"{told}; check its monitor photodiode")
+        return no(reading, f"{told}: the enable line has fallen, or its monitor photodiode is blind")
     return yes(reading, told)
 
 
