@@ -62,10 +62,11 @@ class Emitter:
         self._ready = True
 
     def use(self, current_a: float) -> None:
-        """Take another drive current; the output goes off first. Raises HalError."""
+        """Take another drive current; the enable line falls first, then the output. Raises HalError."""
         if current_a == self._current_a:
             return
         self._current_a, self._ready = current_a, False
+        self._forbid()  # while the laser is talked to, however long it takes to answer
         self.prepare()
 
     def allow(self, allowed: bool) -> None:
@@ -150,6 +151,12 @@ class Emitter:
         """What laser and shutter say of themselves."""
         return {"laser": self._laser.identity} | ({"shutter": told} if (told := self.gate.identity) else {})
 
+    def _forbid(self) -> None:
+        """A no to beam board and shutter, whatever the laser does."""
+        self._port.publish(SAFETY_ENABLE, EnableState(self._clock.utc_ns(), False))
+        self.gate.allow(False)
+        self._withdraw()
+
     def _withdraw(self) -> None:
         self._set = False
         if self.enabled_ns is not None:
@@ -162,11 +169,9 @@ class Emitter:
             self._port.publish(STATION_EVENT, StationEvent("error", "DEVICE", str(error)))
         self.status = None
         self.commanded_ns = None
-        self._withdraw()
         self._due_ns = self._clock.now_ns() + LOST_LASER_NS
         self._lost(str(error))
-        self._port.publish(SAFETY_ENABLE, EnableState(self._clock.utc_ns(), False))
-        self.gate.allow(False)
+        self._forbid()
         self.gate.poll()
         if first:
             with suppress(HalError):  # one lost answer does not mean that it hears nothing

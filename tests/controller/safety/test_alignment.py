@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from safety_station import Station
 
+from controller.bus.topics import SAFETY_ENABLE
 from controller.safety import latch
 from controller.safety.latch import ALIGNMENT_S
 from controller.safety.votes import ALIGNMENT_VOTERS, VOTERS
@@ -84,6 +85,24 @@ def test_it_ends_when_the_station_leaves_its_rest_and_nothing_resumes(station: S
     station.turn(10)
     assert station.laser.current_a == station.good.limits.current_a
     assert not station.laser.on
+
+
+@pytest.mark.parametrize("end", ["a vote", "safe", "a disarm that is followed by an arm"])
+def test_the_enable_line_waits_for_no_answer_of_the_laser(station: Station, end: str) -> None:
+    aligning(station)
+    station.port.log.clear()
+    if end == "a vote":
+        station.laser.current_a = 2 * CURRENT_A
+        station.turn(40)
+    elif end == "safe":
+        station.ask("safe")
+    else:
+        station.ask("safety.disarm")
+        station.ask("safety.arm")
+    said = [(name, body) for name, body in station.port.log if name in (SAFETY_ENABLE.name, "output", "configure")]
+    withdrawn = next(n for n, (name, body) in enumerate(said) if name == SAFETY_ENABLE.name and not body.enable)
+    talked = next(n for n, (name, _) in enumerate(said) if name != SAFETY_ENABLE.name)
+    assert withdrawn < talked
 
 
 def test_more_power_than_that_of_alignment_trips(station: Station) -> None:
