@@ -125,6 +125,8 @@ class TrackingService(Service):
         return {"camera": self._eye.identity, "beam_board": self._mirror.identity} if self._mirror is not None else {}
 
     def _turn(self, mirror: Mirror) -> None:
+        if self._enabled and not self._emission_enabled():
+            mirror.heartbeat(False)  # before all else: a camera takes its time for another view, or is silent
         for request in self.port.requests():
             self.port.answer(request, self._obey(request))
         self._enter_mode(mirror)

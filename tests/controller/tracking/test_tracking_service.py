@@ -241,6 +241,17 @@ def test_a_no_of_the_safety_service_is_with_the_board_before_the_next_frame(benc
     assert bench.board.beat_ns[-1] - sent_ns <= 1_000_000, "it waits by the millisecond on this bus"
 
 
+def test_a_no_of_the_safety_service_waits_for_no_other_view_of_the_camera(bench: Bench) -> None:
+    bench.run(0.2, "ACQUIRE")  # looking wide
+    assert bench.board.enables[-1]
+    lines: list[bool] = []
+    bench.camera.stop = lambda: lines.append(bench.board.enables[-1])
+    bench.bus.port("station").publish(STATION_MODE, ModeState("SLEW", bench.clock.utc_ns(), ""))
+    bench.bus.port("safety").publish(SAFETY_ENABLE, EnableState(bench.clock.utc_ns(), False))
+    bench.service.cycle()
+    assert lines == [False]
+
+
 def test_the_mirror_is_identified_before_there_is_light(bench: Bench) -> None:
     bench.run(0.2, "SLEW")
     assert "COMMISSION" in bench.events()
