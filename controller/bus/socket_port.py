@@ -91,7 +91,8 @@ class Listener:
             return NONE
         new: list[Envelope] = []
         count = 0
-        for count, data in enumerate(self._subscriber.frames(), 1):  # noqa: B007
+        for data in self._subscriber.frames():
+            count += 1
             try:
                 envelope = unframe(data)
             except BusError:
