@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from safety_station import Station
 
+from controller.bus.envelope import Lease
+from controller.bus.port import Request
 from controller.bus.topics import SAFETY_ENABLE
 from controller.safety import latch
 from controller.safety.latch import ALIGNMENT_S
@@ -97,8 +99,8 @@ def test_the_enable_line_waits_for_no_answer_of_the_laser(station: Station, end:
     elif end == "safe":
         station.ask("safe")
     else:
-        station.ask("safety.disarm")
-        station.ask("safety.arm")
+        station.port.queue.append(Request(b"2", "operator", "safety.disarm", {}, False, Lease("laser-1", 1)))
+        station.ask("safety.arm")  # in the same turn
     said = [(name, body) for name, body in station.port.log if name in (SAFETY_ENABLE.name, "output", "configure")]
     withdrawn = next(n for n, (name, body) in enumerate(said) if name == SAFETY_ENABLE.name and not body.enable)
     talked = next(n for n, (name, _) in enumerate(said) if name != SAFETY_ENABLE.name)
