@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 import zmq
-from hand_clock import HandClock
+from eventually import eventually
 
 from controller.bus.client import Client
 from controller.bus.endpoints import Table
@@ -28,19 +28,9 @@ from controller.bus.topics import (
 )
 from controller.bus.transport import HIGH_WATER, ZERO_COPY_RECV, Transport
 from controller.bus.writer import Writer
-from hal.clock import NS, Deadline, RealClock, ShiftedClock
+from hal.clock import NS, RealClock
 
 MakePort = Callable[..., SocketPort]
-
-
-def eventually(read: Callable[[], Any], timeout_s: float = 5.0) -> Any:
-    """What `read` gives as soon as it gives something."""
-    clock = RealClock()
-    deadline = Deadline(clock, timeout_s)
-    while not (value := read()):
-        assert not deadline.expired, "it never came"
-        clock.sleep_until(clock.now_ns() + NS // 1000)
-    return value
 
 
 def link(t_utc_ns: int = 1) -> LinkState:
@@ -105,37 +95,6 @@ def test_a_message_that_waits_takes_the_memory_of_a_message() -> None:
     transport = Transport()
     assert transport.context.get(ZERO_COPY_RECV) == 0
     transport.abandon()
-
-
-def test_what_waited_in_a_socket_is_as_old_as_it_is(port: MakePort, clock: RealClock) -> None:
-    link_port, station = port("link"), port("station")
-    station.latest(LINK_STATE)
-    link_port.publish(LINK_STATE, link())
-    eventually(lambda: link_port.requests() or station.latest(LINK_STATE))
-    link_port.publish(LINK_STATE, link(2))
-    sent_ns = clock.now_ns()
-    clock.sleep_until(sent_ns + NS // 5)
-    sample = station.latest(LINK_STATE)
-    assert sample is not None
-    assert sample.body == link(2)
-    assert sample.age_s(clock.now_ns()) >= 0.19
-
-
-def test_a_sender_with_another_utc_is_as_fresh_as_it_is(port: MakePort, table: Table, clock: RealClock) -> None:
-    class Shifted(RealClock):
-        def utc_ns(self) -> int:
-            return super().utc_ns() - 365 * 86_400 * NS
-
-    sender = SocketPort("link", Shifted(), table)
-    try:
-        station = port("station")
-        station.latest(LINK_STATE)
-        sender.publish(LINK_STATE, link())
-        assert eventually(lambda: sender.requests() or station.fresh(LINK_STATE)) == link()
-        clock.sleep_until(clock.now_ns() + round(1.1 * LINK_STATE.stale_after_s * NS))
-        assert station.fresh(LINK_STATE) is None
-    finally:
-        sender.close()
 
 
 def test_events_arrive_in_order_and_once(port: MakePort) -> None:
@@ -484,43 +443,3 @@ def test_a_mark_for_emulated_devices_is_on_every_message(port: MakePort, table: 
         client.subscribe(LINK_STATE)
         sample = eventually(lambda: server.requests() or client.wait_for(LINK_STATE, timeout_s=0.01))
         assert sample.simulated
-
-
-@pytest.mark.parametrize("apart_s", [0, -12, 365 * 86_400])
-@pytest.mark.parametrize("waiting", [1500, 6000])  # more than one look takes; and more than libzmq keeps
-def test_a_client_that_has_not_looked_for_a_minute_is_executed_at_its_first_try(
-    table: Table, apart_s: int, waiting: int
-) -> None:
-    here = HandClock(utc_offset_ns=1_790_000_000 * NS)
-    there = HandClock(utc_offset_ns=here.utc_offset_ns + apart_s * NS)
-    server, replies = SocketPort("link", there, table), []
-    with Client(table, clock=here) as client:
-
-        def live() -> None:
-            server.publish(SERVICE_HEARTBEAT, Heartbeat(there.utc_ns(), 1, 0))
-            for request in server.requests():
-                server.answer(request, Reply("", "done"))
-
-        try:
-            eventually(lambda: live() or client._listener.channel.socket.poll(1))  # connected, and never looked
-            for _ in range(waiting):
-                here.t_ns = there.t_ns = here.t_ns + 60 * NS // waiting
-                server.publish(SERVICE_HEARTBEAT, Heartbeat(there.utc_ns(), 1, 0))
-            caller = threading.Thread(target=lambda: replies.append(client.call("link", "toy.echo")))
-            caller.start()
-            eventually(lambda: live() or replies)
-            caller.join()
-        finally:
-            server.close()
-    assert [reply.code for reply in replies] == [""]
-
-
-@pytest.mark.parametrize("years", [-1, 1])
-def test_a_client_of_today_commands_a_station_of_another_epoch(
-    toy: Callable[..., Any], table: Table, clock: RealClock, years: int
-) -> None:
-    offset_ns = clock.utc_ns() - clock.now_ns() + years * 365 * 86400 * NS
-    with toy("link", clock=ShiftedClock(offset_ns), paced=False) as elsewhere, Client(table) as client:
-        assert client.call("link", "toy.echo", {"n": 1}).code == ""
-        assert client.call("link", "stop", control=True).code == ""
-    assert elsewhere.executed == ["toy.echo", "stop"]
